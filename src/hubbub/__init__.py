@@ -1,0 +1,81 @@
+"""Hubbub: a real-time event bus scoped to authenticated users, for Python REST backends."""
+
+from hubbub.auth import Authenticator, Handshake, Identity
+from hubbub.brokers.base import Outcome
+from hubbub.context import Context
+from hubbub.contract.envelope import Envelope
+from hubbub.contract.events import (
+    ConversationsChanged,
+    InternalDisconnect,
+    MessageNew,
+    MessageRead,
+    PresenceBatch,
+    PresenceUpdate,
+    Typing,
+    UserStatus,
+)
+from hubbub.contract.registry import ClientEvent, Contract, Payload, ServerEvent, event
+from hubbub.contract.topics import Topic
+from hubbub.domains.base import Bus, Domain
+from hubbub.domains.messenger import MessengerDomain
+from hubbub.errors import (
+    CLOSE_CODES,
+    ClientError,
+    CloseCode,
+    ConfigurationError,
+    ContractError,
+    HubbubError,
+    Reconnect,
+    Unauthorized,
+)
+from hubbub.gateway import Gateway, PresenceState
+from hubbub.jwt import DEVELOPMENT_SECRET, JWTAuthenticator, mint_token
+from hubbub.limits import Limits
+from hubbub.notify import init_notifier, notify
+from hubbub.router import Handler, Router
+from hubbub.transports.uvicorn import WebSocketProtocol
+
+__all__ = [
+    "CLOSE_CODES",
+    "DEVELOPMENT_SECRET",
+    "Authenticator",
+    "Bus",
+    "ClientError",
+    "ClientEvent",
+    "CloseCode",
+    "ConfigurationError",
+    "Context",
+    "Contract",
+    "ContractError",
+    "ConversationsChanged",
+    "Domain",
+    "Envelope",
+    "Gateway",
+    "Handler",
+    "Handshake",
+    "HubbubError",
+    "Identity",
+    "InternalDisconnect",
+    "JWTAuthenticator",
+    "Limits",
+    "MessageNew",
+    "MessageRead",
+    "MessengerDomain",
+    "Outcome",
+    "Payload",
+    "PresenceBatch",
+    "PresenceState",
+    "PresenceUpdate",
+    "Reconnect",
+    "Router",
+    "ServerEvent",
+    "Topic",
+    "Typing",
+    "Unauthorized",
+    "UserStatus",
+    "WebSocketProtocol",
+    "event",
+    "init_notifier",
+    "mint_token",
+    "notify",
+]

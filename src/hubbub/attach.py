@@ -1,0 +1,109 @@
+"""How a gateway lives with an ASGI app: it starts and stops with the app's lifespan, and guards its own path."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final, Protocol, TypeAlias
+
+from hubbub.handshake import Endpoint
+from hubbub.transports.uvicorn import STATE_KEY
+
+logger = logging.getLogger("hubbub.gateway")
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+REMEDY: Final = (
+    "this server does not speak Hubbub's transport. Serve the app with `hubbub run main:app`, or with "
+    "`uvicorn main:app --ws hubbub:WebSocketProtocol`, and with lifespan on"
+)
+
+
+class Attachable(Protocol):
+    """What of a gateway an app is concerned with."""
+
+    path: str
+
+    async def start(self) -> Endpoint:
+        """Starts it."""
+
+    async def stop(self) -> None:
+        """Stops it."""
+
+
+def attach(gateway: Attachable, app: ASGIApp) -> ASGIApp:
+    """Adds the gateway to a Starlette app in place, or wraps any other app; gives the app to serve."""
+    if hasattr(app, "add_middleware"):
+        app.add_middleware(GatewayMiddleware, gateway=gateway)
+        return app
+    return GatewayMiddleware(app, gateway)
+
+
+class GatewayMiddleware:
+    """Runs a gateway around an app's lifespan."""
+
+    def __init__(self, app: ASGIApp, gateway: Attachable) -> None:
+        self.app = app
+        self.gateway = gateway
+        self._has_failed = False
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serves one ASGI scope."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        elif scope["type"] == "websocket" and scope["path"] == scope.get("root_path", "") + self.gateway.path:
+            await self._fail_loudly(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _lifespan(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Starts before the app starts and stops before it stops, also around an app that has no lifespan."""
+        asked: list[str] = []
+        answered: list[str] = []
+
+        async def receive_and_act() -> Message:
+            message = await receive()
+            asked.append(message["type"])
+            if message["type"] == "lifespan.startup":
+                await self._start(scope)
+            elif message["type"] == "lifespan.shutdown":
+                await self.gateway.stop()
+            return message
+
+        async def send_and_note(message: Message) -> None:
+            answered.append(message["type"])
+            await send(message)
+
+        try:
+            await self.app(scope, receive_and_act, send_and_note)
+        except Exception as error:
+            if "lifespan.startup.complete" in answered or "lifespan.startup.failed" in answered:
+                await self.gateway.stop()
+                raise
+            logger.debug("the app has no lifespan of its own: %r", error)
+        if not answered:
+            if not asked:
+                await receive_and_act()
+            await send({"type": "lifespan.startup.complete"})
+            await receive_and_act()
+            await send({"type": "lifespan.shutdown.complete"})
+
+    async def _start(self, scope: MutableMapping[str, Any]) -> None:
+        endpoint = await self.gateway.start()
+        scope.setdefault("state", {})[STATE_KEY] = endpoint
+
+    async def _fail_loudly(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answers an upgrade that came the ordinary ASGI way: nobody must believe that it nearly works."""
+        level = logging.DEBUG if self._has_failed else logging.ERROR
+        self._has_failed = True
+        logger.log(level, "WebSocket at %s refused: %s", scope["path"], REMEDY)
+        await receive()
+        if "websocket.http.response" in scope.get("extensions", {}):
+            headers = [(b"content-type", b"text/plain; charset=utf-8")]
+            await send({"type": "websocket.http.response.start", "status": 500, "headers": headers})
+            await send({"type": "websocket.http.response.body", "body": f"Hubbub: {REMEDY}\n".encode()})
+        else:
+            await send({"type": "websocket.close"})

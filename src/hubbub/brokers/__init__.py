@@ -1,0 +1,1 @@
+"""How published events travel between nodes."""

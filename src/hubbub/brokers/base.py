@@ -1,0 +1,60 @@
+"""What every broker promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from hubbub.contract.topics import Topic
+
+
+class Outcome(Enum):
+    """What became of a published event."""
+
+    ACCEPTED = "accepted"  # on its way to every node that listens
+    DROPPED = "dropped"  # not sent: its listeners get a resync
+
+
+class Publication(NamedTuple):
+    """One published event: the final bytes of its frame, and its whole audience. No node decodes it again."""
+
+    type: str
+    frame: bytes
+    topics: tuple[Topic, ...]
+    users: tuple[str, ...]
+    exclude: str | None = None
+    """The id of a socket that does not hear it."""
+
+
+Deliver = Callable[[Publication], None]
+
+
+class Broker(Protocol):
+    """Carries publications to every node with a listener, this one included.
+
+    The promise is at most once, in the order of publishing per topic. What is known to be lost is followed by a
+    resync of its topics; a broker never loses silently.
+    """
+
+    async def start(self, deliver: Deliver) -> None:
+        """Connects. From here on ``deliver`` is called on the event loop for what arrives; it must not block."""
+
+    async def stop(self) -> None:
+        """Disconnects; nothing is delivered afterwards."""
+
+    @property
+    def ready(self) -> bool:
+        """Tells whether what is published now reaches every node."""
+
+    def publish(self, publication: Publication) -> Outcome:
+        """Sends without waiting. ACCEPTED does not mean delivered: at most once."""
+
+    async def publish_and_wait(self, publication: Publication) -> Outcome:
+        """Sends, and waits at most a second to say what became of it."""
+
+    async def listen(self, topics: Iterable[Topic]) -> None:
+        """Declares interest: when it returns, no later publication for these topics is missed on this node."""
+
+    def unlisten(self, topics: Iterable[Topic]) -> None:
+        """Withdraws interest without waiting, when the last listener on this node is gone."""

@@ -1,0 +1,149 @@
+"""The command line: ``hubbub run``, ``hubbub contract``, ``hubbub token``."""
+
+from __future__ import annotations
+
+import copy
+import os
+import sys
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+from uvicorn.config import LOGGING_CONFIG
+from uvicorn.supervisors import ChangeReload
+
+from hubbub.jwt import DEVELOPMENT_SECRET, mint_token
+from hubbub.server import INTERRUPT_SECONDS, TERMINATE_SECONDS, Server
+
+app = typer.Typer(
+    name="hubbub",
+    help="A real-time event bus scoped to authenticated users, for Python REST backends.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    CRITICAL = "critical"
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+    DEBUG = "debug"
+    TRACE = "trace"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hubbub {version('hubbub')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Holds the options that stand before a command."""
+
+
+@app.command()
+def run(
+    application: Annotated[
+        str, typer.Argument(metavar="APP", help="Where the ASGI app is, as module:attribute, e.g. main:app.")
+    ],
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="PORT", min=0, max=65535, help="The port; 0 for any free one.")] = 8000,
+    uds: Annotated[str | None, typer.Option(help="A Unix domain socket to listen on instead.")] = None,
+    reload: Annotated[bool, typer.Option("--reload", help="Restart when source files change (development).")] = False,
+    reload_dir: Annotated[list[Path] | None, typer.Option(help="A folder to watch; may be repeated.")] = None,
+    factory: Annotated[bool, typer.Option("--factory", help="APP is a function that makes the app.")] = False,
+    app_dir: Annotated[Path, typer.Option(help="The folder to import APP from.")] = Path(),
+    root_path: Annotated[str, typer.Option(help="The path prefix that a proxy strips.")] = "",
+    log_level: Annotated[LogLevel, typer.Option(help="How much is logged.", case_sensitive=False)] = LogLevel.INFO,
+    access_log: Annotated[bool, typer.Option(help="Log each HTTP request.")] = True,
+    env_file: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A file of environment variables.")
+    ] = None,
+    proxy_headers: Annotated[bool, typer.Option(help="Believe X-Forwarded-* of trusted proxies.")] = True,
+    forwarded_allow_ips: Annotated[
+        str | None,
+        typer.Option(envvar="FORWARDED_ALLOW_IPS", help="Trusted proxies, comma-separated; default 127.0.0.1,::1."),
+    ] = None,
+    ssl_keyfile: Annotated[Path | None, typer.Option(exists=True, help="The TLS key.")] = None,
+    ssl_keyfile_password: Annotated[str | None, typer.Option(help="The password of the TLS key.")] = None,
+    ssl_certfile: Annotated[Path | None, typer.Option(exists=True, help="The TLS certificate.")] = None,
+    ssl_ca_certs: Annotated[Path | None, typer.Option(exists=True, help="CA certificates for client checks.")] = None,
+    drain: Annotated[
+        float, typer.Option(min=0, help="Seconds over which sockets are closed after SIGTERM.")
+    ] = TERMINATE_SECONDS,
+) -> None:
+    """Serve an ASGI app with Hubbub's WebSocket transport (on uvicorn).
+
+    Ctrl-C ends it within about a second; SIGTERM drains its sockets first; a second signal ends it at once.
+    """
+    sys.path.insert(0, str(app_dir.resolve()))
+    config = uvicorn.Config(
+        application,
+        ws="hubbub.transports.uvicorn:WebSocketProtocol",
+        lifespan="on",
+        host=host,
+        port=port,
+        uds=uds,
+        reload=reload,
+        reload_dirs=[str(folder) for folder in reload_dir or ()] or None,
+        factory=factory,
+        root_path=root_path,
+        log_config=_log_config(log_level),
+        log_level=log_level.value,
+        access_log=access_log,
+        env_file=env_file,
+        proxy_headers=proxy_headers,
+        forwarded_allow_ips=forwarded_allow_ips,
+        ssl_keyfile=ssl_keyfile,
+        ssl_keyfile_password=ssl_keyfile_password,
+        ssl_certfile=ssl_certfile,
+        ssl_ca_certs=None if ssl_ca_certs is None else str(ssl_ca_certs),
+        server_header=False,
+    )
+    if config.should_reload:
+        server = Server(config, terminate_seconds=INTERRUPT_SECONDS)  # a reload is a SIGTERM that a person waits for
+        ChangeReload(config, target=server.run, sockets=[config.bind_socket()]).run()
+        return
+    server = Server(config, terminate_seconds=drain)
+    try:
+        server.run()
+    finally:
+        if uds is not None and os.path.exists(uds):
+            os.remove(uds)
+    if not server.started:
+        raise typer.Exit(1)
+
+
+@app.command()
+def token(
+    user_id: Annotated[str, typer.Argument(help="The user the token is for.")],
+    secret: Annotated[
+        str, typer.Option(envvar="HUBBUB_SECRET", help="The HS256 key.", show_default="the development secret")
+    ] = DEVELOPMENT_SECRET,
+    hours: Annotated[float, typer.Option(min=0.0, help="How long it is valid.")] = 12.0,
+) -> None:
+    """Print a development token: a signed JWT that stands for USER_ID.
+
+    Try it: `curl -H "Authorization: Bearer $(hubbub token alice)" http://127.0.0.1:8000/api/me`
+    """
+    typer.echo(mint_token(user_id, key=secret, lifetime=hours * 3600))
+
+
+def _log_config(level: LogLevel) -> dict[str, Any]:
+    """Gives uvicorn's logging, with Hubbub's own loggers beside it."""
+    config: dict[str, Any] = copy.deepcopy(LOGGING_CONFIG)
+    shown = "DEBUG" if level is LogLevel.TRACE else level.value.upper()
+    for name in ("hubbub", "hubbub_messenger"):
+        config["loggers"][name] = {"handlers": ["default"], "level": shown, "propagate": False}
+    return config

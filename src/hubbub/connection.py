@@ -1,0 +1,313 @@
+"""One socket's life, without I/O: handshake -> ready -> closing -> closed, and what each input leads to."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import math
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, NamedTuple, Protocol
+
+from hubbub.auth import Identity
+from hubbub.clock import Clock
+from hubbub.context import Context
+from hubbub.contract.envelope import Envelope, decode, encode
+from hubbub.contract.events import DisconnectReason, Error, InternalDisconnect, Ready
+from hubbub.contract.registry import Contract, ServerEvent
+from hubbub.contract.topics import Topic
+from hubbub.dispatcher import Dispatcher
+from hubbub.errors import (
+    ABNORMAL_CLOSURE,
+    CLOSE_CODES,
+    HEARTBEAT_TIMEOUT,
+    MALFORMED,
+    NO_STATUS_RECEIVED,
+    SLOW_CONSUMER,
+    UNAUTHORIZED,
+    WITHDRAWN,
+    CloseCode,
+    MalformedEvent,
+    UnknownEvent,
+)
+from hubbub.frames import PING, CodecPool, text_frame
+from hubbub.heartbeat import MISSES, Heartbeat
+from hubbub.hub import Hub
+from hubbub.limits import Limits
+from hubbub.outbox import Outbox
+from hubbub.presence.memory import MemoryPresence
+from hubbub.router import Router
+from hubbub.stats import Stats
+
+logger = logging.getLogger("hubbub.connection")
+
+ConnectHook = Callable[[Context], Awaitable[None] | None]
+DisconnectHook = Callable[[Context, InternalDisconnect, int], Awaitable[None] | None]
+
+#: RFC 6455 section 7.4.1: the codes that end a connection as expected.
+_ORDINARY: Final = frozenset({1000, 1001, NO_STATUS_RECEIVED, ABNORMAL_CLOSURE})
+
+
+class Transport(Protocol):
+    """What a connection needs of whatever carries its bytes."""
+
+    def write(self, data: bytes) -> object:
+        """Sends the bytes of one or more frames."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Sends a close frame and ends the connection, within a bounded time whatever the peer does."""
+
+    def pause_reading(self) -> None:
+        """Stops reading: TCP then slows the peer."""
+
+    def resume_reading(self) -> None:
+        """Reads again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """What all sockets of one process share; made by the gateway."""
+
+    contract: Contract
+    router: Router
+    hub: Hub[Any]
+    outbox: Outbox[Any]
+    heartbeat: Heartbeat[Any]
+    dispatcher: Dispatcher
+    codecs: CodecPool
+    limits: Limits
+    clock: Clock
+    stats: Stats
+    presence: MemoryPresence
+    connect_hooks: Sequence[ConnectHook]
+    disconnect_hooks: Sequence[DisconnectHook]
+
+
+class State(Enum):
+    """Where a socket stands in its life."""
+
+    READY = "ready"  # authenticated and registered
+    CLOSING = "closing"  # deregistered; its close frame may still be on the way
+    CLOSED = "closed"  # the transport is gone
+
+
+class Job(NamedTuple):
+    """One call that a socket's events lead to. Jobs of one socket run one after another."""
+
+    call: Callable[..., Awaitable[None] | None]
+    arguments: tuple[Any, ...]
+    name: str
+    correlation_id: str | None = None
+    is_hook: bool = False  # outlives the socket: who was told of its start is told of its end
+
+
+class Connection:
+    """A socket from the moment it is authenticated: it is registered at once, and never before."""
+
+    __slots__ = (
+        "_inbox",
+        "_job",
+        "_node",
+        "_reading",
+        "_transport",
+        "_unanswered",
+        "context",
+        "expires_at",
+        "heartbeat_slot",
+        "pending",
+        "session",
+        "state",
+        "subscriptions",
+        "write",
+    )
+
+    def __init__(self, node: Node, transport: Transport, identity: Identity, preamble: bytes = b"") -> None:
+        """preamble: bytes that leave before and together with ``ready``: the handshake's response."""
+        self._node = node
+        self._transport = transport
+        self._inbox: deque[Job] | None = None  # None at rest: no task runs, and no queue exists
+        self._job: Job | None = None
+        self._reading = True
+        self._unanswered = 0
+        self.write = transport.write
+        self.session = identity.session
+        self.expires_at = math.inf if identity.expires_at is None else identity.expires_at
+        self.heartbeat_slot = 0
+        self.state = State.READY
+        self.subscriptions: dict[Topic, None] = {}
+        self.context = Context(
+            identity.user_id, secrets.token_urlsafe(12), int(node.clock.time() * 1000), self.subscriptions.keys()
+        )
+        self.pending: list[bytes] | None = None
+        self._open(preamble)
+
+    def _open(self, preamble: bytes) -> None:
+        node, ctx = self._node, self.context
+        node.stats.connects += 1
+        node.hub.register(self)
+        node.presence.connect(ctx.user_id)
+        node.heartbeat.add(self, node.clock.time())
+        ready = text_frame(encode(Envelope.of(Ready(ctx.user_id, ctx.socket_id))))
+        node.outbox.put(preamble + ready, (self,))
+        logger.debug("socket %s of user %s is ready", ctx.socket_id, ctx.user_id)
+        for hook in node.connect_hooks:
+            self._submit(Job(hook, (ctx,), _qualified(hook), is_hook=True))
+        node.outbox.flush(self)
+
+    # --- what the peer does -------------------------------------------------------------------------------------------
+
+    def receive(self, text: str) -> None:
+        """Takes one text message in."""
+        if self.state is not State.READY:
+            return
+        node = self._node
+        try:
+            envelope = decode(text, node.contract)
+        except MalformedEvent as error:
+            self.close(MALFORMED, str(error))
+            return
+        except UnknownEvent as error:
+            self._tell("unknown_type", str(error), error.correlation_id)
+            return
+        node.stats.events_in[envelope.type] += 1
+        if not envelope.type.startswith("client.system."):
+            node.presence.touch(self.context.user_id)
+        handler = node.router[envelope.type]
+        self._submit(Job(handler, (self.context, envelope), envelope.type, envelope.correlation_id))
+
+    def pong(self) -> None:
+        """Takes a pong in, asked for or late: the peer lives."""
+        self._unanswered = 0
+
+    def lost(self, code: int = ABNORMAL_CLOSURE) -> None:
+        """Is told that the peer closed with ``code``, or that the transport is gone."""
+        self._leave(code)
+        self.state = State.CLOSED
+
+    def overflowed(self) -> None:
+        """Is told that the peer has let more unsent bytes pile up than it may."""
+        self._node.outbox.discard(self)
+        self.close(SLOW_CONSUMER)
+
+    # --- what the server does -----------------------------------------------------------------------------------------
+
+    def beat(self) -> None:
+        """Pings the peer, or closes the socket when it has missed two pongs (seed, "Heartbeat")."""
+        if self._unanswered >= MISSES:
+            self.close(HEARTBEAT_TIMEOUT)
+        else:
+            self._unanswered += 1
+            self.write(PING)
+
+    def expire(self) -> None:
+        """Closes the socket because its token has expired."""
+        self.close(UNAUTHORIZED)
+
+    def close(self, close: CloseCode, reason: str | None = None) -> None:
+        """Deregisters the socket, sends what it was still owed and the close frame, and lets the transport end it."""
+        if self.state is not State.READY:
+            return
+        self._node.outbox.flush(self)
+        self._leave(close.code)
+        self._transport.close(close.code, close.reason if reason is None else reason)
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def failed(self, code: int) -> None:
+        """Is told that the transport is about to close with ``code``, for a fault of the peer in the protocol."""
+        self._node.outbox.flush(self)
+        self._leave(code)
+
+    def _leave(self, code: int) -> None:
+        """Deregisters first, so that whatever follows, nobody is left in a registry; then tells the domains."""
+        if self.state is not State.READY:
+            return
+        self.state = State.CLOSING
+        node, ctx = self._node, self.context
+        node.hub.unregister(self)
+        node.presence.disconnect(ctx.user_id)
+        node.heartbeat.discard(self)
+        node.outbox.discard(self)
+        known = code in CLOSE_CODES or code in _ORDINARY
+        node.stats.closes[code if known else ABNORMAL_CLOSURE] += 1
+        level = logging.DEBUG if code in _ORDINARY else logging.INFO
+        logger.log(level, "socket %s of user %s closed with %d", ctx.socket_id, ctx.user_id, code)
+        if self._inbox is not None:
+            self._inbox = deque(job for job in self._inbox if job.is_hook)
+        event = InternalDisconnect(ctx.user_id, ctx.socket_id, _reason(code))
+        for hook in node.disconnect_hooks:
+            self._submit(Job(hook, (ctx, event, code), _qualified(hook), is_hook=True))
+
+    # --- its work, one job after another ------------------------------------------------------------------------------
+
+    def _submit(self, job: Job) -> None:
+        """Runs a job at once where nothing is under way, which needs no task unless it waits; else queues it."""
+        inbox = self._inbox
+        if inbox is not None:
+            inbox.append(job)
+            if self._reading and len(inbox) >= self._node.limits.queued_events and self.state is State.READY:
+                self._reading = False
+                self._transport.pause_reading()
+            return
+        work = self._start(job)
+        if work is not None:
+            self._inbox = deque()
+            self._node.dispatcher.run(self, work)
+
+    def next_work(self) -> Awaitable[None] | None:
+        """Starts queued jobs until one has to be waited for; called by the dispatcher."""
+        while self._inbox:
+            work = self._start(self._inbox.popleft())
+            if not self._reading and len(self._inbox) < self._node.limits.queued_events:
+                self._reading = True
+                self._transport.resume_reading()
+            if work is not None:
+                return work
+        self._inbox = self._job = None
+        return None
+
+    def work_failed(self, error: BaseException, *, timed_out: bool = False) -> None:
+        """Answers a failed job with an error event; the socket stays open (seed, "Failure behavior")."""
+        name, correlation_id = (self._job.name, self._job.correlation_id) if self._job else ("", None)
+        if timed_out:
+            logger.error("%s took over %g s for user %s", name, self._node.limits.handler_seconds, self._user)
+            self._tell("timeout", f"{name} took too long", correlation_id)
+        else:
+            logger.error("%s failed for user %s", name, self._user, exc_info=error)
+            self._tell("internal", f"{name} failed", correlation_id)
+
+    def _start(self, job: Job) -> Awaitable[None] | None:
+        self._job = job
+        try:
+            result = job.call(*job.arguments)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises is reported, and ends with it
+            self.work_failed(error)
+        else:
+            if inspect.isawaitable(result):
+                return result
+        self._job = None
+        return None
+
+    def _tell(self, code: str, message: str, correlation_id: str | None) -> None:
+        self._node.stats.errors[code] += 1
+        if self.state is State.READY:
+            event: Envelope[ServerEvent] = Envelope.of(Error(message, code), id=correlation_id)
+            self._node.outbox.put(text_frame(encode(event)), (self,))
+
+    @property
+    def _user(self) -> str:
+        return self.context.user_id
+
+
+def _reason(code: int) -> DisconnectReason:
+    """Sums a close code up in the seed's three reasons."""
+    if code == HEARTBEAT_TIMEOUT.code:
+        return "heartbeat_timeout"
+    return "auth_failed" if code in (UNAUTHORIZED.code, WITHDRAWN.code) else "client_close"
+
+
+def _qualified(hook: Callable[..., object]) -> str:
+    return getattr(hook, "__qualname__", repr(hook))

@@ -1,0 +1,1 @@
+"""The single source of truth: every event's name, payload type, direction and audience."""

@@ -1,0 +1,101 @@
+"""The one shape of every event on the wire, and its two-step decoding."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from hubbub.contract.registry import Contract, Payload, spec_of
+from hubbub.errors import ContractError, MalformedEvent, UnknownEvent
+
+D = TypeVar("D", covariant=True)
+P = TypeVar("P", bound=Payload)
+
+
+class Envelope(msgspec.Struct, Generic[D], frozen=True, gc=False):
+    """One event: ``{type, data, ts, id?}`` (the seed's ``WsEnvelope``).
+
+    ts: milliseconds since the epoch.
+    id: on a client's event its own correlation id; on a server's event reserved.
+    """
+
+    type: str
+    data: D
+    ts: int | float
+    id: str | msgspec.UnsetType = msgspec.UNSET
+
+    @classmethod
+    def of(cls, payload: P, *, ts: int | None = None, id: str | None = None) -> Envelope[P]:
+        """Wraps a payload under its declared name, stamped now unless ``ts`` (milliseconds) says otherwise."""
+        return Envelope(
+            spec_of(type(payload)).name,
+            payload,
+            now_ms() if ts is None else ts,
+            msgspec.UNSET if id is None else id,
+        )
+
+    @property
+    def correlation_id(self) -> str | None:
+        """Gives ``id``, or None where there is none."""
+        return None if self.id is msgspec.UNSET else self.id
+
+
+def now_ms() -> int:
+    """Gives the time as the wire writes it: milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+_encoder = msgspec.json.Encoder()
+_first_step = msgspec.json.Decoder(Envelope[msgspec.Raw])
+_second_step: dict[type[Payload], msgspec.json.Decoder[Any]] = {}
+
+
+def _decoder_for(payload: type[Payload]) -> msgspec.json.Decoder[Any]:
+    decoder = _second_step.get(payload)
+    if decoder is None:
+        decoder = _second_step[payload] = msgspec.json.Decoder(payload)
+    return decoder
+
+
+def encode(envelope: Envelope[Payload]) -> bytes:
+    """Writes an event as JSON in UTF-8.
+
+    Raises ContractError where the payload's values do not have the types it declares (msgspec checks types when it
+    decodes, not when it encodes), so that a wrong event fails at its publisher, not at its thousand listeners.
+    """
+    payload_type = type(envelope.data)
+    try:
+        data = _encoder.encode(envelope.data)
+        _decoder_for(payload_type).decode(data)
+        return _encoder.encode(Envelope(envelope.type, msgspec.Raw(data), envelope.ts, envelope.id))
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
+        raise ContractError(f"{envelope.type} does not fit {payload_type.__name__}: {error}") from error
+
+
+def decode(text: str, contract: Contract) -> Envelope[Payload]:
+    """Reads a client's message: first the envelope, then ``data`` by its type.
+
+    Unknown fields are ignored, declared ones checked exactly.
+
+    Raises MalformedEvent for anything that is not a client's event of the contract, and UnknownEvent for a
+    well-formed event of an unknown ``client.*`` type.
+    """
+    try:
+        raw = _first_step.decode(text)
+        spec = contract.get(raw.type)
+        if spec is None or not spec.from_client:
+            raise _stranger(raw)
+        data: Payload = _decoder_for(spec.payload).decode(raw.data)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise MalformedEvent(f"malformed event: {error}") from None
+    return Envelope(raw.type, data, raw.ts, raw.id)
+
+
+def _stranger(raw: Envelope[msgspec.Raw]) -> MalformedEvent | UnknownEvent:
+    if not raw.type.startswith("client."):
+        return MalformedEvent("malformed event: a client sends client.* events only")
+    if not bytes(raw.data).lstrip().startswith(b"{"):
+        return MalformedEvent("malformed event: Expected `object` - at `$.data`")
+    return UnknownEvent(raw.type, raw.correlation_id)

@@ -1,0 +1,135 @@
+"""THE event map: every built-in event, with its payload and its audience.
+
+Names and payloads are the seed's, word for word; the four that the seed does not have (``ready``, ``subscribed``,
+``resync``, ``conversations_changed``) are there because a client cannot be correct without them.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from msgspec import UNSET, UnsetType
+
+from hubbub.contract.registry import ClientEvent, Payload, ServerEvent, event
+from hubbub.contract.topics import Topic
+
+Status = Literal["online", "away", "offline"]
+DisconnectReason = Literal["heartbeat_timeout", "client_close", "auth_failed"]
+
+
+# --- system ---------------------------------------------------------------------------------------------------------
+
+
+@event("client.system.subscribe")
+class Subscribe(ClientEvent, frozen=True):
+    """Replaces the socket's whole set of subscriptions. Answered by ``server.system.subscribed``."""
+
+    topics: tuple[Topic, ...]
+
+
+@event("server.system.ready")
+class Ready(ServerEvent, frozen=True):
+    """The socket is authenticated and registered."""
+
+    user_id: str
+    socket_id: str
+
+
+@event("server.system.subscribed")
+class Subscribed(ServerEvent, frozen=True):
+    """From here on no signal on these topics is missed: now fetch the REST snapshot. Refused topics are not heard."""
+
+    topics: tuple[Topic, ...]
+    refused: tuple[Topic, ...]
+
+
+@event("server.system.resync")
+class Resync(ServerEvent, frozen=True):
+    """Signals on these topics may have been lost: fetch again."""
+
+    topics: tuple[Topic, ...]
+
+
+@event("server.system.error")
+class Error(ServerEvent, frozen=True):
+    """Something the client asked for did not work. The envelope's ``id`` is that of the event that caused it."""
+
+    message: str
+    code: str | UnsetType = UNSET
+
+
+@event("server.system.internal_disconnect", internal=True)
+class InternalDisconnect(Payload, frozen=True):
+    """A registered socket is gone. The bus's own event: handed to domains, never sent."""
+
+    user_id: str
+    socket_id: str
+    reason: DisconnectReason
+
+
+# --- messenger ------------------------------------------------------------------------------------------------------
+
+
+@event("server.messenger.message_new", topics={"conversation": "conversation_id"}, users=["sender_id"])
+class MessageNew(ServerEvent, frozen=True):
+    """A message was created over REST. Times are ISO 8601 in UTC."""
+
+    conversation_id: str
+    message_id: str
+    sender_id: str
+    created_at: str
+
+
+@event("server.messenger.message_read", topics={"conversation": "conversation_id"}, users=["reader_id"])
+class MessageRead(ServerEvent, frozen=True):
+    """A member has read a conversation up to this message. Times are ISO 8601 in UTC."""
+
+    conversation_id: str
+    message_id: str
+    reader_id: str
+    read_at: str
+
+
+@event("server.messenger.conversations_changed", addressed=True)
+class ConversationsChanged(ServerEvent, frozen=True):
+    """A conversation was created, left or joined: fetch the list and subscribe again."""
+
+
+@event("client.messenger.typing", topics={"conversation": "conversation_id"})
+class Typing(ClientEvent, ServerEvent, frozen=True):
+    """Somebody types, or has stopped. Relayed with the sender's own ``userId``; a receiver clears it after 6 s."""
+
+    conversation_id: str
+    user_id: str
+    is_typing: bool
+
+
+# --- presence -------------------------------------------------------------------------------------------------------
+
+
+@event("server.presence.update", topics={"user": "user_id"}, users=["user_id"])
+class PresenceUpdate(ServerEvent, frozen=True):
+    """A user's announced status changed. ``lastSeenAt`` is ISO 8601 in UTC, absent while online."""
+
+    user_id: str
+    status: Status
+    last_seen_at: str | UnsetType = UNSET
+
+
+class UserStatus(Payload, frozen=True):
+    """One user's announced status."""
+
+    user_id: str
+    status: Status
+
+
+@event("server.presence.batch")
+class PresenceBatch(ServerEvent, frozen=True):
+    """The snapshot that follows a subscription to ``user`` topics."""
+
+    users: tuple[UserStatus, ...]
+
+
+SYSTEM_EVENTS: Final = (Subscribe, Ready, Subscribed, Resync, Error, InternalDisconnect)
+MESSENGER_EVENTS: Final = (MessageNew, MessageRead, ConversationsChanged, Typing)
+PRESENCE_EVENTS: Final = (PresenceUpdate, PresenceBatch)

@@ -1,0 +1,189 @@
+"""How an event is declared: its name, payload type, direction and audience, in one place."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum
+from typing import ClassVar, TypeVar
+
+import msgspec
+
+from hubbub.contract.topics import KIND_PATTERN, Topic
+from hubbub.errors import ConfigurationError, ContractError
+
+P = TypeVar("P", bound="Payload")
+
+_NAME_PATTERN = re.compile(r"(client|server)(\.[a-z][a-z0-9_]*){2}")
+
+
+class Payload(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
+    """Is the base of every ``data`` on the wire: snake_case in Python, camelCase in JSON.
+
+    An optional field is ``field: str | msgspec.UnsetType = msgspec.UNSET``: absent on the wire, never ``null``.
+    """
+
+    __event__: ClassVar[EventSpec]
+
+
+class ClientEvent(Payload, frozen=True):
+    """Is the base of the payloads that clients send."""
+
+
+class ServerEvent(Payload, frozen=True):
+    """Is the base of the payloads that the server sends. A payload with both bases goes both ways."""
+
+
+class Direction(Enum):
+    """Which way an event travels."""
+
+    CLIENT = "client"  # up: from a client to the server
+    SERVER = "server"  # down: from the server to clients
+    BOTH = "both"  # up, then relayed down under the same name
+    INTERNAL = "internal"  # never crosses the wire
+
+
+class Audience(msgspec.Struct, frozen=True):
+    """Who hears an event: payload fields that name topics, payload fields that name users ("self"), or neither.
+
+    topics: (topic kind, payload field) pairs: the sockets subscribed to that topic.
+    users: payload fields: every socket of that user.
+    addressed: the publisher names the users, since the payload does not.
+    """
+
+    topics: tuple[tuple[str, str], ...] = ()
+    users: tuple[str, ...] = ()
+    addressed: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.topics or self.users or self.addressed)
+
+
+class EventSpec(msgspec.Struct, frozen=True):
+    """Everything the contract says about one event."""
+
+    name: str
+    payload: type[Payload]
+    direction: Direction
+    audience: Audience
+
+    @property
+    def from_client(self) -> bool:
+        """Tells whether a client may send it."""
+        return self.direction in (Direction.CLIENT, Direction.BOTH)
+
+    @property
+    def to_client(self) -> bool:
+        """Tells whether the server may send it."""
+        return self.direction in (Direction.SERVER, Direction.BOTH)
+
+    @property
+    def doc(self) -> str:
+        """Gives the payload's docstring."""
+        return inspect.getdoc(self.payload) or ""
+
+    def topics_of(self, payload: Payload) -> tuple[Topic, ...]:
+        """Gives the topics whose subscribers hear this payload."""
+        return tuple(Topic(kind, getattr(payload, field)) for kind, field in self.audience.topics)
+
+    def users_of(self, payload: Payload) -> tuple[str, ...]:
+        """Gives the users for whom this payload is "self"."""
+        return tuple(getattr(payload, field) for field in self.audience.users)
+
+
+def event(
+    name: str,
+    *,
+    topics: Mapping[str, str] | None = None,
+    users: Iterable[str] = (),
+    addressed: bool = False,
+    internal: bool = False,
+) -> Callable[[type[P]], type[P]]:
+    """Declares a payload class as an event of the contract.
+
+    name: ``client.<domain>.<event>`` or ``server.<domain>.<event>``.
+    topics: topic kind -> the payload field that holds its id; subscribers of that topic hear the event.
+    users: payload fields that hold user ids; all sockets of those users hear it, subscribed or not ("self").
+    addressed: the publisher names those users instead: ``notify(event, users=[...])``.
+    internal: the bus's own event, never on the wire.
+
+    With no audience at all, the event goes to one socket only, as an answer. The direction is the payload's base
+    class: ``ClientEvent``, ``ServerEvent``, or both (plain ``Payload`` where it is internal).
+
+    Raises ConfigurationError where these do not fit together.
+    """
+    audience = Audience(tuple((topics or {}).items()), tuple(users), addressed)
+
+    def declare(payload: type[P]) -> type[P]:
+        payload.__event__ = EventSpec(name, payload, _direction(name, payload, internal), audience)
+        _check_audience(payload.__event__)
+        return payload
+
+    return declare
+
+
+def _direction(name: str, payload: type[Payload], internal: bool) -> Direction:
+    if not _NAME_PATTERN.fullmatch(name):
+        raise ConfigurationError(f"event {name!r}: expected client.<domain>.<event> or server.<domain>.<event>")
+    up, down = issubclass(payload, ClientEvent), issubclass(payload, ServerEvent)
+    if internal:
+        if up or down:
+            raise ConfigurationError(f"event {name!r}: an internal event has the base Payload, since nobody sends it")
+        return Direction.INTERNAL
+    if up != name.startswith("client.") or not (up or down):
+        base = "ClientEvent" if name.startswith("client.") else "ServerEvent, without ClientEvent"
+        raise ConfigurationError(f"event {name!r}: {payload.__name__} must have the base {base}")
+    if up and down:
+        return Direction.BOTH
+    return Direction.CLIENT if up else Direction.SERVER
+
+
+def _check_audience(spec: EventSpec) -> None:
+    fields = {field.name: field.type for field in msgspec.structs.fields(spec.payload)}
+    for kind, _ in spec.audience.topics:
+        if not KIND_PATTERN.fullmatch(kind):
+            raise ConfigurationError(f"event {spec.name!r}: topic kind {kind!r} must match {KIND_PATTERN.pattern}")
+    for field in [*(field for _, field in spec.audience.topics), *spec.audience.users]:
+        if fields.get(field) is not str:
+            raise ConfigurationError(
+                f"event {spec.name!r}: its audience names {field!r}, so {spec.payload.__name__} needs it as a str field"
+            )
+    if spec.audience and spec.direction in (Direction.CLIENT, Direction.INTERNAL):
+        raise ConfigurationError(f"event {spec.name!r}: an event that the server does not send has no audience")
+
+
+class Contract(Mapping[str, EventSpec]):
+    """The events that one gateway speaks, by name."""
+
+    def __init__(self, payloads: Iterable[type[Payload]]) -> None:
+        self._specs: dict[str, EventSpec] = {}
+        for payload in payloads:
+            self._add(payload)
+        #: The topic kinds that some event is addressed to; a subscription to any other kind is refused.
+        self.topic_kinds = frozenset(kind for spec in self._specs.values() for kind, _ in spec.audience.topics)
+
+    def _add(self, payload: type[Payload]) -> None:
+        spec = spec_of(payload)
+        known = self._specs.setdefault(spec.name, spec)
+        if known.payload is not payload:
+            raise ConfigurationError(
+                f"event {spec.name!r} is declared by both {known.payload.__qualname__} and {payload.__qualname__}"
+            )
+
+    def __getitem__(self, name: str) -> EventSpec:
+        return self._specs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._specs)
+
+    def __len__(self) -> int:
+        return len(self._specs)
+
+
+def spec_of(payload: type[Payload]) -> EventSpec:
+    """Gives what ``@event`` declared for a payload class; raises ContractError where it declared nothing."""
+    spec: EventSpec | None = payload.__dict__.get("__event__")
+    if spec is None:
+        raise ContractError(f"{payload.__qualname__} is no event: decorate it with @event(name, ...)")
+    return spec

@@ -1,0 +1,36 @@
+"""What a socket can be interested in."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+
+MAX_ID_LENGTH: Final = 128
+KIND_PATTERN: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
+
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+class Topic(msgspec.Struct, frozen=True, gc=False):
+    """A stream of events, such as one conversation: ``{kind, id}`` on the wire, ``kind:id`` as a string."""
+
+    kind: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Topic:
+        """Reads the canonical string form back; raises ValueError where it is not one."""
+        kind, separator, id = text.partition(":")
+        if not separator or not KIND_PATTERN.fullmatch(kind) or not is_valid_id(id):
+            raise ValueError(f"expected kind:id, got {text!r}")
+        return cls(kind, id)
+
+
+def is_valid_id(id: str) -> bool:
+    """Tells whether a topic or user id is usable: 1 to 128 characters, none of them a control character."""
+    return 0 < len(id) <= MAX_ID_LENGTH and not _CONTROL_CHARACTER.search(id)

@@ -1,0 +1,1 @@
+"""The domains: what the bus understands, one module each."""

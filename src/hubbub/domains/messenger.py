@@ -1,0 +1,32 @@
+"""The messenger's signals: messages come from REST, typing from clients."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hubbub.context import Context
+from hubbub.contract.envelope import Envelope
+from hubbub.contract.events import MESSENGER_EVENTS, Typing
+from hubbub.contract.topics import Topic
+from hubbub.domains.base import Domain
+from hubbub.router import Router
+
+
+class MessengerDomain(Domain):
+    """Relays typing between the sockets of one conversation."""
+
+    events = MESSENGER_EVENTS
+
+    def register_handlers(self, router: Router) -> None:
+        """Serves ``client.messenger.typing``."""
+        router.on(Typing, self.typing)
+
+    def typing(self, ctx: Context, message: Envelope[Typing]) -> None:
+        """Relays to the conversation's other subscribers; a sender who is not subscribed to it is not heard.
+
+        The subscription was authorised, so it also proves that the sender may speak there. ``userId`` is always the
+        sender's own: a client cannot speak for somebody else.
+        """
+        if Topic("conversation", message.data.conversation_id) not in ctx.subscriptions:
+            return
+        self.bus.publish(msgspec.structs.replace(message.data, user_id=ctx.user_id), exclude=ctx)

@@ -1,0 +1,100 @@
+"""Subscriptions: a client says what it wants to hear, the app says what it may."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Protocol, TypeAlias
+
+from hubbub.context import Context
+from hubbub.contract.envelope import Envelope
+from hubbub.contract.events import SYSTEM_EVENTS, Error, Subscribe, Subscribed
+from hubbub.contract.topics import Topic, is_valid_id
+from hubbub.domains.base import Domain
+from hubbub.router import Router
+
+logger = logging.getLogger("hubbub.system")
+
+#: The app's rule: given the topics a socket asks for, gives those it may hear. Called once per subscribe.
+Authorize: TypeAlias = Callable[[Context, Sequence[Topic]], Awaitable[Iterable[Topic]]]
+
+NAMED_IN_ERROR = 10
+"""Refused topics that an error message names; ``subscribed`` lists them all."""
+
+
+async def refuse_all(ctx: Context, topics: Sequence[Topic]) -> Iterable[Topic]:
+    """Allows nothing: the rule of a gateway that was given none."""
+    return ()
+
+
+class Subscriptions(Protocol):
+    """What the system domain asks of the bus beyond publishing."""
+
+    async def subscribe(self, ctx: Context, topics: Iterable[Topic]) -> Sequence[Topic]:
+        """Replaces a socket's subscriptions; gives the topics that are new. From here on nothing on them is missed."""
+
+
+class SystemDomain(Domain):
+    """Serves ``client.system.subscribe``."""
+
+    events = SYSTEM_EVENTS
+
+    def __init__(
+        self,
+        subscriptions: Subscriptions,
+        authorize: Authorize,
+        *,
+        topic_kinds: frozenset[str],
+        topics_per_socket: int,
+        snapshots: Sequence[Domain],
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._authorize = authorize
+        self._topic_kinds = topic_kinds
+        self._topics_per_socket = topics_per_socket
+        self._snapshots = snapshots
+
+    def register_handlers(self, router: Router) -> None:
+        """Serves ``client.system.subscribe``."""
+        router.on(Subscribe, self.subscribe)
+
+    async def subscribe(self, ctx: Context, message: Envelope[Subscribe]) -> None:
+        """Replaces the socket's topics by those of the message that the app allows, then tells, then snapshots.
+
+        Where the app's rule raises, the old set stays and the error event says so.
+        """
+        asked = tuple(dict.fromkeys(message.data.topics))
+        acceptable = [topic for topic in asked if self._is_acceptable(topic)][: self._topics_per_socket]
+        try:
+            allowed = set(await self._authorize(ctx, acceptable)) if acceptable else set()
+        except Exception:
+            logger.exception("authorize failed for user %s: subscriptions stay as they were", ctx.user_id)
+            self._tell_error(ctx, message, "internal", "subscribe failed: your subscriptions stay as they were")
+            return
+        topics = [topic for topic in acceptable if topic in allowed]
+        added = await self._subscriptions.subscribe(ctx, topics)
+        granted = set(topics)
+        refused = tuple(topic for topic in asked if topic not in granted)
+        self.bus.send(ctx, Subscribed(tuple(topics), refused))
+        if refused:
+            self._tell_error(ctx, message, "topic_forbidden", f"you may not hear {_names(refused)}")
+        if added:
+            await self._send_snapshots(ctx, added)
+
+    def _is_acceptable(self, topic: Topic) -> bool:
+        return topic.kind in self._topic_kinds and is_valid_id(topic.id)
+
+    def _tell_error(self, ctx: Context, message: Envelope[Subscribe], code: str, text: str) -> None:
+        self.bus.send(ctx, Envelope.of(Error(text, code), id=message.correlation_id))
+
+    async def _send_snapshots(self, ctx: Context, added: Sequence[Topic]) -> None:
+        for domain in self._snapshots:
+            events = domain.snapshot(ctx, added)
+            for event in await events if inspect.isawaitable(events) else events:
+                self.bus.send(ctx, event)
+
+
+def _names(topics: Sequence[Topic]) -> str:
+    named = ", ".join(repr(str(topic)[:160]) for topic in topics[:NAMED_IN_ERROR])
+    return named if len(topics) <= NAMED_IN_ERROR else f"{named} and {len(topics) - NAMED_IN_ERROR} more"

@@ -1,0 +1,106 @@
+"""What can go wrong, as types, and why a socket closes, as data.
+
+HubbubError
+├── ConfigurationError      the app wired Hubbub wrongly; raised at set-up
+├── ContractError           an event declared or published does not fit the contract: our side's fault
+└── ClientError             the client's fault; never logged with a traceback
+    ├── Unauthorized        no, bad or expired credentials: close 4401
+    ├── MalformedEvent      what arrived is no event of the contract: close 4400
+    └── UnknownEvent        a well-formed ``client.*`` event nobody handles: answered, the socket stays open
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final, NamedTuple
+
+
+class HubbubError(Exception):
+    """Is the base of every error that Hubbub raises."""
+
+
+class ConfigurationError(HubbubError):
+    """Hubbub was set up in a way that cannot work; the message names the remedy."""
+
+
+class ContractError(HubbubError):
+    """An event was declared or published that does not fit the contract."""
+
+
+class ClientError(HubbubError):
+    """The client did something wrong; the message may be shown to it."""
+
+
+class Unauthorized(ClientError):
+    """The handshake carries no valid credentials.
+
+    An authenticator raises it; the message goes to the log, never to the client, who always reads ``unauthorized``.
+    """
+
+
+class MalformedEvent(ClientError):
+    """A message that is not an event of the contract; the message is sent as the reason of close 4400."""
+
+
+class UnknownEvent(ClientError):
+    """An event whose type no domain here handles: a newer client may be talking to an older node."""
+
+    def __init__(self, event_type: str, correlation_id: str | None) -> None:
+        super().__init__(f"no handler for {event_type[:128]!r} on this server")
+        self.correlation_id = correlation_id
+
+
+class Reconnect(Enum):
+    """Whether a client may come back after a close."""
+
+    NEVER = "never"
+    WITH_NEW_TOKEN = "with a new token"
+    WITH_BACKOFF = "with backoff"
+    AFTER_DELAY = "after the delay in the reason"
+
+
+class CloseCode(NamedTuple):
+    """One close code: its number, the default reason on the wire, and what the client may do next."""
+
+    code: int
+    reason: str
+    reconnect: Reconnect
+
+
+MALFORMED: Final = CloseCode(4400, "malformed event", Reconnect.NEVER)
+UNAUTHORIZED: Final = CloseCode(4401, "unauthorized", Reconnect.WITH_NEW_TOKEN)
+WITHDRAWN: Final = CloseCode(4403, "access withdrawn", Reconnect.WITH_NEW_TOKEN)
+HEARTBEAT_TIMEOUT: Final = CloseCode(4408, "heartbeat timeout", Reconnect.WITH_BACKOFF)
+SLOW_CONSUMER: Final = CloseCode(4413, "slow consumer", Reconnect.WITH_BACKOFF)
+RATE_LIMITED: Final = CloseCode(4429, "rate limited", Reconnect.WITH_BACKOFF)
+PROTOCOL_ERROR: Final = CloseCode(1002, "protocol error", Reconnect.NEVER)
+UNSUPPORTED_DATA: Final = CloseCode(1003, "text frames only", Reconnect.NEVER)
+INVALID_DATA: Final = CloseCode(1007, "invalid UTF-8", Reconnect.NEVER)
+MESSAGE_TOO_BIG: Final = CloseCode(1009, "message too big", Reconnect.NEVER)
+INTERNAL_ERROR: Final = CloseCode(1011, "internal error", Reconnect.WITH_BACKOFF)
+RESTART: Final = CloseCode(1012, "restart", Reconnect.AFTER_DELAY)
+OVERLOADED: Final = CloseCode(1013, "try again later", Reconnect.WITH_BACKOFF)
+
+#: Every close code Hubbub sends, by number. A client may reconnect with backoff after any other code, 1006 included.
+CLOSE_CODES: Final[dict[int, CloseCode]] = {
+    close.code: close
+    for close in (
+        MALFORMED,
+        UNAUTHORIZED,
+        WITHDRAWN,
+        HEARTBEAT_TIMEOUT,
+        SLOW_CONSUMER,
+        RATE_LIMITED,
+        PROTOCOL_ERROR,
+        UNSUPPORTED_DATA,
+        INVALID_DATA,
+        MESSAGE_TOO_BIG,
+        INTERNAL_ERROR,
+        RESTART,
+        OVERLOADED,
+    )
+}
+
+#: The peer's close frame carried no code, and the connection ended without a close frame (RFC 6455 section 7.4.1).
+NO_STATUS_RECEIVED: Final = 1005
+ABNORMAL_CLOSURE: Final = 1006

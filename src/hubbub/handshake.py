@@ -1,0 +1,119 @@
+"""Who may open a socket: decided once, before it is registered (seed, "Auth + identity")."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple
+
+from hubbub.auth import Authenticator, Handshake, Identity
+from hubbub.connection import Node
+from hubbub.errors import (
+    INTERNAL_ERROR,
+    OVERLOADED,
+    RESTART,
+    UNAUTHORIZED,
+    CloseCode,
+    ConfigurationError,
+    Unauthorized,
+)
+from hubbub.origin import OriginPolicy
+
+logger = logging.getLogger("hubbub.handshake")
+
+
+SPREAD: Final = 0.8
+"""The part of a drain window over which closes are spread; the rest is for the last peers' answers."""
+
+
+class Refusal(NamedTuple):
+    """An upgrade that is answered over HTTP: the status, what it says, and further headers."""
+
+    status: int
+    message: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Endpoint:
+    """The one door of a node: where upgrades arrive, whatever the transport."""
+
+    def __init__(self, node: Node, path: str, authenticate: Authenticator, origins: OriginPolicy) -> None:
+        self.node = node
+        self.path = path
+        self.accepting = True
+        """False from the moment the node drains."""
+        self._authenticate = authenticate
+        self._origins = origins
+
+    def refusal(self, handshake: Handshake) -> Refusal | None:
+        """Gives the reason not to upgrade at all, or None."""
+        if not self.accepting:
+            return self._refuse("draining", Refusal(503, "restarting", (("Retry-After", "1"),)))
+        foreign = self._origins.refusal(handshake)
+        if foreign is not None:
+            logger.info("refused: %s (from %s)", foreign, handshake.client)
+            return self._refuse("origin", Refusal(403, "origin not allowed"))
+        return None
+
+    def authenticate(self, handshake: Handshake) -> Identity | Awaitable[Identity]:
+        """Asks the authenticator, once. What it gives, or what its awaitable gives, is a checked identity.
+
+        Raises, at once or when awaited, whatever ``close_code`` knows how to answer.
+        """
+        answer = self._authenticate(handshake)
+        if inspect.isawaitable(answer):
+            return self._wait_for(answer)
+        return self._checked(answer)
+
+    async def drain(self, seconds: float, is_cut_short: Callable[[], bool] = lambda: False) -> None:
+        """Accepts nothing more, closes every socket with 1012, evenly over most of ``seconds``, and waits for handlers.
+
+        is_cut_short: asked between two sockets; True closes the rest at once.
+        """
+        self.accepting = False
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        sockets = list(self.node.hub)
+        pause = seconds * SPREAD / max(1, len(sockets))
+        for index, socket in enumerate(sockets):
+            if index and not is_cut_short():
+                await asyncio.sleep(pause)
+            socket.close(RESTART)
+        unfinished = await self.node.dispatcher.finish(max(0.0, deadline - loop.time()))
+        if unfinished:
+            logger.warning("cancelled %d handlers that did not finish within %g s", unfinished, seconds)
+
+    def close_code(self, error: Exception, handshake: Handshake) -> CloseCode:
+        """Gives the code that a socket whose authentication raised ``error`` is accepted and closed with."""
+        if isinstance(error, Unauthorized):
+            logger.info("unauthorized: %s (from %s)", error, handshake.client)
+            return self._closed("unauthorized", UNAUTHORIZED)
+        if isinstance(error, TimeoutError):
+            logger.error("authenticate took over %g s", self.node.limits.handshake_seconds)
+            return self._closed("authenticate timeout", OVERLOADED)
+        logger.error("authenticate failed", exc_info=error)
+        return self._closed("authenticate failed", INTERNAL_ERROR)
+
+    async def _wait_for(self, answer: Awaitable[Identity | None]) -> Identity:
+        async with asyncio.timeout(self.node.limits.handshake_seconds):
+            identity = await answer
+        return self._checked(identity)
+
+    def _checked(self, identity: Identity | None) -> Identity:
+        if identity is None:
+            raise Unauthorized("the authenticator knows nobody")
+        if not isinstance(identity, Identity):
+            raise ConfigurationError(f"authenticate must give an Identity or None, got {type(identity).__name__}")
+        if identity.expires_at is not None and not identity.expires_at > self.node.clock.time():
+            raise Unauthorized("the credentials have expired")
+        return identity
+
+    def _refuse(self, reason: str, refusal: Refusal) -> Refusal:
+        self.node.stats.refusals[reason] += 1
+        return refusal
+
+    def _closed(self, reason: str, close: CloseCode) -> CloseCode:
+        self.node.stats.refusals[reason] += 1
+        return close

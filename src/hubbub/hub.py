@@ -1,0 +1,130 @@
+"""The registry of sockets by user and by topic, and the one place that decides who hears an event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import chain
+from typing import Generic, Protocol, TypeVar
+
+from hubbub.context import Context
+from hubbub.contract.topics import Topic
+
+
+class Listener(Protocol):
+    """What the hub holds of a socket."""
+
+    @property
+    def context(self) -> Context:
+        """The socket's identity."""
+
+    @property
+    def subscriptions(self) -> dict[Topic, None]:
+        """The topics the socket is subscribed to; written by the hub alone."""
+
+
+L = TypeVar("L", bound=Listener)
+
+
+class Hub(Generic[L]):
+    """Knows every registered socket of this process. Pure: no I/O, no clock."""
+
+    def __init__(self, on_silent: Callable[[list[Topic]], None]) -> None:
+        """on_silent: is told the topics whose last subscriber here has gone."""
+        self._on_silent = on_silent
+        self._sockets: dict[str, L] = {}
+        self._by_user: dict[str, set[L]] = {}
+        self._by_topic: dict[Topic, set[L]] = {}
+
+    def __len__(self) -> int:
+        return len(self._sockets)
+
+    def __iter__(self) -> Iterator[L]:
+        return iter(list(self._sockets.values()))
+
+    def __contains__(self, socket: L) -> bool:
+        return socket.context.socket_id in self._sockets
+
+    @property
+    def user_count(self) -> int:
+        """Gives the number of users with at least one socket here."""
+        return len(self._by_user)
+
+    @property
+    def topic_count(self) -> int:
+        """Gives the number of topics with at least one subscriber here."""
+        return len(self._by_topic)
+
+    def get(self, socket_id: str) -> L | None:
+        """Finds a registered socket."""
+        return self._sockets.get(socket_id)
+
+    def register(self, socket: L) -> None:
+        """Adds an authenticated socket; it hears its user's "self" events from now on."""
+        self._sockets[socket.context.socket_id] = socket
+        self._by_user.setdefault(socket.context.user_id, set()).add(socket)
+
+    def unregister(self, socket: L) -> None:
+        """Removes a socket and its subscriptions; does nothing for one that is not registered."""
+        if self._sockets.pop(socket.context.socket_id, None) is None:
+            return
+        _discard(self._by_user, socket.context.user_id, socket)
+        self._drop(socket, list(socket.subscriptions))
+
+    def replace(self, socket: L, topics: Iterable[Topic]) -> list[Topic]:
+        """Replaces a registered socket's whole set of subscriptions; gives the topics that are new."""
+        wanted = dict.fromkeys(topics)
+        held = socket.subscriptions
+        added = [topic for topic in wanted if topic not in held]
+        self._drop(socket, [topic for topic in held if topic not in wanted])
+        for topic in added:
+            held[topic] = None
+            self._by_topic.setdefault(topic, set()).add(socket)
+        return added
+
+    def _drop(self, socket: L, topics: list[Topic]) -> None:
+        for topic in topics:
+            del socket.subscriptions[topic]
+            _discard(self._by_topic, topic, socket)
+        silent = [topic for topic in topics if topic not in self._by_topic]
+        if silent:
+            self._on_silent(silent)
+
+    def sockets_of(self, user_id: str) -> Collection[L]:
+        """Gives a user's registered sockets."""
+        return self._by_user.get(user_id, ())
+
+    def audience(self, topics: Iterable[Topic], users: Iterable[str] = (), exclude: str | None = None) -> Iterable[L]:
+        """Gives the sockets that hear an event, each once.
+
+        This is the guardrail (seed, "Subscriptions"): a socket hears an event because it is subscribed to one of its
+        ``topics``, or because it belongs to one of the ``users`` for whom the event is "self", and for no other
+        reason. There is no way to address everybody.
+
+        exclude: the id of a socket that is left out: the sender of what is being relayed.
+
+        What is returned may be the live set: use it before anything else changes the hub.
+        """
+        groups = [
+            group
+            for group in chain(map(self._by_topic.get, topics), map(self._by_user.get, users))
+            if group is not None
+        ]
+        if not groups:
+            return ()
+        sockets: Iterable[L] = groups[0]
+        for index, group in enumerate(groups[1:], start=1):
+            earlier = groups[:index]
+            sockets = chain(sockets, [socket for socket in group if not any(socket in other for other in earlier)])
+        if exclude is not None:
+            return [socket for socket in sockets if socket.context.socket_id != exclude]
+        return sockets
+
+
+K = TypeVar("K")
+
+
+def _discard(index: dict[K, set[L]], key: K, socket: L) -> None:
+    group = index[key]
+    group.discard(socket)
+    if not group:
+        del index[key]

@@ -1,0 +1,95 @@
+"""The algorithms and the keys that tokens are checked with, validated once when the app is set up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import jwt
+from jwt.algorithms import HMACAlgorithm, has_crypto
+
+from hubbub.errors import ConfigurationError
+
+#: The algorithms with a shared secret.
+HMAC: Final = ("HS256", "HS384", "HS512")
+
+#: The algorithms with a public key, and the key type and curve that each needs (RFC 7518 section 6, RFC 8037).
+KEY_TYPES: Final[dict[str, tuple[str, str | None]]] = {
+    "RS256": ("RSA", None),
+    "RS384": ("RSA", None),
+    "RS512": ("RSA", None),
+    "PS256": ("RSA", None),
+    "PS384": ("RSA", None),
+    "PS512": ("RSA", None),
+    "ES256": ("EC", "P-256"),
+    "ES384": ("EC", "P-384"),
+    "ES512": ("EC", "P-521"),
+    "EdDSA": ("OKP", "Ed25519"),
+}
+
+_NEW_SECRET: Final = 'python -c "import secrets; print(secrets.token_hex(64))"'
+
+
+def pinned(algorithms: Sequence[str]) -> tuple[str, ...]:
+    """Checks the algorithms that an app pins: known, of one kind, and installed."""
+    if isinstance(algorithms, str):
+        raise ConfigurationError(f"algorithms takes a list: write [{algorithms!r}]")
+    for name in algorithms:
+        if name not in HMAC and name not in KEY_TYPES:
+            raise ConfigurationError(f"unknown algorithm {name!r}: use one of {', '.join((*HMAC, *KEY_TYPES))}")
+    if not algorithms:
+        raise ConfigurationError('algorithms is empty: name what the issuer signs with, such as ["HS256"]')
+    shared = [name in HMAC for name in algorithms]
+    if any(shared) and not all(shared):
+        raise ConfigurationError(
+            "algorithms mixes shared secrets (HS*) with public keys: a public key could then pass for a secret; "
+            "pin one kind, or use two authenticators"
+        )
+    if not any(shared) and not has_crypto:
+        raise ConfigurationError(f"{', '.join(algorithms)} needs cryptography: pip install 'hubbub[crypto]'")
+    return tuple(algorithms)
+
+
+def verifier(algorithms: Sequence[str]) -> jwt.PyJWS:
+    """Builds a verifier that knows the pinned algorithms and no other."""
+    verifier = jwt.PyJWS(algorithms=[])
+    for name in algorithms:
+        algorithm = jwt.get_algorithm_by_name(name)
+        verifier.register_algorithm(
+            name, _CheckedHMAC(algorithm.hash_alg) if isinstance(algorithm, HMACAlgorithm) else algorithm
+        )
+    return verifier
+
+
+def checked_key(key: str | bytes, algorithms: Sequence[str]) -> Any:
+    """Parses a key once, and makes sure that it fits every pinned algorithm."""
+    prepared: Any = None
+    for name in algorithms:
+        algorithm = jwt.get_algorithm_by_name(name)
+        expected = _expected(name)
+        try:
+            prepared = algorithm.prepare_key(key)
+        except Exception as error:  # whatever a parser says of the app's own key is told, as the cause
+            raise ConfigurationError(f"the key does not fit {name}: expected {expected}") from error
+        if algorithm.check_key_length(prepared) is not None:
+            raise ConfigurationError(f"the key is too short for {name}: expected {expected}")
+        if hasattr(prepared, "private_bytes"):
+            raise ConfigurationError(f"the key is private, which checking does not need: expected {expected}")
+    return prepared
+
+
+def _expected(name: str) -> str:
+    if name in HMAC:
+        # RFC 7518 section 3.2: as long as the hash.
+        length = int(name.removeprefix("HS")) // 8
+        return f"a random secret of {length} bytes or more (no PEM, no JWK), such as from {_NEW_SECRET}"
+    key_type, curve = KEY_TYPES[name]
+    return f"a public key in PEM: {key_type}, {curve or '2048 bits or more'}"
+
+
+class _CheckedHMAC(HMACAlgorithm):
+    """HMAC with a key that was checked once, where PyJWT would look for PEM, DER and JWK in it at every token."""
+
+    def prepare_key(self, key: Any) -> Any:
+        """Gives back the key, which came from checked_key."""
+        return key

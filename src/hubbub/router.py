@@ -1,0 +1,46 @@
+"""Event type -> handler."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from hubbub.context import Context
+from hubbub.contract.envelope import Envelope
+from hubbub.contract.registry import ClientEvent, spec_of
+from hubbub.errors import ConfigurationError
+
+C = TypeVar("C", bound=ClientEvent)
+
+#: What handles an event: a plain function, run on the event loop and so never blocking it, or a coroutine function.
+Handler = Callable[[Context, Envelope[C]], Awaitable[None] | None]
+
+
+class Router(Mapping[str, Handler[Any]]):
+    """Holds which handler serves which client event; filled at set-up, read-only afterwards."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, Handler[Any]] = {}
+
+    def on(self, event: type[C], handler: Handler[C]) -> None:
+        """Lets ``handler`` serve ``event``; raises ConfigurationError where another one already does."""
+        spec = spec_of(event)
+        if not spec.from_client:
+            raise ConfigurationError(f"no client sends {spec.name}: only ClientEvents have handlers")
+        if spec.name in self._handlers:
+            raise ConfigurationError(f"{spec.name} already has a handler: {_name(self._handlers[spec.name])}")
+        self._handlers[spec.name] = handler
+
+    def __getitem__(self, name: str) -> Handler[Any]:
+        return self._handlers[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._handlers)
+
+    def __len__(self) -> int:
+        return len(self._handlers)
+
+
+def _name(handler: Handler[Any]) -> str:
+    return getattr(inspect.unwrap(handler), "__qualname__", repr(handler))

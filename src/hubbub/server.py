@@ -1,0 +1,65 @@
+"""uvicorn with a graceful end: sockets are told, handlers finish, and the exit code is 0."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import threading
+import time
+from collections.abc import Generator
+from types import FrameType
+from typing import Final
+
+import uvicorn
+from uvicorn.server import HANDLED_SIGNALS
+
+from hubbub.handshake import Endpoint
+from hubbub.transports.uvicorn import STATE_KEY
+
+INTERRUPT_SECONDS: Final = 1.0
+"""The drain window after SIGINT: a person waits at the keyboard."""
+
+TERMINATE_SECONDS: Final = 10.0
+"""The drain window after SIGTERM: a deploy, where sockets had better not all reconnect at once."""
+
+
+class Server(uvicorn.Server):
+    """Drains on the first signal, ends at once on the second."""
+
+    def __init__(self, config: uvicorn.Config, *, terminate_seconds: float = TERMINATE_SECONDS) -> None:
+        super().__init__(config)
+        self._terminate_seconds = terminate_seconds
+        self._window = INTERRUPT_SECONDS
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Is the signal handler; uvicorn's own keeps the signal and raises it again at the end (exit code -15)."""
+        if self.should_exit:
+            self.force_exit = True
+        self.should_exit = True
+        self._window = self._terminate_seconds if sig == signal.SIGTERM else INTERRUPT_SECONDS
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stops accepting, drains the gateway, then lets uvicorn end the rest within what is left of the window."""
+        deadline = time.monotonic() + self._window
+        for server in self.servers:
+            server.close()
+        endpoint: Endpoint | None = self.lifespan.state.get(STATE_KEY)
+        if endpoint is not None:
+            await endpoint.drain(self._window, lambda: self.force_exit)
+        # uvicorn declares whole seconds, and waits for any number of them.
+        self.config.timeout_graceful_shutdown = max(0.1, deadline - time.monotonic())  # type: ignore[assignment]
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Installs ``handle_exit`` while the server runs, in the main thread only: elsewhere Python has no signals."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        originals = {sig: signal.signal(sig, self.handle_exit) for sig in HANDLED_SIGNALS}
+        try:
+            yield
+        finally:
+            for sig, handler in originals.items():
+                signal.signal(sig, handler)

@@ -1,0 +1,32 @@
+"""What has happened on this node, counted: the source of metrics, and of the one log line per refusal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counters that only rise. Every key comes from our own code or contract, so each has a bounded set of keys."""
+
+    connects: int = 0
+    """Sockets that were registered."""
+
+    refusals: Counter[str] = field(default_factory=Counter)
+    """Handshakes that were refused, by reason."""
+
+    closes: Counter[int] = field(default_factory=Counter)
+    """Registered sockets that are gone, by close code; codes no peer should send are counted as 1006."""
+
+    events_in: Counter[str] = field(default_factory=Counter)
+    """Events from clients, by type."""
+
+    events_out: Counter[str] = field(default_factory=Counter)
+    """Published events, by type."""
+
+    deliveries: int = 0
+    """Copies of published events handed to sockets."""
+
+    errors: Counter[str] = field(default_factory=Counter)
+    """``server.system.error`` events and failed hooks, by code."""

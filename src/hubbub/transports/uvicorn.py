@@ -1,0 +1,342 @@
+"""WebSockets on uvicorn's own port, straight on its transports: no task, queue or timer for a socket at rest.
+
+uvicorn hands every upgrade to the class that its ``ws`` option names. ``WebSocketProtocol`` is that class: it keeps the
+upgrades to the gateway's path and leaves all others, the app's own WebSocket routes, to uvicorn's usual class.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import Any, Final, Literal, cast
+
+from uvicorn.config import WS_PROTOCOLS, Config
+from uvicorn.importer import import_from_string
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from uvicorn.protocols.utils import get_remote_addr, is_ssl
+from uvicorn.server import ServerState
+from websockets.datastructures import Headers
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+from websockets.typing import BytesLike
+
+from hubbub.auth import Handshake, Identity
+from hubbub.clock import Timer
+from hubbub.connection import Connection
+from hubbub.errors import INVALID_DATA, RESTART, UNSUPPORTED_DATA, CloseCode
+from hubbub.frames import FrameCodec
+from hubbub.handshake import Endpoint, Refusal
+
+STATE_KEY: Final = "hubbub"
+"""Where the gateway leaves its endpoint in the lifespan state."""
+
+MAX_REASON_BYTES: Final = 123
+"""RFC 6455 section 5.5: a control frame carries 125 bytes, two of them the code."""
+
+Scheme = Literal["ws", "wss"]
+
+_negotiator: Final = ServerProtocol()
+"""Answers handshakes. ``accept`` keeps nothing that the next one would see, so one serves all."""
+
+
+class WebSocketProtocol(asyncio.Protocol):
+    """Is the class for ``uvicorn.Config(ws=...)``: takes one upgrade in, and hands the transport to who serves it."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._config = config
+        self._server_state = server_state
+        self._app_state = app_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self._server: asyncio.Protocol | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Is handed the transport by uvicorn's HTTP protocol."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Is handed the request, written out again by uvicorn; later calls belong to who serves the socket."""
+        if self._server is not None:
+            self._server.data_received(data)
+            return
+        request = _parse(data)
+        endpoint: Endpoint | None = self._app_state.get(STATE_KEY)
+        if endpoint is not None and request.path.partition("?")[0] == endpoint.path:
+            socket = self._server = SocketProtocol(endpoint, self._server_state, self._transport)
+            socket.handshake(request, _handshake_of(request, self._transport, self._config))
+        else:
+            protocol_class = import_from_string(WS_PROTOCOLS["auto"])
+            self._server = protocol_class(
+                config=self._config, server_state=self._server_state, app_state=self._app_state
+            )
+            self._server.connection_made(self._transport)
+            self._server.data_received(data)
+        # uvicorn makes this object the transport's protocol when we return; one turn later we are out of the way.
+        self._loop.call_soon(self._transport.set_protocol, self._server)
+
+    def eof_received(self) -> bool | None:
+        """Passes on."""
+        return self._server.eof_received() if self._server else None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Passes on."""
+        if self._server:
+            self._server.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Passes on."""
+        if self._server:
+            self._server.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Passes on."""
+        if self._server:
+            self._server.resume_writing()
+
+
+def _parse(data: bytes) -> Request:
+    """Reads the request that uvicorn's HTTP parser has already taken apart and checked."""
+    request_line, *lines = data.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+    method, path, protocol = request_line.split(" ", 2)
+    headers = Headers()
+    for line in lines:
+        name, _, value = line.partition(": ")
+        headers[name] = value
+    return Request(path=path, headers=headers, method=method, protocol=protocol)
+
+
+def _handshake_of(request: Request, transport: asyncio.Transport, config: Config) -> Handshake:
+    path, _, query = request.path.partition("?")
+    headers = [(name.lower(), value) for name, value in request.headers.raw_items()]
+    client = get_remote_addr(transport)
+    scheme: Scheme = "wss" if is_ssl(transport) else "ws"
+    if config.proxy_headers and any(name.startswith("x-forwarded-") for name, _ in headers):
+        client, scheme = _behind_proxy(config, client, scheme, headers)
+    return Handshake(path=path, query=query, headers=headers, client=client, scheme=scheme)
+
+
+def _behind_proxy(
+    config: Config, client: tuple[str, int] | None, scheme: Scheme, headers: list[tuple[str, str]]
+) -> tuple[tuple[str, int] | None, Scheme]:
+    """Applies uvicorn's own rule on proxy headers, which as ASGI middleware does not see this upgrade."""
+    scope: dict[str, Any] = {
+        "type": "websocket",
+        "client": client,
+        "scheme": scheme,
+        "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers],
+    }
+
+    async def app(scope: object, receive: object, send: object) -> None: ...
+
+    middleware: Any = ProxyHeadersMiddleware(app, trusted_hosts=config.forwarded_allow_ips)
+    with suppress(StopIteration):
+        middleware(scope, None, None).send(None)  # runs to its end at once: nothing in it waits
+    return scope["client"], scope["scheme"]
+
+
+class SocketProtocol(asyncio.Protocol):
+    """One WebSocket on a raw transport: turns bytes into a connection's inputs, and its outputs into bytes."""
+
+    __slots__ = (
+        "_close_timer",
+        "_codec",
+        "_connection",
+        "_endpoint",
+        "_fragments",
+        "_server_state",
+        "_transport",
+        "write",
+    )
+
+    def __init__(self, endpoint: Endpoint, server_state: ServerState, transport: asyncio.Transport) -> None:
+        self._endpoint = endpoint
+        self._server_state = server_state
+        self._transport = transport
+        self._connection: Connection | None = None
+        self._codec: FrameCodec | None = None  # None at rest
+        self._fragments: list[BytesLike] | None = None  # of a message in progress
+        self._close_timer: Timer | None = None
+        self.write = transport.write
+        transport.set_write_buffer_limits(high=endpoint.node.limits.unsent_bytes)
+        server_state.connections.add(cast(Any, self))
+
+    # --- the opening handshake ----------------------------------------------------------------------------------------
+
+    def handshake(self, request: Request, handshake: Handshake) -> None:
+        """Answers an upgrade: an HTTP error, or 101 and either ``ready`` or the close code that says why not."""
+        refusal = self._endpoint.refusal(handshake)
+        if refusal is not None:
+            self._respond(refusal)
+            return
+        response = _negotiator.accept(request)
+        if response.status_code != 101:
+            self._endpoint.node.stats.refusals["handshake"] += 1
+            self.write(response.serialize())
+            self._transport.close()
+            return
+        try:
+            answer = self._endpoint.authenticate(handshake)
+        except Exception as error:  # noqa: BLE001 - close_code logs what it is, and the client is told
+            self._refuse(response.serialize(), self._endpoint.close_code(error, handshake))
+            return
+        if isinstance(answer, Identity):
+            self._open(response.serialize(), answer)
+        else:
+            self._endpoint.node.dispatcher.spawn(self._open_later(response.serialize(), answer, handshake))
+
+    async def _open_later(self, response: bytes, answer: Awaitable[Identity], handshake: Handshake) -> None:
+        try:
+            identity = await answer
+        except Exception as error:  # noqa: BLE001 - close_code logs what it is, and the client is told
+            self._refuse(response, self._endpoint.close_code(error, handshake))
+        else:
+            self._open(response, identity)
+
+    def _open(self, response: bytes, identity: Identity) -> None:
+        if self._transport.is_closing():
+            return
+        if not self._endpoint.accepting:  # the node began to drain while we waited
+            self._refuse(response, RESTART)
+            return
+        self._connection = Connection(self._endpoint.node, self, identity, preamble=response)
+
+    def _refuse(self, response: bytes, close: CloseCode) -> None:
+        """Accepts, then closes: a browser cannot see an HTTP status."""
+        if not self._transport.is_closing():
+            self.write(response)
+            self.close(close.code, close.reason)
+
+    def _respond(self, refusal: Refusal) -> None:
+        response = _negotiator.reject(refusal.status, refusal.message + "\n")
+        response.headers.update(dict(refusal.headers))
+        self.write(response.serialize())
+        self._transport.close()
+
+    # --- what comes from the network ----------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Feeds the codec, and the connection with what it makes of the bytes."""
+        codecs = self._endpoint.node.codecs
+        codec = self._codec = self._codec or codecs.borrow()
+        codec.receive_data(data)
+        for frame in cast(list[Frame], codec.events_received()):
+            fault = self._receive(frame)
+            if fault is not None:  # RFC 6455 section 7.1.7: fail the connection, and look at nothing further
+                if codec.state is OPEN:
+                    codec.fail(fault.code, fault.reason)
+                break
+        self._send_from(codec)
+        if codecs.give_back(codec):
+            self._codec = None
+
+    def eof_received(self) -> None:
+        """Is told that the peer has half-closed; the transport then closes."""
+
+    def pause_writing(self) -> None:
+        """Is told that the unsent bytes have passed the limit. Called from within a write, so it acts a turn later."""
+        if self._connection is not None:
+            asyncio.get_running_loop().call_soon(self._connection.overflowed)
+
+    def resume_writing(self) -> None:
+        """Is told that the unsent bytes have gone down again."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Is told that the transport is gone, whoever ended it."""
+        self._server_state.connections.discard(cast(Any, self))
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+        if self._connection is not None:
+            self._connection.lost()
+
+    # --- what the connection asks for ---------------------------------------------------------------------------------
+
+    def close(self, code: int, reason: str) -> None:
+        """Sends a close frame and waits for the peer's, but only so long."""
+        if self._transport.is_closing():
+            return
+        codec = self._codec = self._codec or self._endpoint.node.codecs.borrow()
+        if codec.state is OPEN:
+            codec.send_close(code, reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore"))
+        self._send_from(codec)
+        self._end_soon()
+
+    def pause_reading(self) -> None:
+        """Stops reading from the peer."""
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Reads from the peer again."""
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def shutdown(self) -> None:
+        """Is called by uvicorn when the server stops."""
+        if self._connection is not None:
+            self._connection.close(RESTART)
+        else:
+            self._transport.close()
+
+    # --- details ------------------------------------------------------------------------------------------------------
+
+    def _receive(self, frame: Frame) -> CloseCode | None:
+        """Takes one frame in; gives the code to fail with where it is one that the codec lets pass and we do not."""
+        connection = self._connection
+        if frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
+            if self._fragments is None:
+                if frame.fin:
+                    return self._receive_text(frame.data)
+                self._fragments = []
+            self._fragments.append(frame.data)
+            if frame.fin:
+                message, self._fragments = b"".join(self._fragments), None
+                return self._receive_text(message)
+        elif frame.opcode is Opcode.PONG and connection is not None:
+            connection.pong()
+        elif frame.opcode is Opcode.BINARY:
+            return UNSUPPORTED_DATA
+        return None
+
+    def _receive_text(self, message: BytesLike) -> CloseCode | None:
+        try:
+            text = str(message, "utf-8")
+        except UnicodeDecodeError:
+            return INVALID_DATA
+        if self._connection is not None:
+            self._connection.receive(text)
+        return None
+
+    def _send_from(self, codec: FrameCodec) -> None:
+        """Writes what the codec wants to send, and ends the connection where it says so."""
+        connection = self._connection
+        peer_closed = codec.close_rcvd is not None and codec.parser_exc is None
+        failed = codec.eof_sent and not peer_closed and self._close_timer is None
+        if failed and connection is not None and codec.close_sent is not None:
+            connection.failed(codec.close_sent.code)
+        data = b"".join(codec.data_to_send())
+        if data:
+            self.write(data)
+        if peer_closed:
+            if connection is not None and codec.close_rcvd is not None:
+                connection.lost(codec.close_rcvd.code)
+            self._transport.close()
+        elif failed:
+            # Bytes of the peer that we never read would turn our close into a reset, and lose the close frame.
+            # So only our side is closed, and what still arrives is read and thrown away for a while.
+            if self._transport.can_write_eof() and not self._transport.is_closing():
+                self._transport.write_eof()
+            self._end_soon()
+
+    def _end_soon(self) -> None:
+        self.resume_reading()
+        if self._close_timer is None:
+            node = self._endpoint.node
+            self._close_timer = node.clock.call_later(node.limits.close_seconds, self._transport.abort)
