@@ -73,6 +73,12 @@ class _TestServer(Server):
         await super().startup(sockets)
         self.is_up.set()
 
+    async def serve(self, sockets: Any = None) -> None:
+        try:
+            await super().serve(sockets)
+        except SystemExit as error:  # it would end the event loop of the tests
+            raise RuntimeError("the app did not start: see the log") from error
+
     async def main_loop(self) -> None:
         await self.on_tick(0)
         await self.is_ending.wait()

@@ -224,6 +224,9 @@ class SocketProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feeds the codec, and the connection with what it makes of the bytes."""
+        if self._connection is None and self._close_timer is None:
+            self._transport.abort()  # RFC 6455 section 4.1: a client waits for the response before it sends
+            return
         codecs = self._endpoint.node.codecs
         codec = self._codec = self._codec or codecs.borrow()
         codec.receive_data(data)

@@ -1,0 +1,608 @@
+"""The transport on a real uvicorn: handshakes, other people's WebSocket routes, slow and silent peers, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI, WebSocket
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from hubbub import (
+    Context,
+    Domain,
+    Envelope,
+    Gateway,
+    Handshake,
+    Identity,
+    InternalDisconnect,
+    Limits,
+    MessageNew,
+    MessengerDomain,
+    Router,
+    Typing,
+    Unauthorized,
+    notify,
+)
+from hubbub.testing import Address, ManualClock, serve
+from tests.support import Client, authenticate, make_gateway, running, types
+from tests.websocket import RawSocket, frame, upgrade
+
+
+async def response_to(address: Address, request: bytes) -> bytes:
+    """Sends a request, and gives all that comes back until the server closes or upgrades."""
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    return head
+
+
+@pytest.fixture
+def gateway() -> Gateway:
+    return make_gateway()
+
+
+@pytest.fixture
+async def server(gateway: Gateway) -> AsyncIterator[Address]:
+    async with running(gateway) as address:
+        yield address
+
+
+# --- the opening handshake ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("request_options", "status"),
+    [
+        ({"method": "POST"}, 405),
+        ({"version": "8"}, 400),
+    ],
+)
+async def test_a_bad_upgrade_is_refused_over_http(
+    gateway: Gateway, server: Address, request_options: dict[str, Any], status: int
+) -> None:
+    head = await response_to(server, upgrade(server, "Authorization: alice", **request_options))
+
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert len(gateway._hub) == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (["Origin: https://evil.example"], 403),
+        (["Origin: null"], 403),
+        (["Cookie: session=alice"], 403),
+        (["Sec-WebSocket-Protocol: \xe9"], 400),
+        (["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="], 400),  # a second one
+    ],
+)
+async def test_a_bad_header_is_refused_over_http(
+    gateway: Gateway, server: Address, headers: list[str], status: int
+) -> None:
+    head = await response_to(server, upgrade(server, *headers))
+
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert sum(gateway.stats.refusals.values()) == 1
+
+
+async def test_a_page_of_the_same_host_may_connect(server: Address) -> None:
+    head = await response_to(server, upgrade(server, f"Origin: {server.http}", "Authorization: alice"))
+
+    assert head.startswith(b"HTTP/1.1 101 ")
+
+
+async def test_no_compression_is_offered(server: Address) -> None:
+    async with connect(server.ws + "/ws", additional_headers={"Authorization": "alice"}) as socket:
+        assert socket.response is not None
+        assert "Sec-WebSocket-Extensions" not in socket.response.headers
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(Unauthorized("no such user"), 4401), (RuntimeError("a bug"), 1011)],
+)
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_who_is_not_authenticated_is_accepted_closed_and_never_registered(
+    error: Exception, code: int, is_async: bool
+) -> None:
+    connected: list[Context] = []
+
+    class Watcher(Domain):
+        def on_connect(self, ctx: Context) -> None:
+            connected.append(ctx)
+
+    def refuse(handshake: Handshake) -> Identity | None:
+        raise error
+
+    async def refuse_later(handshake: Handshake) -> Identity | None:
+        await asyncio.sleep(0)
+        raise error
+
+    gateway = make_gateway(authenticate=refuse_later if is_async else refuse, domains=[Watcher()])
+    async with running(gateway) as server, Client.open(server, None) as client:
+        assert (await client.closed())[0] == code
+        assert len(gateway._hub) == 0
+        assert gateway.stats.connects == 0
+        assert connected == []
+
+
+async def test_an_authenticator_that_hangs_is_given_up() -> None:
+    async def hang(handshake: Handshake) -> Identity | None:
+        await asyncio.sleep(3600)
+        return None
+
+    gateway = make_gateway(authenticate=hang, limits=Limits(handshake_seconds=0.05))
+    async with running(gateway) as server, Client.open(server, None) as client:
+        assert (await client.closed())[0] == 1013
+
+
+async def test_an_async_authenticator_may_take_its_time() -> None:
+    asked = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def slow(handshake: Handshake) -> Identity | None:
+        asked.set()
+        await go_on.wait()
+        return authenticate(handshake)
+
+    async with running(make_gateway(authenticate=slow)) as server:
+        opening = asyncio.create_task(response_to(server, upgrade(server, "Authorization: alice")))
+        await asked.wait()
+        go_on.set()
+        assert (await opening).startswith(b"HTTP/1.1 101 ")
+
+
+async def test_a_client_that_leaves_during_authentication_is_never_registered() -> None:
+    asked = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def slow(handshake: Handshake) -> Identity | None:
+        if handshake.header("authorization"):
+            return authenticate(handshake)
+        asked.set()
+        await go_on.wait()
+        return Identity("alice")
+
+    gateway = make_gateway(authenticate=slow)
+    async with running(gateway) as server:
+        _, writer = await asyncio.open_connection(server.host, server.port)
+        writer.write(upgrade(server))
+        await asked.wait()
+        writer.transport.abort()
+        async with Client.open(server, "bob"):  # a whole handshake later, the server has seen the abort
+            go_on.set()
+    assert gateway.stats.connects == 1
+
+
+async def test_a_client_that_speaks_before_the_response_is_cut_off() -> None:
+    asked = asyncio.Event()
+
+    async def slow(handshake: Handshake) -> Identity | None:
+        asked.set()
+        await asyncio.sleep(3600)
+        return None
+
+    async with running(make_gateway(authenticate=slow, limits=Limits(handshake_seconds=0.05))) as server:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        writer.write(upgrade(server))
+        await asked.wait()
+        writer.write(frame(1, b"{}"))
+
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read() == b""
+        writer.close()
+
+
+async def test_the_authenticator_sees_the_handshake_behind_a_trusted_proxy() -> None:
+    seen: list[Handshake] = []
+
+    def look(handshake: Handshake) -> Identity | None:
+        seen.append(handshake)
+        return Identity("alice")
+
+    async with running(make_gateway(authenticate=look)) as server:
+        forwarded = ("X-Forwarded-For: 203.0.113.7", "X-Forwarded-Proto: https")
+        await response_to(server, upgrade(server, *forwarded, path="/ws?room=1"))
+
+    (handshake,) = seen
+    assert (handshake.path, handshake.query) == ("/ws", "room=1")
+    assert handshake.client is not None
+    assert handshake.client[0] == "203.0.113.7"
+    assert handshake.scheme == "wss"
+
+
+async def test_proxy_headers_of_a_stranger_are_not_believed() -> None:
+    seen: list[Handshake] = []
+
+    def look(handshake: Handshake) -> Identity | None:
+        seen.append(handshake)
+        return None
+
+    async with running(make_gateway(authenticate=look), forwarded_allow_ips="192.0.2.1") as server:
+        await response_to(server, upgrade(server, "X-Forwarded-For: 203.0.113.7", "X-Forwarded-Proto: https"))
+
+    assert seen[0].client is not None
+    assert (seen[0].client[0], seen[0].scheme) == ("127.0.0.1", "ws")
+
+
+# --- other routes, other servers ------------------------------------------------------------------------------------
+
+
+async def test_the_apps_own_websocket_routes_keep_working(gateway: Gateway) -> None:
+    app = FastAPI()
+
+    @app.websocket("/echo")
+    async def echo(socket: WebSocket) -> None:
+        await socket.accept()
+        while True:
+            await socket.send_text(await socket.receive_text())
+
+    async with running(gateway, app) as server, connect(server.ws + "/echo") as socket:
+        for text in ("one", "two", "x" * 100_000):
+            await socket.send(text)
+            assert await socket.recv() == text
+
+
+async def test_rest_and_websocket_share_the_port(gateway: Gateway) -> None:
+    app = FastAPI()
+
+    @app.get("/hello")
+    async def hello() -> str:
+        return "hello"
+
+    async with running(gateway, app) as server, Client.open(server, "alice"), httpx.AsyncClient() as rest:
+        assert (await rest.get(server.http + "/hello")).json() == "hello"
+
+
+async def test_a_plain_asgi_app_without_lifespan_can_be_wrapped(gateway: Gateway) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            raise ValueError("this app speaks HTTP only")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"plain"})
+
+    async with serve(gateway.attach(app)) as server, Client.open(server, "alice"), httpx.AsyncClient() as rest:
+        assert (await rest.get(server.http)).text == "plain"
+        assert gateway.ready
+    assert not gateway.ready
+
+
+async def test_a_failing_startup_of_the_app_stops_the_gateway(gateway: Gateway) -> None:
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        raise RuntimeError("no database")
+        yield
+
+    with pytest.raises(RuntimeError, match="did not start"):
+        async with running(gateway, FastAPI(lifespan=lifespan)):
+            pass
+    assert not gateway.ready
+
+
+async def test_plain_uvicorn_fails_loudly_and_names_the_remedy(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running(gateway, ws="auto") as server:
+        for _ in range(2):
+            with pytest.raises(InvalidStatus) as refused:
+                async with connect(server.ws + "/ws"):
+                    pass
+            assert refused.value.response.status_code == 500
+            assert b"hubbub run main:app" in (refused.value.response.body or b"")
+
+    errors = [record.getMessage() for record in caplog.records if record.name == "hubbub.gateway"]
+    assert len([text for text in errors if "uvicorn main:app --ws hubbub:WebSocketProtocol" in text]) == 1
+
+
+# --- peers that are slow, silent or gone ----------------------------------------------------------------------------
+
+
+def clock_of(gateway: Gateway) -> ManualClock:
+    assert isinstance(gateway._clock, ManualClock)
+    return gateway._clock
+
+
+async def test_a_peer_that_answers_pings_stays(gateway: Gateway, server: Address) -> None:
+    async with Client.open(server, "alice") as alice:
+        for _ in range(10):
+            clock_of(gateway).advance(25)
+            await alice.heard()  # the pong was sent before this, on the same stream
+
+        assert len(gateway._hub) == 1
+
+
+class Recorder(Domain):
+    """Keeps what the bus tells about sockets that are gone."""
+
+    def __init__(self) -> None:
+        self.gone: asyncio.Queue[tuple[Context, InternalDisconnect, int]] = asyncio.Queue()
+
+    def on_disconnect(self, ctx: Context, event: InternalDisconnect, code: int) -> None:
+        self.gone.put_nowait((ctx, event, code))
+
+
+async def test_a_peer_that_misses_two_pongs_is_closed_with_4408_and_then_aborted() -> None:
+    recorder = Recorder()
+    gateway = make_gateway(domains=[recorder])
+    async with running(gateway) as server, RawSocket.open(server, "alice") as frozen:
+        await frozen.next_frame()  # ready
+        clock = clock_of(gateway)
+
+        clock.advance(50)
+        assert len(gateway._hub) == 1
+        clock.advance(25)
+
+        assert len(gateway._hub) == 0
+        ctx, event, code = recorder.gone.get_nowait()
+        assert (event.user_id, event.socket_id) == ("alice", ctx.socket_id)
+        assert (event.reason, code) == ("heartbeat_timeout", 4408)
+        assert await frozen.close_code() == 4408
+        clock.advance(5)
+        assert await frozen.reader.read() == b""  # the transport was aborted without an answer
+
+
+async def test_half_a_frame_and_silence_is_closed_by_the_heartbeat(gateway: Gateway, server: Address) -> None:
+    async with RawSocket.open(server, "alice") as raw:
+        await raw.next_frame()  # ready
+        await raw.write(b"\x81\xfe\x01")
+
+        clock_of(gateway).advance(75)
+
+        assert await raw.close_code() == 4408
+
+
+async def test_a_token_that_expires_closes_its_socket_with_4401() -> None:
+    recorder = Recorder()
+    clock = ManualClock()
+    gateway = make_gateway(
+        domains=[recorder], clock=clock, authenticate=lambda handshake: Identity("alice", clock.time() + 60)
+    )
+    async with running(gateway) as server, Client.open(server, "alice") as alice:
+        for _ in range(2):
+            clock.advance(29)
+            assert await alice.heard() != "closed"
+        clock.advance(3)
+
+        assert await alice.closed() == (4401, "unauthorized")
+        _, event, code = recorder.gone.get_nowait()
+        assert (event.reason, code) == ("auth_failed", 4401)
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 4000])
+async def test_a_client_that_closes_is_a_client_close_with_its_own_code(code: int) -> None:
+    recorder = Recorder()
+    async with running(make_gateway(domains=[recorder])) as server:
+        async with Client.open(server, "alice") as alice:
+            await alice.socket.close(code)
+
+        _, event, seen = await recorder.gone.get()
+        assert (event.reason, seen) == ("client_close", code)
+
+
+async def test_a_connection_that_breaks_is_a_client_close_with_1006() -> None:
+    recorder = Recorder()
+    async with running(make_gateway(domains=[recorder])) as server:
+        async with RawSocket.open(server, "alice") as raw:
+            raw.writer.transport.abort()
+
+        _, event, seen = await recorder.gone.get()
+        assert (event.reason, seen) == ("client_close", 1006)
+
+
+async def test_withdrawn_access_is_auth_failed_with_4403() -> None:
+    recorder = Recorder()
+    gateway = make_gateway(domains=[recorder])
+    async with running(gateway) as server, Client.open(server, "alice") as alice:
+        await gateway.disconnect("alice")
+
+        assert (await alice.closed())[0] == 4403
+        _, event, seen = recorder.gone.get_nowait()
+        assert (event.reason, seen) == ("auth_failed", 4403)
+
+
+async def test_a_slow_consumer_is_cut_off_and_the_others_hear_everything() -> None:
+    recorder = Recorder()
+    gateway = make_gateway(domains=[recorder, MessengerDomain()], flush_interval=0.0)
+    async with (
+        running(gateway) as server,
+        RawSocket.open(server, "slow") as slow,
+        Client.open(server, "bob", "conversation:c") as bob,
+    ):
+        slow.writer.transport.pause_reading()
+        topics = {"topics": [{"kind": "conversation", "id": "c"}]}
+        message = {"type": "client.system.subscribe", "data": topics, "ts": 1}
+        await slow.write(frame(1, json.dumps(message).encode()))
+        sent = 0
+        while recorder.gone.empty():
+            notify(MessageNew("c", str(sent), "x" * 100_000, ""))
+            assert (await bob.expect("server.messenger.message_new"))["messageId"] == str(sent)
+            sent += 1
+            assert sent < 1000
+
+        _, _, code = recorder.gone.get_nowait()
+        assert code == 4413
+        assert gateway.stats.closes[4413] == 1
+        clock_of(gateway).advance(5)
+        assert types(await bob.heard()) == ["server.presence.update"]  # bob himself, as time has passed
+
+
+async def test_a_full_inbox_stops_reading_and_loses_nothing() -> None:
+    let_go = asyncio.Event()
+    seen: list[str] = []
+
+    class Slow(Domain):
+        events = MessengerDomain.events
+
+        def register_handlers(self, router: Router) -> None:
+            router.on(Typing, self.typing)
+
+        async def typing(self, ctx: Context, message: Envelope[Typing]) -> None:
+            await let_go.wait()
+            seen.append(message.data.conversation_id)
+
+    gateway = make_gateway(domains=[Slow()], limits=Limits(queued_events=4))
+    async with running(gateway) as server, Client.open(server, "alice") as alice:
+        for number in range(100):
+            await alice.typing(str(number))
+        (socket,) = gateway._hub
+        while socket._reading:  # until the server has read enough to stop
+            await asyncio.sleep(0)
+        let_go.set()
+        await alice.heard()
+
+    assert seen == [str(number) for number in range(100)]
+
+
+# --- the events of one socket ---------------------------------------------------------------------------------------
+
+
+async def test_hooks_and_handlers_of_one_socket_run_one_after_another() -> None:
+    log: list[str] = []
+    connecting = asyncio.Event()
+    gone = asyncio.Event()
+
+    class Careful(Domain):
+        events = MessengerDomain.events
+
+        def register_handlers(self, router: Router) -> None:
+            router.on(Typing, self.typing)
+
+        async def on_connect(self, ctx: Context) -> None:
+            log.append("connect begins")
+            await connecting.wait()
+            log.append("connect ends")
+
+        async def typing(self, ctx: Context, message: Envelope[Typing]) -> None:
+            log.append(f"typing {message.data.conversation_id} begins")
+            await asyncio.sleep(0)
+            log.append(f"typing {message.data.conversation_id} ends")
+
+        async def on_disconnect(self, ctx: Context, event: InternalDisconnect, code: int) -> None:
+            log.append("disconnect")
+            gone.set()
+
+    gateway = make_gateway(domains=[Careful()])
+    async with running(gateway) as server:
+        async with Client.open(server, "alice") as alice:
+            await alice.typing("1")
+            await alice.typing("2")
+            connecting.set()
+            await alice.heard()
+        await gone.wait()
+
+    assert log == [
+        "connect begins",
+        "connect ends",
+        "typing 1 begins",
+        "typing 1 ends",
+        "typing 2 begins",
+        "typing 2 ends",
+        "disconnect",
+    ]
+
+
+async def test_a_socket_gone_while_its_connect_hook_waits_still_disconnects_once() -> None:
+    log: list[str] = []
+    go_on = asyncio.Event()
+    gone = asyncio.Event()
+
+    class First(Domain):
+        async def on_connect(self, ctx: Context) -> None:
+            await go_on.wait()
+            log.append("first")
+
+    class Second(Domain):
+        def on_connect(self, ctx: Context) -> None:
+            log.append("second")
+
+        def on_disconnect(self, ctx: Context, event: InternalDisconnect, code: int) -> None:
+            log.append("second is gone")
+            gone.set()
+
+    gateway = make_gateway(domains=[First(), Second()])
+    async with running(gateway) as server:
+        async with Client.open(server, "alice"):
+            pass
+        while len(gateway._hub):
+            await asyncio.sleep(0)
+        go_on.set()
+        await gone.wait()
+
+    assert log == ["first", "second", "second is gone"]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_hook_that_raises_is_logged_and_the_socket_lives(
+    is_async: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Domain):
+        def on_connect(self, ctx: Context) -> Awaitable[None] | None:
+            if is_async:
+                return self.fail()
+            raise RuntimeError("a bug")
+
+        async def fail(self) -> None:
+            raise RuntimeError("a bug")
+
+    async with running(make_gateway(domains=[Broken()])) as server, Client.open(server, "alice") as alice:
+        events = await alice.heard()
+        assert types(events) == ["server.system.error"]
+        assert events[0]["data"]["code"] == "internal"
+    assert any(record.exc_info for record in caplog.records)
+
+
+# --- the end --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_gateway_that_stops_closes_its_sockets_with_1012(gateway: Gateway, server: Address) -> None:
+    async with Client.open(server, "alice") as alice, Client.open(server, "bob") as bob:
+        await gateway.stop()
+
+        assert await alice.closed() == (1012, "restart")
+        assert await bob.closed() == (1012, "restart")
+        assert len(gateway._hub) == 0
+
+
+async def test_a_draining_node_answers_upgrades_with_503(gateway: Gateway, server: Address) -> None:
+    assert gateway._endpoint is not None
+    await gateway._endpoint.drain(0)
+
+    head = await response_to(server, upgrade(server, "Authorization: alice"))
+
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After: " in head
+    assert not gateway.ready
+
+
+async def test_a_handler_in_flight_finishes_before_the_gateway_stops(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    begun = asyncio.Event()
+    finished = asyncio.Event()
+
+    class Slow(Domain):
+        events = MessengerDomain.events
+
+        def register_handlers(self, router: Router) -> None:
+            router.on(Typing, self.typing)
+
+        async def typing(self, ctx: Context, message: Envelope[Typing]) -> None:
+            begun.set()
+            await asyncio.sleep(0.05)
+            finished.set()
+
+    gateway = make_gateway(domains=[Slow()])
+    async with running(gateway) as server, Client.open(server, "alice") as alice:
+        await alice.typing("c")
+        await begun.wait()
+        await gateway.stop()
+
+        assert finished.is_set()
