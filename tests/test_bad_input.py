@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 
 import pytest
 import pytest_asyncio
@@ -229,7 +229,7 @@ class Trouble(Domain):
     def register_handlers(self, router: Router) -> None:
         router.on(Typing, self.typing)
 
-    def typing(self, ctx: Context, message: Envelope[Typing]) -> object:
+    def typing(self, ctx: Context, message: Envelope[Typing]) -> Awaitable[None] | None:
         match message.data.conversation_id:
             case "raise":
                 raise RuntimeError("the handler's own bug")
@@ -238,7 +238,10 @@ class Trouble(Domain):
             case "cancel itself":
                 return self.cancel()
             case _:
-                return asyncio.sleep(3600)
+                return self.hang()
+
+    async def hang(self) -> None:
+        await asyncio.sleep(3600)
 
     async def fail(self) -> None:
         await asyncio.sleep(0)

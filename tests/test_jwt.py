@@ -118,6 +118,7 @@ REFUSED: dict[str, Handshake] = {
     "nbf NaN": bearer(with_claims(nbf=float("nan"))),
     "nbf 10^400": bearer(with_claims(nbf=10**400)),
     "nbf as a string": bearer(with_claims(nbf="0")),
+    "nbf true": bearer(with_claims(nbf=True)),
     "no iss": bearer(without("iss")),
     "wrong iss": bearer(with_claims(iss="https://evil.example")),
     "iss substring": bearer(with_claims(iss="https://issuer")),
@@ -137,6 +138,7 @@ REFUSED: dict[str, Handshake] = {
     "sub with a lone surrogate": bearer(with_claims(sub="\ud800")),
     "session not a string": bearer(with_claims(jti=7)),
     "unknown crit": bearer(signed(crit=["exp2"], exp2=1)),
+    "unknown crit with a forged log line": bearer(signed(crit=["x\r\nfake" * 200])),
     "crit not a list": bearer(signed(crit="b64")),
     "crit empty": bearer(signed(crit=[])),
     "b64 false": bearer(signed(crit=["b64"], b64=False)),
@@ -215,6 +217,15 @@ def test_the_scheme_may_be_written_in_any_case_and_spaced() -> None:
 
 def test_the_same_token_twice_is_no_disagreement() -> None:
     assert isinstance(authenticate(bearer(signed(), ("cookie", f"hubbub_session={signed()}"))), Identity)
+
+
+def test_an_emptied_cookie_does_not_disagree_with_the_header() -> None:
+    assert isinstance(authenticate(bearer(signed(), ("cookie", "hubbub_session="))), Identity)
+
+
+def test_claims_nested_too_deep_are_refused_before_they_are_parsed() -> None:
+    with pytest.raises(Unauthorized, match="nest too deep"):
+        authenticate(bearer(signed(b"[" * 1000 + b"]" * 1000)))
 
 
 def test_another_kind_of_authorization_leaves_the_cookie_in_charge() -> None:

@@ -66,6 +66,8 @@ def test_a_page_of_the_servers_own_host_is_allowed(origin: str, host: str) -> No
         ("", "app.example"),
         ("https://", ""),
         ("https://app.example", None),
+        ("https://app.example", "app.example/evil"),
+        ("https://app.example", "app.example:443:443"),
     ],
 )
 def test_a_foreign_or_garbled_origin_is_refused(origin: str, host: str | None) -> None:

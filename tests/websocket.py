@@ -73,7 +73,7 @@ class RawSocket:
 
     async def events_until_close(self) -> list[Json]:
         """Reads events until the close frame; its code is then in ``received_close_code``."""
-        events = []
+        events: list[Json] = []
         while True:
             opcode, payload = await self.next_frame()
             if opcode == CLOSE:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +17,7 @@ import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 from uvicorn.supervisors import ChangeReload
 
+from hubbub.errors import HubbubError
 from hubbub.jwt import DEVELOPMENT_SECRET, mint_token
 from hubbub.server import INTERRUPT_SECONDS, TERMINATE_SECONDS, Server
 
@@ -117,7 +120,8 @@ def run(
         return
     server = Server(config, terminate_seconds=drain)
     try:
-        server.run()
+        with _told_plainly():
+            server.run()
     finally:
         if uds is not None and os.path.exists(uds):
             os.remove(uds)
@@ -137,7 +141,18 @@ def token(
 
     Try it: `curl -H "Authorization: Bearer $(hubbub token alice)" http://127.0.0.1:8000/api/me`
     """
-    typer.echo(mint_token(user_id, key=secret, lifetime=hours * 3600))
+    with _told_plainly():
+        typer.echo(mint_token(user_id, key=secret, lifetime=hours * 3600))
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Shows Hubbub's own errors as one line: they name the remedy, and a traceback would hide it."""
+    try:
+        yield
+    except HubbubError as error:
+        typer.secho(f"Error: {error}", fg="red", err=True)
+        raise typer.Exit(1) from None
 
 
 def _log_config(level: LogLevel) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Final, NamedTuple
 
 from hubbub.auth import Authenticator, Handshake, Identity
@@ -67,21 +68,24 @@ class Endpoint:
             return self._wait_for(answer)
         return self._checked(answer)
 
-    async def drain(self, seconds: float, is_cut_short: Callable[[], bool] = lambda: False) -> None:
+    async def drain(self, seconds: float, hurry: asyncio.Event) -> None:
         """Accepts nothing more, closes every socket with 1012, evenly over most of ``seconds``, and waits for handlers.
 
-        is_cut_short: asked between two sockets; True closes the rest at once.
+        hurry: once it is set, everything left is closed at once.
         """
         self.accepting = False
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         sockets = list(self.node.hub)
+        logger.info("draining %d sockets within %g s", len(sockets), seconds)
         pause = seconds * SPREAD / max(1, len(sockets))
         for index, socket in enumerate(sockets):
-            if index and not is_cut_short():
-                await asyncio.sleep(pause)
+            if index:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(hurry.wait(), pause)
             socket.close(RESTART)
-        unfinished = await self.node.dispatcher.finish(max(0.0, deadline - loop.time()))
+        rest = 0.0 if hurry.is_set() else max(0.0, deadline - loop.time())
+        unfinished = await self.node.dispatcher.finish(rest)
         if unfinished:
             logger.warning("cancelled %d handlers that did not finish within %g s", unfinished, seconds)
 

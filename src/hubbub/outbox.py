@@ -16,8 +16,9 @@ class Sink(Protocol):
     pending: list[bytes] | None
     """Frames waiting for the next flush, oldest first; None at rest."""
 
-    write: Callable[[bytes], object]
-    """Hands bytes to the socket's transport."""
+    @property
+    def write(self) -> Callable[[bytes], object]:
+        """Hands bytes to the socket's transport."""
 
 
 class Scheduler(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -31,22 +32,30 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._terminate_seconds = terminate_seconds
         self._window = INTERRUPT_SECONDS
+        self._hurry = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Is the signal handler; uvicorn's own keeps the signal and raises it again at the end (exit code -15)."""
         if self.should_exit:
             self.force_exit = True
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._hurry.set)
+            return
         self.should_exit = True
         self._window = self._terminate_seconds if sig == signal.SIGTERM else INTERRUPT_SECONDS
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stops accepting, drains the gateway, then lets uvicorn end the rest within what is left of the window."""
+        self._loop = asyncio.get_running_loop()
+        if self.force_exit:
+            self._hurry.set()
         deadline = time.monotonic() + self._window
         for server in self.servers:
             server.close()
         endpoint: Endpoint | None = self.lifespan.state.get(STATE_KEY)
         if endpoint is not None:
-            await endpoint.drain(self._window, lambda: self.force_exit)
+            await endpoint.drain(self._window, self._hurry)
         # uvicorn declares whole seconds, and waits for any number of them.
         self.config.timeout_graceful_shutdown = max(0.1, deadline - time.monotonic())  # type: ignore[assignment]
         await super().shutdown(sockets)

@@ -43,7 +43,7 @@ class Tracker:
         # Both are in order of time, since a user moves to the end when it changes: a tick looks at the front only.
         self._active: dict[str, None] = {}  # users who are not away, by their last activity
         self._leaving: dict[str, None] = {}  # users without a socket, by the closing of the last one
-        self._changed: set[str] = set()  # users whose status may differ from the announced one
+        self._changed: dict[str, None] = {}  # users whose status may differ from the announced one
 
     def __len__(self) -> int:
         return len(self._users)
@@ -54,10 +54,10 @@ class Tracker:
         if user is None:
             user = self._users[user_id] = _User(now)
             self._active[user_id] = None
-            self._changed.add(user_id)
+            self._changed[user_id] = None
         elif user.sockets == 0:
             del self._leaving[user_id]
-            self._changed.add(user_id)
+            self._changed[user_id] = None
         user.sockets += 1
 
     def disconnect(self, user_id: str, now: float) -> None:
@@ -77,7 +77,7 @@ class Tracker:
         if user_id in self._active:
             del self._active[user_id]
         else:
-            self._changed.add(user_id)
+            self._changed[user_id] = None
         self._active[user_id] = None
 
     def tick(self, now: float) -> list[Presence]:
@@ -109,13 +109,13 @@ class Tracker:
         due = takewhile(lambda user_id: now - self._users[user_id].active_at >= self._away_after, self._active)
         for user_id in list(due):
             del self._active[user_id]
-            self._changed.add(user_id)
+            self._changed[user_id] = None
 
     def _find_offline(self, now: float) -> None:
         due = takewhile(lambda user_id: now - self._users[user_id].left_at >= self._offline_after, self._leaving)
         for user_id in list(due):
             del self._leaving[user_id]
-            self._changed.add(user_id)
+            self._changed[user_id] = None
 
     def _status(self, user_id: str, user: _User) -> Status:
         if user.sockets:

@@ -1,0 +1,227 @@
+"""The command line, as a person or a supervisor uses it: real processes, real signals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import sys
+import time
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import jwt
+import pytest
+
+from hubbub import DEVELOPMENT_SECRET
+from hubbub.testing import Address
+from tests.support import Client
+from tests.websocket import RawSocket
+
+HUBBUB = str(Path(sys.executable).parent / "hubbub")
+
+APP = """
+import asyncio
+from fastapi import FastAPI
+from hubbub import Gateway, Handshake, Identity
+
+def authenticate(handshake: Handshake) -> Identity | None:
+    return Identity(handshake.header("authorization")) if handshake.header("authorization") else None
+
+gateway = Gateway(authenticate=authenticate)
+app = FastAPI()
+gateway.attach(app)
+
+@app.get("/slow")
+async def slow() -> str:
+    print("slow begins", flush=True)
+    await asyncio.sleep(0.4)
+    return "done"
+"""
+
+
+class Running:
+    """A server in a process of its own."""
+
+    def __init__(self, process: Process, address: Address) -> None:
+        self.process = process
+        self.address = address
+        self.log = ""
+
+    async def read_until(self, text: str) -> str:
+        assert self.process.stdout is not None
+        while text not in self.log:
+            line = await self.process.stdout.readline()
+            assert line, self.log
+            self.log += line.decode()
+        return self.log
+
+    async def ended(self) -> tuple[int, float]:
+        """Gives the exit code, and the seconds until it came."""
+        began = time.monotonic()
+        assert self.process.stdout is not None
+        self.log += (await self.process.stdout.read()).decode()
+        return await self.process.wait(), time.monotonic() - began
+
+
+@contextlib.asynccontextmanager
+async def command(folder: Path, *arguments: str) -> AsyncIterator[Running]:
+    """Runs a server command in ``folder`` until the end of the block."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    process = await asyncio.create_subprocess_exec(*arguments, cwd=folder, stdout=PIPE, stderr=STDOUT, env=environment)
+    try:
+        running = Running(process, Address("", 0))
+        log = await running.read_until("running on http://")
+        port = re.search(r"http://127\.0\.0\.1:(\d+)", log)
+        assert port is not None
+        running.address = Address("127.0.0.1", int(port[1]))
+        yield running
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "main.py").write_text(APP)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (HUBBUB, "run", "main:app", "--port", "0"),
+        (
+            *(sys.executable, "-m", "uvicorn", "main:app", "--port", "0"),
+            *("--ws", "hubbub:WebSocketProtocol"),
+        ),
+    ],
+    ids=["hubbub run", "uvicorn --ws"],
+)
+async def test_an_app_is_served_with_its_websocket(folder: Path, arguments: tuple[str, ...]) -> None:
+    async with command(folder, *arguments) as server, Client.open(server.address, "alice") as alice:
+        assert await alice.heard() == []
+
+
+async def test_plain_uvicorn_names_the_remedy(folder: Path) -> None:
+    async with command(folder, sys.executable, "-m", "uvicorn", "main:app", "--port", "0") as server:
+        url = server.address.http + "/ws"
+        headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+        async with httpx.AsyncClient() as rest:
+            response = await rest.get(url, headers={**headers, "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="})
+
+        assert response.status_code == 500
+        assert "hubbub run main:app" in response.text
+
+
+@pytest.mark.parametrize(("sig", "seconds"), [(signal.SIGINT, 1.0), (signal.SIGTERM, 10.0)])
+async def test_a_signal_closes_sockets_with_1012_and_exits_with_0(
+    folder: Path, sig: signal.Signals, seconds: float
+) -> None:
+    async with (
+        command(folder, HUBBUB, "run", "main:app", "--port", "0") as server,
+        Client.open(server.address, "alice") as alice,
+    ):
+        server.process.send_signal(sig)
+
+        assert (await alice.closed())[0] == 1012
+        code, took = await server.ended()
+        assert code == 0
+        assert took <= seconds
+        assert "Traceback" not in server.log
+
+
+async def test_sockets_that_do_not_answer_do_not_hold_up_ctrl_c(folder: Path) -> None:
+    async with (
+        command(folder, HUBBUB, "run", "main:app", "--port", "0") as server,
+        RawSocket.open(server.address, "alice"),
+        RawSocket.open(server.address, "bob"),
+    ):
+        server.process.send_signal(signal.SIGINT)
+
+        code, took = await server.ended()
+        assert code == 0
+        assert took <= 5
+
+
+async def test_requests_in_flight_finish_first(folder: Path) -> None:
+    async with (
+        command(folder, HUBBUB, "run", "main:app", "--port", "0") as server,
+        httpx.AsyncClient() as rest,
+    ):
+        response = asyncio.create_task(rest.get(server.address.http + "/slow"))
+        await server.read_until("slow begins")
+        server.process.send_signal(signal.SIGTERM)
+
+        assert (await response).json() == "done"
+        assert (await server.ended())[0] == 0
+
+
+async def test_a_second_signal_ends_it_at_once(folder: Path) -> None:
+    async with (
+        command(folder, HUBBUB, "run", "main:app", "--port", "0") as server,
+        RawSocket.open(server.address, "alice"),
+        RawSocket.open(server.address, "bob"),
+    ):
+        server.process.send_signal(signal.SIGTERM)
+        await server.read_until("draining 2 sockets within 10 s")
+        server.process.send_signal(signal.SIGTERM)
+
+        code, took = await server.ended()
+        assert code == 0
+        assert took <= 1
+
+
+async def run_to_end(*arguments: str, cwd: Path | None = None, **environment: str) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        HUBBUB, *arguments, stdout=PIPE, stderr=STDOUT, cwd=cwd, env={**os.environ, **environment}
+    )
+    output, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, output.decode()
+
+
+async def test_an_app_that_is_not_there_is_an_error_with_its_name(folder: Path) -> None:
+    code, output = await run_to_end("run", "nowhere:app", cwd=folder)
+
+    assert code != 0
+    assert "nowhere" in output
+    assert "Traceback" not in output
+
+
+async def test_token_prints_a_token_for_a_user() -> None:
+    code, output = await run_to_end("token", "alice")
+
+    claims = jwt.decode(output.strip(), DEVELOPMENT_SECRET, algorithms=["HS256"])
+    assert code == 0
+    assert claims["sub"] == "alice"
+    assert claims["exp"] - claims["iat"] == 12 * 3600
+
+
+async def test_token_signs_with_the_secret_of_the_environment() -> None:
+    secret = "another secret, which is long enough for HS256"
+    _, output = await run_to_end("token", "alice", "--hours", "1", HUBBUB_SECRET=secret)
+
+    claims = jwt.decode(output.strip(), secret, algorithms=["HS256"])
+    assert claims["exp"] - claims["iat"] == 3600
+
+
+async def test_token_says_what_is_wrong_with_a_secret() -> None:
+    code, output = await run_to_end("token", "alice", "--secret", "short")
+
+    assert code != 0
+    assert "Traceback" not in output
+    assert "32" in output
+
+
+async def test_help_and_version() -> None:
+    code, output = await run_to_end("--help")
+    assert code == 0
+    assert all(name in output for name in ("run", "token"))
+    code, output = await run_to_end("--version")
+    assert (code, output.split()[0]) == (0, "hubbub")

@@ -1,0 +1,93 @@
+"""A codec reads the same however its bytes are cut, and is lent on only when it holds nothing."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+from websockets.frames import Frame, Opcode
+from websockets.streams import StreamReader
+
+from hubbub.frames import MAX_SPARE_CODECS, PING, CodecPool, FrameCodec, text_frame
+from tests.websocket import frame
+
+
+def messages_of(codec: FrameCodec) -> list[bytes]:
+    return [bytes(event.data) for event in codec.events_received() if isinstance(event, Frame)]
+
+
+def test_a_text_frame_is_what_rfc_6455_says() -> None:
+    assert text_frame(b"Hello") == bytes.fromhex("810548656c6c6f")  # section 5.7, the unmasked single-frame message
+    assert text_frame(b"x" * 200)[:4] == bytes.fromhex("817e00c8")
+    assert bytes.fromhex("8900") == PING
+
+
+@given(
+    payloads=st.lists(st.binary(max_size=300), min_size=1, max_size=4),
+    cuts=st.lists(st.integers(0, 1000), max_size=12),
+)
+def test_a_codec_is_reusable_exactly_between_two_messages(payloads: list[bytes], cuts: list[int]) -> None:
+    frames = [frame(1, payload) for payload in payloads]
+    data = b"".join(frames)
+    ends = {sum(map(len, frames[:count])) for count in range(1, len(frames) + 1)}
+    codec, received, at = FrameCodec(65536), [], 0
+    for cut in sorted({min(cut, len(data)) for cut in cuts} | {len(data)}):
+        if cut == at:
+            continue
+        codec.receive_data(data[at:cut])
+        received += messages_of(codec)
+        at = cut
+        assert codec.is_reusable == (at in ends)
+
+    assert received == payloads
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        frame(1, b"half")[:-1],
+        frame(1, b"")[:1],
+        frame(1, b"a", fin=False),
+        frame(1, b"a", fin=False) + frame(9, b"ping between"),
+        frame(8, b"\x03\xe8"),
+        frame(3, b""),
+    ],
+    ids=["half a frame", "one byte", "a fragment", "a ping between fragments", "a close", "a fault"],
+)
+def test_a_codec_in_the_middle_of_something_stays_with_its_socket(data: bytes) -> None:
+    pool = CodecPool(65536)
+    codec = pool.borrow()
+    codec.receive_data(data)
+
+    assert not codec.is_reusable
+    assert not pool.give_back(codec)
+    assert pool.borrow() is not codec
+
+
+def test_a_codec_that_has_sent_a_close_stays_with_its_socket() -> None:
+    codec = FrameCodec(65536)
+    codec.send_close(1000)
+
+    assert not codec.is_reusable
+
+
+def test_one_codec_serves_many_sockets_and_few_are_kept() -> None:
+    pool = CodecPool(65536)
+    codec = pool.borrow()
+    codec.receive_data(frame(9, b"are you there"))
+    assert b"".join(codec.data_to_send()) == Frame(Opcode.PONG, b"are you there").serialize(mask=False)
+    codec.events_received()
+    assert pool.give_back(codec)
+    assert pool.borrow() is codec
+
+    lent = [pool.borrow() for _ in range(2 * MAX_SPARE_CODECS)]
+    assert all(pool.give_back(codec) for codec in lent)
+    assert len(pool._spare) == MAX_SPARE_CODECS
+
+
+def test_the_parser_of_the_library_still_reads_where_the_codec_looks() -> None:
+    codec = FrameCodec(65536)
+    codec.receive_data(frame(1, b"x")[:3])
+
+    assert isinstance(codec.reader, StreamReader)
+    assert codec.current_size is None
