@@ -304,6 +304,27 @@ async def test_an_issuer_that_does_not_answer_is_given_up_on(
     issuer.may_answer.set()
 
 
+def test_a_fetch_that_ended_with_its_event_loop_stops_nobody_in_the_next(
+    issuer: Issuer, clock: MovedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authenticate = JWTAuthenticator(jwks_url=issuer.url, algorithms=["RS256"], clock=clock)
+
+    async def never(_: object) -> None:
+        await asyncio.Event().wait()
+
+    async def leave_in_mid_fetch() -> None:
+        waiting = asyncio.create_task(answer(authenticate, token()))
+        await asyncio.sleep(0)
+        waiting.cancel()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "to_thread", never)
+        asyncio.run(leave_in_mid_fetch())
+    assert asyncio.run(is_refused(authenticate, token()))
+    clock.seconds = FETCH_INTERVAL
+    assert asyncio.run(answer(authenticate, token())).user_id == "alice"
+
+
 async def test_an_issuer_that_cannot_be_reached_refuses_unknown_keys(clock: MovedClock, issuer: Issuer) -> None:
     issuer.server.socket.close()
     authenticate = JWTAuthenticator(jwks_url=issuer.url, algorithms=["RS256"], clock=clock)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from hubbub.contract.topics import is_valid_id
 from hubbub.errors import Unauthorized
-
-# No UTF-8 exists for half of a surrogate pair: an id with one in it would break the encoding of every event about it.
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 # Seconds since the epoch in the year 5138. Infinity and numbers too large for a float are no time to wait for.
 _LATEST_TIME: Final = 1e11
@@ -100,7 +96,7 @@ def _unquoted(value: str) -> str:
 
 
 def _is_usable_id(value: object) -> bool:
-    return isinstance(value, str) and is_valid_id(value) and not _SURROGATE.search(value)
+    return isinstance(value, str) and is_valid_id(value)
 
 
 def _is_usable_time(value: object) -> bool:

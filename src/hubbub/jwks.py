@@ -73,7 +73,7 @@ class KeySet:
 
     def _fetch_if_allowed(self) -> None:
         now = self._clock.monotonic()
-        if now >= self._may_fetch_at and (self._fetching is None or self._fetching.done()):
+        if now >= self._may_fetch_at:  # by then the last fetch has ended, by its timeout at the latest
             self._may_fetch_at = now + FETCH_INTERVAL
             self._fetching = asyncio.get_running_loop().create_task(self._fetch(), name="hubbub key fetch")
 
@@ -103,7 +103,7 @@ def usable_keys(document: dict[str, Any], algorithms: Sequence[str]) -> Iterator
             if isinstance(jwk, dict) and _fits(jwk, algorithm):
                 try:
                     key = PyJWK(jwk, algorithm).key
-                except (PyJWTError, TypeError, ValueError):
+                except PyJWTError:
                     continue
                 if get_algorithm_by_name(algorithm).check_key_length(key) is None:
                     yield (jwk.get("kid"), algorithm), key

@@ -10,7 +10,8 @@ import msgspec
 MAX_ID_LENGTH: Final = 128
 KIND_PATTERN: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
-_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Half of a surrogate pair has no UTF-8: with one in it, an id would break the encoding of every event about it.
+_UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Topic(msgspec.Struct, frozen=True, gc=False):
@@ -32,5 +33,5 @@ class Topic(msgspec.Struct, frozen=True, gc=False):
 
 
 def is_valid_id(id: str) -> bool:
-    """Tells whether a topic or user id is usable: 1 to 128 characters, none of them a control character."""
-    return 0 < len(id) <= MAX_ID_LENGTH and not _CONTROL_CHARACTER.search(id)
+    """Tells whether a topic or user id is usable: 1 to 128 characters, no control character, no lone surrogate."""
+    return 0 < len(id) <= MAX_ID_LENGTH and not _UNUSABLE.search(id)
