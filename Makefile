@@ -3,37 +3,51 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PORT ?= 8000
-
-UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 BIN := .venv/bin
 
-.PHONY: help run test check format clean
+NODE_TOOLS := tools/contract/node_modules/.package-lock.json
+EXPORT := HUBBUB_ENVIRONMENT=development $(BIN)/hubbub contract export
+MESSENGER := hubbub_messenger.app:app
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+
+.PHONY: help run test check contract format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 run: $(BIN)/.installed ## Serve the messenger on http://127.0.0.1:8000 (PORT=…), with demo users alice, bob, carol, dave
-	@HUBBUB_ENVIRONMENT=$${HUBBUB_ENVIRONMENT:-development} exec $(BIN)/hubbub run hubbub_messenger.app:app --port $(PORT)
+	@HUBBUB_ENVIRONMENT=$${HUBBUB_ENVIRONMENT:-development} exec $(BIN)/hubbub run $(MESSENGER) --port $(PORT)
 
-test: $(BIN)/.installed ## Pass the tests
+test: $(BIN)/.installed $(NODE_TOOLS) ## Pass the tests
 	$(BIN)/pytest
 
-check: $(BIN)/.installed ## Lint, types, imports in one direction
+check: $(BIN)/.installed $(NODE_TOOLS) ## Lint, types, imports in one direction, the generated contract in step
 	$(UV) lock --check
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(EXPORT) $(MESSENGER) --format typescript --guards --output web/client/src/contracts.ts --check
+	tools/contract/node_modules/.bin/tsc --noEmit --strict --target es2022 --ignoreConfig web/client/src/contracts.ts
+	HUBBUB_ENVIRONMENT=development $(BIN)/hubbub contract check contracts/released.json $(MESSENGER)
+
+contract: $(BIN)/.installed ## Regenerate what is made from the contract
+	$(EXPORT) $(MESSENGER) --format typescript --guards --output web/client/src/contracts.ts
 
 format: $(BIN)/.installed ## Format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 clean: ## Remove what the other targets have made
-	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist benchmarks/build
+	rm -rf .venv .uv tools/contract/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist benchmarks/build
 
 $(BIN)/.installed: pyproject.toml uv.lock | $(UV)
 	$(UV) sync --locked --all-extras
+	@touch $@
+
+# Without scripts: nothing that is installed here has a build step.
+$(NODE_TOOLS): tools/contract/package.json tools/contract/package-lock.json
+	cd tools/contract && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 # Where uv is missing, pip brings it into a folder of this project.

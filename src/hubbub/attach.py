@@ -26,6 +26,10 @@ class Attachable(Protocol):
     """What of a gateway an app is concerned with."""
 
     path: str
+    asyncapi_path: str | None
+
+    def asyncapi(self, url: str, title: str, version: str) -> str:
+        """Describes the endpoint at ``url`` as an AsyncAPI document."""
 
     async def start(self) -> Endpoint:
         """Starts it."""
@@ -54,8 +58,12 @@ class GatewayMiddleware:
         """Serves one ASGI scope."""
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
-        elif scope["type"] == "websocket" and scope["path"] == scope.get("root_path", "") + self.gateway.path:
+        elif scope["type"] == "websocket" and _is_at(scope, self.gateway.path):
             await self._fail_loudly(scope, receive, send)
+        elif (
+            scope["type"] == "http" and scope["method"] in {"GET", "HEAD"} and _is_at(scope, self.gateway.asyncapi_path)
+        ):
+            await self._describe(scope, send)
         else:
             await self.app(scope, receive, send)
 
@@ -95,6 +103,23 @@ class GatewayMiddleware:
         endpoint = await self.gateway.start()
         scope.setdefault("state", {})[STATE_KEY] = endpoint
 
+    async def _describe(self, scope: MutableMapping[str, Any], send: Send) -> None:
+        """Serves the contract as the gateway speaks it, beside the app's own OpenAPI document."""
+        app = scope.get("app")
+        headers = dict(scope["headers"])
+        host = headers.get(b"host", b"localhost").decode("latin-1")
+        url = f"{'wss' if scope['scheme'] == 'https' else 'ws'}://{host}{scope.get('root_path', '')}{self.gateway.path}"
+        text = self.gateway.asyncapi(url, getattr(app, "title", "Events"), str(getattr(app, "version", "1.0.0")))
+        body = text.encode()
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())],
+            }
+        )
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
     async def _fail_loudly(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answers an upgrade that came the ordinary ASGI way: nobody must believe that it nearly works."""
         level = logging.DEBUG if self._has_failed else logging.ERROR
@@ -107,3 +132,7 @@ class GatewayMiddleware:
             await send({"type": "websocket.http.response.body", "body": f"Hubbub: {REMEDY}\n".encode()})
         else:
             await send({"type": "websocket.close"})
+
+
+def _is_at(scope: MutableMapping[str, Any], path: str | None) -> bool:
+    return path is not None and scope["path"] == scope.get("root_path", "") + path

@@ -17,6 +17,7 @@ import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 from uvicorn.supervisors import ChangeReload
 
+from hubbub.contract_cli import app as contract
 from hubbub.errors import HubbubError
 from hubbub.jwt import DEVELOPMENT_SECRET, mint_token
 from hubbub.server import INTERRUPT_SECONDS, TERMINATE_SECONDS, Server
@@ -27,6 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(contract, name="contract")
 
 
 class LogLevel(StrEnum):

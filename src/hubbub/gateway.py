@@ -17,6 +17,7 @@ from hubbub.brokers.memory import MemoryBroker
 from hubbub.bus import EventBus
 from hubbub.clock import Clock, SystemClock, Timer
 from hubbub.connection import Connection, Node
+from hubbub.contract.asyncapi import asyncapi
 from hubbub.contract.events import Status
 from hubbub.contract.registry import Contract
 from hubbub.dispatcher import Dispatcher
@@ -28,6 +29,7 @@ from hubbub.frames import CodecPool
 from hubbub.handshake import Endpoint
 from hubbub.heartbeat import Heartbeat
 from hubbub.hub import Hub
+from hubbub.jwt import DEFAULT_COOKIE
 from hubbub.limits import Limits
 from hubbub.notify import Event, init_notifier
 from hubbub.origin import OriginPolicy
@@ -62,6 +64,7 @@ class Gateway:
     authorize: which of the topics a socket asks for it may hear; without it, none.
     domains: what the bus understands besides subscriptions and presence.
     path: where the WebSocket endpoint is.
+    asyncapi_path: where the contract is served as an AsyncAPI document; None for nowhere.
     allowed_origins: see OriginPolicy; by default only pages of the same host.
     limits: what one client may cost.
     clock: where the time comes from; tests hand in one they can move.
@@ -82,6 +85,7 @@ class Gateway:
         authorize: Authorize = refuse_all,
         domains: Sequence[Domain] = (),
         path: str = "/ws",
+        asyncapi_path: str | None = "/asyncapi.json",
         allowed_origins: Collection[str] = (),
         limits: Limits | None = None,
         clock: Clock | None = None,
@@ -98,6 +102,7 @@ class Gateway:
             if seconds <= 0:
                 raise ConfigurationError(f"{name} must be positive, got {seconds!r}")
         self.path = path
+        self.asyncapi_path = asyncapi_path
         self.stats = Stats()
         self._authenticate = authenticate
         self._authorize = authorize
@@ -117,6 +122,7 @@ class Gateway:
         self.contract = Contract(
             [*SystemDomain.events, *(event for domain in self._domains for event in domain.events)]
         )
+        self._described: tuple[tuple[str, str, str], str] | None = None
         self._endpoint: Endpoint | None = None
         self._bus: EventBus | None = None
         self._timers: dict[str, Timer] = {}
@@ -159,6 +165,17 @@ class Gateway:
         for socket in list(self._hub.sockets_of(user_id)):
             if session is None or socket.session == session:
                 socket.close(WITHDRAWN)
+
+    def asyncapi(self, url: str, title: str, version: str) -> str:
+        """Describes the contract as an AsyncAPI document in JSON.
+
+        url: where the endpoint is, as ``wss://app.example/ws``. title, version: the app's.
+        """
+        asked = (url, title, version)
+        if self._described is None or self._described[0] != asked:
+            cookie: str | None = getattr(self._authenticate, "cookie", DEFAULT_COOKIE)
+            self._described = (asked, asyncapi(self.contract, title=title, version=version, url=url, cookie=cookie))
+        return self._described[1]
 
     # --- its life -----------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from hubbub.jwks import KeySet
 from hubbub.keys import HMAC, checked_key, pinned, verifier
 
 #: Signs the tokens of ``hubbub token`` for an app under development. Everybody knows it.
+DEFAULT_COOKIE: Final = "hubbub_session"
 DEVELOPMENT_SECRET: Final = "hubbub-development-secret-do-not-use-in-production"
 
 #: Bytes of a token. Every header of a handshake may be 8 KiB; tokens with many claims have 2 KiB.
@@ -57,7 +58,7 @@ class JWTAuthenticator:
         jwks_url: str | None = None,
         issuer: str | None = None,
         audience: str | None = None,
-        cookie: str | None = "hubbub_session",
+        cookie: str | None = DEFAULT_COOKIE,
         session_claim: str = "jti",
         leeway: float = 5.0,
         max_lifetime: float = 400 * _DAY,
@@ -66,7 +67,7 @@ class JWTAuthenticator:
         self._algorithms = pinned(algorithms)
         self._issuer = issuer
         self._audience = audience
-        self._cookie = cookie
+        self.cookie = cookie
         self._session_claim = session_claim
         self._leeway = leeway
         self._max_lifetime = max_lifetime
@@ -104,7 +105,7 @@ class JWTAuthenticator:
         return self._identity(token, key)
 
     def _token(self, handshake: Handshake) -> str:
-        tokens = set(handshake.cookies_named(self._cookie)) if self._cookie is not None else set()
+        tokens = set(handshake.cookies_named(self.cookie)) if self.cookie is not None else set()
         for value in handshake.headers_named("authorization"):
             scheme, _, credentials = value.partition(" ")
             if scheme.lower() == "bearer":

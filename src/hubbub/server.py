@@ -24,6 +24,9 @@ INTERRUPT_SECONDS: Final = 1.0
 TERMINATE_SECONDS: Final = 10.0
 """The drain window after SIGTERM: a deploy, where sockets had better not all reconnect at once."""
 
+FORCED_SECONDS: Final = 0.5
+"""What the app's own shutdown gets after a second signal."""
+
 
 class Server(uvicorn.Server):
     """Drains on the first signal, ends at once on the second."""
@@ -59,6 +62,9 @@ class Server(uvicorn.Server):
         # uvicorn declares whole seconds, and waits for any number of them.
         self.config.timeout_graceful_shutdown = max(0.1, deadline - time.monotonic())  # type: ignore[assignment]
         await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn then leaves the app alone, which ends in a traceback of its lifespan
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.lifespan.shutdown(), FORCED_SECONDS)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:

@@ -303,6 +303,27 @@ async def test_plain_uvicorn_fails_loudly_and_names_the_remedy(
     assert len([text for text in errors if "uvicorn main:app --ws hubbub:WebSocketProtocol" in text]) == 1
 
 
+async def test_the_contract_is_served_beside_the_apps_own_routes() -> None:
+    app = FastAPI(title="Shop", version="7")
+    async with running(make_gateway(), app) as server, httpx.AsyncClient() as rest:
+        response = await rest.get(server.http + "/asyncapi.json")
+        head = await rest.head(server.http + "/asyncapi.json")
+        post = await rest.post(server.http + "/asyncapi.json")
+
+    document = response.json()
+    assert response.headers["content-type"] == "application/json"
+    assert document["info"]["title"] == "Shop"
+    assert document["servers"]["gateway"]["host"] == f"127.0.0.1:{server.port}"
+    assert "server.messenger.message_new" in document["components"]["messages"]
+    assert (head.content, head.headers["content-length"]) == (b"", response.headers["content-length"])
+    assert post.status_code == 404
+
+
+async def test_the_contract_can_be_kept_private() -> None:
+    async with running(make_gateway(asyncapi_path=None)) as server, httpx.AsyncClient() as rest:
+        assert (await rest.get(server.http + "/asyncapi.json")).status_code == 404
+
+
 # --- peers that are slow, silent or gone ----------------------------------------------------------------------------
 
 

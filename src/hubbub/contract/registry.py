@@ -80,8 +80,8 @@ class EventSpec(msgspec.Struct, frozen=True):
 
     @property
     def doc(self) -> str:
-        """Gives the payload's docstring."""
-        return inspect.getdoc(self.payload) or ""
+        """Gives the payload's own docstring, never that of its base."""
+        return inspect.cleandoc(self.payload.__doc__ or "")
 
     def topics_of(self, payload: Payload) -> tuple[Topic, ...]:
         """Gives the topics whose subscribers hear this payload."""

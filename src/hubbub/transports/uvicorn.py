@@ -334,9 +334,12 @@ class SocketProtocol(asyncio.Protocol):
         elif failed:
             # Bytes of the peer that we never read would turn our close into a reset, and lose the close frame.
             # So only our side is closed, and what still arrives is read and thrown away for a while.
-            if self._transport.can_write_eof() and not self._transport.is_closing():
-                self._transport.write_eof()
+            # TLS has no half-close, but reads on until the peer has closed as well.
             self._end_soon()
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            else:
+                self._transport.close()
 
     def _end_soon(self) -> None:
         self.resume_reading()

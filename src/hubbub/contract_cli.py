@@ -1,0 +1,171 @@
+"""The command line: ``hubbub contract export`` and ``hubbub contract check``."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hubbub.attach import GatewayMiddleware
+from hubbub.contract.asyncapi import asyncapi
+from hubbub.contract.compatibility import Change, changes
+from hubbub.contract.schema import json_schema, schema_document
+from hubbub.contract.typescript import typescript
+from hubbub.errors import ConfigurationError, HubbubError
+from hubbub.gateway import Gateway
+
+app = typer.Typer(
+    name="contract",
+    help="Everything that is made from the contract: types for clients, documents, and a check of changes.",
+    no_args_is_help=True,
+)
+
+AppDir = Annotated[Path, typer.Option(help="The folder to import APP from.")]
+
+
+class Format(StrEnum):
+    """What a contract can be exported as."""
+
+    TYPESCRIPT = "typescript"
+    JSON_SCHEMA = "json-schema"
+    ASYNCAPI = "asyncapi"
+
+
+@app.command()
+def export(
+    application: Annotated[
+        str,
+        typer.Argument(metavar="APP", help="A Gateway, or the ASGI app it is attached to, as module:attribute."),
+    ],
+    format: Annotated[Format, typer.Option(help="What to write.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write; stdout if none.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit with 1 where the output file is out of step.")
+    ] = False,
+    guards: Annotated[
+        bool, typer.Option("--guards", help="TypeScript: also write isServerEvent and isClientEvent.")
+    ] = False,
+    url: Annotated[
+        str, typer.Option(help="AsyncAPI: where the server is; the path is the gateway's own.")
+    ] = "ws://127.0.0.1:8000",
+    app_dir: AppDir = Path(),
+) -> None:
+    """Write the contract of a gateway: the events of its domains and no others, the same bytes every time."""
+    text = _export(application, format, guards, url, app_dir)
+    if check:
+        _compare(text, output)
+    elif output is None:
+        sys.stdout.write(text)
+    else:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, encoding="utf-8")
+
+
+@app.command(name="check")
+def check_changes(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="A json-schema export, or module:attribute.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="A json-schema export, or module:attribute.")],
+    app_dir: AppDir = Path(),
+) -> None:
+    """Say which changes break old clients or old servers, and which are safe; exit with 1 on a break."""
+    try:
+        found = changes(_document(old, app_dir), _document(new, app_dir))
+    except HubbubError as error:
+        raise _failure(str(error)) from None
+    for change in found:
+        _print(change)
+    breaking = sum(1 for change in found if change.breaks)
+    typer.echo(f"{breaking} breaking, {len(found) - breaking} safe" if found else "no changes")
+    raise typer.Exit(1 if breaking else 0)
+
+
+def gateway_of(application: Any) -> Gateway:
+    """Finds the gateway: itself, or the one attached to an ASGI app, however that is wrapped.
+
+    Raises ConfigurationError where there is none.
+    """
+    seen = application
+    while seen is not None:
+        if isinstance(seen, Gateway):
+            return seen
+        if isinstance(seen, GatewayMiddleware):
+            seen = seen.gateway
+            continue
+        for middleware in getattr(seen, "user_middleware", ()):
+            if middleware.cls is GatewayMiddleware:
+                return gateway_of(middleware.kwargs["gateway"])
+        seen = getattr(seen, "app", None)
+    raise ConfigurationError(f"no gateway at {application!r}: name a Gateway, or the app given to gateway.attach(app)")
+
+
+def _export(application: str, format: Format, guards: bool, url: str, app_dir: Path) -> str:
+    try:
+        target = _load(application, app_dir)
+        gateway = gateway_of(target)
+        if format is Format.TYPESCRIPT:
+            return typescript(gateway.contract, guards=guards)
+        if format is Format.JSON_SCHEMA:
+            return json_schema(gateway.contract)
+        title, version = str(getattr(target, "title", "Events")), str(getattr(target, "version", "1.0.0"))
+        return asyncapi(gateway.contract, title=title, version=version, url=url.rstrip("/") + gateway.path)
+    except HubbubError as error:
+        raise _failure(str(error)) from None
+
+
+def _load(name: str, app_dir: Path) -> Any:
+    """Imports ``module:attribute``; raises ConfigurationError where it names nothing."""
+    module_name, separator, attributes = name.partition(":")
+    if not separator or not module_name or not attributes:
+        raise ConfigurationError(f"expected module:attribute, such as main:app, got {name!r}")
+    sys.path.insert(0, str(app_dir.resolve()))
+    try:
+        target: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise
+        raise ConfigurationError(f"no module {error.name!r} in {app_dir.resolve()} or the environment") from None
+    for attribute in attributes.split("."):
+        if not hasattr(target, attribute):
+            raise ConfigurationError(f"{module_name} has no {attributes!r}")
+        target = getattr(target, attribute)
+    return target
+
+
+def _document(source: str, app_dir: Path) -> dict[str, Any]:
+    path = Path(source)
+    if ":" in source and not path.is_file():
+        return schema_document(gateway_of(_load(source, app_dir)).contract)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{source} is no readable JSON file: {error}") from None
+    return document if isinstance(document, dict) else {}
+
+
+def _compare(text: str, path: Path | None) -> None:
+    if path is None:
+        raise _failure("--check compares with a file: name it with --output")
+    known = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if known == text:
+        return
+    lines = difflib.unified_diff(known.splitlines(True), text.splitlines(True), str(path), "the contract")
+    sys.stdout.writelines(lines)
+    typer.echo(f"{path} is out of step with the contract: run the same command without --check", err=True)
+    raise typer.Exit(1)
+
+
+def _print(change: Change) -> None:
+    verdict = f"breaks {' and '.join(change.breaks)}" if change.breaks else "safe"
+    typer.secho(f"{verdict}: ", fg="red" if change.breaks else "green", nl=False)
+    typer.echo(f"{change.subject}: {change.text}")
+
+
+def _failure(message: str) -> typer.Exit:
+    typer.secho(message, fg="red", err=True)
+    return typer.Exit(2)
