@@ -141,17 +141,17 @@ class Connection:
         self.context = Context(
             identity.user_id, secrets.token_urlsafe(12), int(node.clock.time() * 1000), self.subscriptions.keys()
         )
-        self.pending: list[bytes] | None = None
-        self._open(preamble)
+        ready = text_frame(encode(Envelope.of(Ready(identity.user_id, self.context.socket_id))))
+        self.pending: list[bytes] | None = [preamble + ready]
+        self._open()
 
-    def _open(self, preamble: bytes) -> None:
+    def _open(self) -> None:
+        """Registers the socket, tells the domains, and sends what has come together until then in one write."""
         node, ctx = self._node, self.context
         node.stats.connects += 1
         node.hub.register(self)
         node.presence.connect(ctx.user_id)
         node.heartbeat.add(self, node.clock.time())
-        ready = text_frame(encode(Envelope.of(Ready(ctx.user_id, ctx.socket_id))))
-        node.outbox.put(preamble + ready, (self,))
         logger.debug("socket %s of user %s is ready", ctx.socket_id, ctx.user_id)
         for hook in node.connect_hooks:
             self._submit(Job(hook, (ctx,), _qualified(hook), is_hook=True))

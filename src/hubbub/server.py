@@ -41,6 +41,8 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Is the signal handler; uvicorn's own keeps the signal and raises it again at the end (exit code -15)."""
         if self.should_exit:
+            if self.config.should_reload:  # Ctrl-C reaches the reloader too, which then terminates its process
+                return
             self.force_exit = True
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._hurry.set)

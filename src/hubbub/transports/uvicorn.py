@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, NamedTuple, cast
 
 from uvicorn.config import WS_PROTOCOLS, Config
 from uvicorn.importer import import_from_string
@@ -37,6 +37,17 @@ MAX_REASON_BYTES: Final = 123
 """RFC 6455 section 5.5: a control frame carries 125 bytes, two of them the code."""
 
 Scheme = Literal["ws", "wss"]
+
+_NEGOTIATED: Final = frozenset(
+    {
+        "connection",
+        "upgrade",
+        "sec-websocket-key",
+        "sec-websocket-version",
+        "sec-websocket-protocol",
+        "sec-websocket-extensions",
+    }
+)
 
 _negotiator: Final = ServerProtocol()
 """Answers handshakes. ``accept`` keeps nothing that the next one would see, so one serves all."""
@@ -67,11 +78,11 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._server is not None:
             self._server.data_received(data)
             return
-        request = _parse(data)
+        upgrade = _Upgrade.parse(data)
         endpoint: Endpoint | None = self._app_state.get(STATE_KEY)
-        if endpoint is not None and request.path.partition("?")[0] == endpoint.path:
+        if endpoint is not None and upgrade.path == endpoint.path:
             socket = self._server = SocketProtocol(endpoint, self._server_state, self._transport)
-            socket.handshake(request, _handshake_of(request, self._transport, self._config))
+            socket.handshake(upgrade, _handshake_of(upgrade, self._transport, self._config))
         else:
             protocol_class = import_from_string(WS_PROTOCOLS["auto"])
             self._server = protocol_class(
@@ -102,25 +113,39 @@ class WebSocketProtocol(asyncio.Protocol):
             self._server.resume_writing()
 
 
-def _parse(data: bytes) -> Request:
-    """Reads the request that uvicorn's HTTP parser has already taken apart and checked."""
-    request_line, *lines = data.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
-    method, path, protocol = request_line.split(" ", 2)
-    headers = Headers()
-    for line in lines:
-        name, _, value = line.partition(": ")
-        headers[name] = value
-    return Request(path=path, headers=headers, method=method, protocol=protocol)
+class _Upgrade(NamedTuple):
+    """A request to upgrade, as uvicorn's HTTP parser has taken it apart and checked it: header names in lower case."""
+
+    method: str
+    protocol: str
+    path: str
+    query: str
+    headers: list[tuple[str, str]]
+
+    @classmethod
+    def parse(cls, data: bytes) -> _Upgrade:
+        """Reads the request that uvicorn has written out again for its WebSocket protocol."""
+        request_line, *lines = data.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+        method, target, protocol = request_line.split(" ", 2)
+        path, _, query = target.partition("?")
+        headers = []
+        for line in lines:
+            name, _, value = line.partition(": ")
+            headers.append((name, value))
+        return cls(method, protocol, path, query, headers)
+
+    def request(self) -> Request:
+        """Gives what the negotiator looks at: checking the other headers again would cost more than the negotiation."""
+        relevant = [header for header in self.headers if header[0] in _NEGOTIATED]
+        return Request(path=self.path, headers=Headers(relevant), method=self.method, protocol=self.protocol)
 
 
-def _handshake_of(request: Request, transport: asyncio.Transport, config: Config) -> Handshake:
-    path, _, query = request.path.partition("?")
-    headers = [(name.lower(), value) for name, value in request.headers.raw_items()]
+def _handshake_of(upgrade: _Upgrade, transport: asyncio.Transport, config: Config) -> Handshake:
     client = get_remote_addr(transport)
     scheme: Scheme = "wss" if is_ssl(transport) else "ws"
-    if config.proxy_headers and any(name.startswith("x-forwarded-") for name, _ in headers):
-        client, scheme = _behind_proxy(config, client, scheme, headers)
-    return Handshake(path=path, query=query, headers=headers, client=client, scheme=scheme)
+    if config.proxy_headers and any(name.startswith("x-forwarded-") for name, _ in upgrade.headers):
+        client, scheme = _behind_proxy(config, client, scheme, upgrade.headers)
+    return Handshake(upgrade.path, upgrade.query, upgrade.headers, client, scheme)
 
 
 def _behind_proxy(
@@ -170,13 +195,13 @@ class SocketProtocol(asyncio.Protocol):
 
     # --- the opening handshake ----------------------------------------------------------------------------------------
 
-    def handshake(self, request: Request, handshake: Handshake) -> None:
+    def handshake(self, upgrade: _Upgrade, handshake: Handshake) -> None:
         """Answers an upgrade: an HTTP error, or 101 and either ``ready`` or the close code that says why not."""
         refusal = self._endpoint.refusal(handshake)
         if refusal is not None:
             self._respond(refusal)
             return
-        response = _negotiator.accept(request)
+        response = _negotiator.accept(upgrade.request())
         if response.status_code != 101:
             self._endpoint.node.stats.refusals["handshake"] += 1
             self.write(response.serialize())
