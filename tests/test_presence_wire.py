@@ -65,7 +65,7 @@ async def test_closing_one_of_two_sockets_is_silent_and_closing_the_last_is_not(
         clock.advance(2)
 
         assert await updates(bob) == [
-            {"userId": "alice", "status": "offline", "lastSeenAt": "2026-01-01T00:00:11Z"},
+            {"userId": "alice", "status": "offline", "lastSeenAt": "2026-01-01T00:00:11.000Z"},
         ]
 
 
@@ -94,7 +94,8 @@ async def test_only_activity_brings_somebody_back_from_away(gateway: Gateway, cl
         await bob.heard()
         clock.advance(1)
         assert await updates(bob) == [
-            {"userId": user_id, "status": "away", "lastSeenAt": "2026-01-01T00:00:00Z"} for user_id in ("bob", "alice")
+            {"userId": user_id, "status": "away", "lastSeenAt": "2026-01-01T00:00:00.000Z"}
+            for user_id in ("bob", "alice")
         ]
         await alice.heard()
         await alice.subscribe("conversation:c1")

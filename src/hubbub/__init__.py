@@ -32,6 +32,7 @@ from hubbub.gateway import Gateway, PresenceState
 from hubbub.jwt import DEVELOPMENT_SECRET, JWTAuthenticator, mint_token
 from hubbub.limits import Limits
 from hubbub.notify import init_notifier, notify
+from hubbub.origin import OriginPolicy
 from hubbub.router import Handler, Router
 from hubbub.transports.uvicorn import WebSocketProtocol
 
@@ -61,6 +62,7 @@ __all__ = [
     "MessageNew",
     "MessageRead",
     "MessengerDomain",
+    "OriginPolicy",
     "Outcome",
     "Payload",
     "PresenceBatch",

@@ -162,6 +162,8 @@ class Gateway:
 
     async def disconnect(self, user_id: str, *, session: str | None = None) -> None:
         """Closes a user's sockets with 4403: all of them, or those of one session."""
+        if self._endpoint is not None:
+            self._endpoint.withdraw(user_id, session)
         for socket in list(self._hub.sockets_of(user_id)):
             if session is None or socket.session == session:
                 socket.close(WITHDRAWN)

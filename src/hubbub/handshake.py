@@ -47,6 +47,7 @@ class Endpoint:
         """False from the moment the node drains."""
         self._authenticate = authenticate
         self._origins = origins
+        self._withdrawn_meanwhile: dict[object, set[tuple[str, str | None]]] = {}  # by handshake that waits
 
     def refusal(self, handshake: Handshake) -> Refusal | None:
         """Gives the reason not to upgrade at all, or None."""
@@ -100,10 +101,22 @@ class Endpoint:
         logger.error("authenticate failed", exc_info=error)
         return self._closed("authenticate failed", INTERNAL_ERROR)
 
+    def withdraw(self, user_id: str, session: str | None) -> None:
+        """Refuses handshakes under way for whom access is withdrawn: their authenticator may have looked before."""
+        for withdrawn in self._withdrawn_meanwhile.values():
+            withdrawn.add((user_id, session))
+
     async def _wait_for(self, answer: Awaitable[Identity | None]) -> Identity:
-        async with asyncio.timeout(self.node.limits.handshake_seconds):
-            identity = await answer
-        return self._checked(identity)
+        handshake = object()
+        withdrawn = self._withdrawn_meanwhile[handshake] = set()
+        try:
+            async with asyncio.timeout(self.node.limits.handshake_seconds):
+                identity = self._checked(await answer)
+        finally:
+            del self._withdrawn_meanwhile[handshake]
+        if not withdrawn.isdisjoint({(identity.user_id, None), (identity.user_id, identity.session)}):
+            raise Unauthorized("access was withdrawn during the handshake")
+        return identity
 
     def _checked(self, identity: Identity | None) -> Identity:
         if identity is None:

@@ -183,6 +183,60 @@ async def test_a_client_that_leaves_during_authentication_is_never_registered() 
     assert gateway.stats.connects == 1
 
 
+@pytest.mark.parametrize(("session", "code"), [(None, 4401), ("one", 4401), ("two", None)])
+async def test_access_withdrawn_during_authentication_is_refused(session: str | None, code: int | None) -> None:
+    asked = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def slow(handshake: Handshake) -> Identity | None:
+        asked.set()
+        await go_on.wait()
+        return Identity("alice", session="one")
+
+    gateway = make_gateway(authenticate=slow)
+    async with running(gateway) as server:
+        opening = asyncio.create_task(asyncio.wait_for(connect(server.ws + "/ws"), 10))
+        await asked.wait()
+        await gateway.disconnect("bob")
+        await gateway.disconnect("alice", session=session)
+        go_on.set()
+        async with await opening as socket:
+            if code is None:
+                await Client(socket).expect("server.system.ready")
+            else:
+                assert (await Client(socket).closed())[0] == code
+
+
+async def test_a_withdrawal_finds_its_handshake_among_others() -> None:
+    waiting: dict[str, asyncio.Event] = {}
+    asked = asyncio.Semaphore(0)
+
+    async def slow(handshake: Handshake) -> Identity | None:
+        user = handshake.header("authorization") or ""
+        waiting[user] = asyncio.Event()
+        asked.release()
+        await waiting[user].wait()
+        return Identity(user)
+
+    gateway = make_gateway(authenticate=slow)
+    async with running(gateway) as server:
+        url = server.ws + "/ws"
+        opening = {
+            user: asyncio.ensure_future(asyncio.wait_for(connect(url, additional_headers={"Authorization": user}), 10))
+            for user in ("alice", "bob", "carol")
+        }
+        for _ in opening:
+            await asked.acquire()
+        for user in ("carol", "bob"):
+            waiting[user].set()
+            async with await opening[user] as socket:
+                await Client(socket).expect("server.system.ready")
+        await gateway.disconnect("alice")
+        waiting["alice"].set()
+        async with await opening["alice"] as socket:
+            assert (await Client(socket).closed())[0] == 4401
+
+
 async def test_a_client_that_speaks_before_the_response_is_cut_off() -> None:
     asked = asyncio.Event()
 

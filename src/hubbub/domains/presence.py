@@ -41,7 +41,7 @@ class PresenceDomain(Domain):
 
 
 def _iso(seconds: float | None) -> str | UnsetType:
-    return UNSET if seconds is None else to_datetime(seconds).isoformat().replace("+00:00", "Z")
+    return UNSET if seconds is None else to_datetime(seconds).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def to_datetime(seconds: float) -> datetime:

@@ -1,0 +1,83 @@
+"""The messenger's application: ``hubbub run hubbub_messenger.app:app``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any, Final
+
+from fastapi import APIRouter, Depends, FastAPI
+from pydantic.alias_generators import to_camel
+from starlette.middleware import Middleware
+
+from hubbub import OriginPolicy
+from hubbub_messenger import problems
+from hubbub_messenger.bodies import BodyLimit, json_only
+from hubbub_messenger.cookies import CookieFilter
+from hubbub_messenger.database import Database
+from hubbub_messenger.migrations import migrate
+from hubbub_messenger.realtime import make_gateway
+from hubbub_messenger.routes import conversations, health, messages, presence, session, users
+from hubbub_messenger.security import nobodys_hash
+from hubbub_messenger.seed import seed
+from hubbub_messenger.sessions import Sessions
+from hubbub_messenger.settings import Settings
+
+MAX_BODY_BYTES: Final = 256 * 1024
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Makes an application; without settings, from the environment.
+
+    Raises ConfigurationError where the settings cannot work.
+    """
+    settings = settings or Settings()
+    database = Database(settings.database_url)
+    sessions = Sessions(settings, database)
+    gateway = make_gateway(settings, database, sessions)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        try:
+            await migrate(database)
+            if settings.is_development:
+                await seed(database)
+            await asyncio.to_thread(nobodys_hash)
+            yield
+        finally:
+            await database.close()
+
+    app = FastAPI(
+        title="Hubbub messenger",
+        version=version("hubbub"),
+        lifespan=lifespan,
+        openapi_url="/api/openapi.json",
+        docs_url="/api/docs",
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: to_camel(route.name),
+        middleware=[Middleware(BodyLimit, max_bytes=MAX_BODY_BYTES), Middleware(CookieFilter)],
+    )
+    app.state.settings = settings
+    app.state.database = database
+    app.state.sessions = sessions
+    app.state.gateway = gateway
+    app.state.origins = OriginPolicy(settings.allowed_origins)
+    problems.install(app)
+    api = APIRouter(prefix="/api", dependencies=[Depends(json_only)])
+    for noun in (session, users, conversations, messages, presence):
+        api.include_router(noun.router)
+    app.include_router(api)
+    app.include_router(health.router)
+    gateway.attach(app)
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    """Makes ``app`` when a server first asks for it, so that importing this module reads no environment."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    app = globals()["app"] = create_app()
+    return app
