@@ -69,9 +69,9 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def command(folder: Path, *arguments: str) -> AsyncIterator[Running]:
+async def command(folder: Path, *arguments: str, **variables: str) -> AsyncIterator[Running]:
     """Runs a server command in ``folder`` until the end of the block."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", **variables}
     process = await asyncio.create_subprocess_exec(*arguments, cwd=folder, stdout=PIPE, stderr=STDOUT, env=environment)
     try:
         running = Running(process, Address("", 0))
@@ -175,6 +175,20 @@ async def test_a_second_signal_ends_it_at_once(folder: Path) -> None:
         code, took = await server.ended()
         assert code == 0
         assert took <= 1
+
+
+async def test_the_demo_needs_no_configuration_and_keeps_nothing(tmp_path: Path) -> None:
+    async with (
+        command(tmp_path, HUBBUB, "demo", "--port", "0", TMPDIR=str(tmp_path)) as server,
+        httpx.AsyncClient() as rest,
+    ):
+        response = await rest.post(
+            server.address.http + "/api/session", json={"username": "alice", "password": "alice"}
+        )
+        assert response.json()["userId"] == "alice"
+        server.process.send_signal(signal.SIGINT)
+        assert (await server.ended())[0] == 0
+    assert os.listdir(tmp_path) == []
 
 
 async def run_to_end(*arguments: str, cwd: Path | None = None, **environment: str) -> tuple[int, str]:

@@ -11,7 +11,7 @@ C1, C2, ALICE = Topic("conversation", "c1"), Topic("conversation", "c2"), Topic(
 
 
 def make_hub() -> Hub[FakeSocket]:
-    return Hub(on_silent=lambda topics: None)
+    return Hub()
 
 
 def registered(hub: Hub[FakeSocket], user_id: str, socket_id: str, *topics: Topic) -> FakeSocket:
@@ -56,6 +56,13 @@ def test_a_socket_with_several_reasons_hears_one_copy() -> None:
     assert set(heard) == {socket, other}
 
 
+def test_a_user_named_twice_hears_one_copy() -> None:
+    hub = make_hub()
+    socket = registered(hub, "alice", "s1")
+
+    assert list(hub.audience([], ["alice", "bob", "alice"])) == [socket]
+
+
 def test_the_excluded_socket_hears_nothing_and_the_users_other_sockets_do() -> None:
     hub = make_hub()
     registered(hub, "alice", "s1", C1)
@@ -90,7 +97,8 @@ def test_unregistering_leaves_nothing_behind_and_may_be_repeated() -> None:
 
 def test_topics_whose_last_subscriber_goes_are_reported_once() -> None:
     silent: list[Topic] = []
-    hub: Hub[FakeSocket] = Hub(on_silent=silent.extend)
+    hub = make_hub()
+    hub.on_silent = silent.extend
     first = registered(hub, "alice", "s1", C1, C2)
     second = registered(hub, "bob", "s2", C1)
 

@@ -1,6 +1,7 @@
 """Frames are coalesced per socket, keep their order, and are paced under load."""
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given
 
 from hubbub.outbox import SLICE, Outbox
@@ -86,6 +87,24 @@ def test_what_is_discarded_is_never_written() -> None:
     loop.turn()
 
     assert socket.written == []
+
+
+def test_a_write_that_fails_keeps_nobody_else_from_theirs() -> None:
+    outbox, loop = make_outbox()
+    broken, other = FakeSocket(), FakeSocket()
+
+    def fail(data: bytes) -> None:
+        raise ConnectionResetError
+
+    broken.write = fail
+    outbox.put(b"a", [broken, other])
+    with pytest.raises(ConnectionResetError):
+        loop.turn()
+    loop.turn()
+    outbox.put(b"b", [other])
+    loop.turn(1)
+
+    assert other.written == [b"a", b"b"]
 
 
 @given(

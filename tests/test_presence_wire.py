@@ -169,3 +169,44 @@ async def test_a_failing_last_seen_hook_is_counted_and_harms_nobody(clock: Manua
         clock.advance(1)
         assert types(await bob.heard()) == ["server.presence.update"]
     assert gateway.stats.errors["on_last_seen"] == 1
+
+
+async def test_a_clock_that_is_set_moves_nobody(clock: ManualClock) -> None:
+    gateway = make_gateway(clock=clock)
+    async with running(gateway) as server, Client.open(server, "bob", "user:alice") as bob:
+        async with Client.open(server, "alice"):
+            clock.advance(1)
+            await bob.heard()
+            clock.set(-3600)
+            clock.advance(1)
+            assert await updates(bob) == []
+        await until_left(gateway, 1)
+        clock.advance(4)
+
+        assert await updates(bob) == [
+            {"userId": "alice", "status": "offline", "lastSeenAt": "2025-12-31T23:00:02.000Z"},
+        ]
+
+
+async def test_a_drain_is_silent(gateway: Gateway, clock: ManualClock) -> None:
+    async with running(gateway) as server, Client.open(server, "bob", "user:alice") as bob:
+        async with Client.open(server, "alice"):
+            clock.advance(1)
+            await bob.heard()
+        await until_left(gateway, 1)
+        assert gateway._endpoint is not None
+        gateway._endpoint.accepting = False
+        clock.advance(10)
+
+        assert await updates(bob) == []
+
+
+async def test_many_changes_at_once_are_announced_to_all(gateway: Gateway, clock: ManualClock) -> None:
+    names = [f"user{number}" for number in range(600)]
+    async with running(gateway) as server, Client.open(server, "bob", *[f"user:{name}" for name in names[:500]]) as bob:
+        for name in names:
+            gateway._presence.connect(name)
+        clock.advance(1)
+        seen: set[str] = set()
+        while not seen.issuperset(names[:500]):
+            seen |= {update["userId"] for update in await updates(bob)}

@@ -151,6 +151,17 @@ async def test_an_event_that_cannot_be_encoded_fails_at_its_publisher(server: Ad
             notify(ConversationsChanged())
         with pytest.raises(ContractError, match="takes no users="):
             notify(MESSAGE, users=["bob"])
+        with pytest.raises(ContractError, match="a list of user ids"):
+            notify(ConversationsChanged(), users="bob")
+        with pytest.raises(ContractError, match="a list of user ids"):
+            notify(ConversationsChanged(), users=["bob", None])  # type: ignore[list-item]
+        for envelope in (
+            Envelope("server.messenger.message_new", MESSAGE, "now"),  # type: ignore[arg-type]
+            Envelope("server.messenger.message_new", MESSAGE, float("nan")),
+            Envelope("server.messenger.message_new", MESSAGE, 1, id=5),  # type: ignore[arg-type]
+        ):
+            with pytest.raises(ContractError, match="does not fit"):
+                notify(envelope)
 
         assert await bob.heard() == []
 

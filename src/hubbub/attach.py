@@ -1,20 +1,14 @@
-"""How a gateway lives with an ASGI app: it starts and stops with the app's lifespan, and guards its own path."""
+"""How a gateway lives with an ASGI app: beside its lifespan, and on guard at its own paths."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final, Protocol, TypeAlias
+from collections.abc import MutableMapping
+from typing import Any, Final, Protocol
 
-from hubbub.handshake import Endpoint
-from hubbub.transports.uvicorn import STATE_KEY
+from hubbub.lifespan import ASGIApp, Lifespan, Receive, Send, Startable
 
 logger = logging.getLogger("hubbub.gateway")
-
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-ASGIApp: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 REMEDY: Final = (
     "this server does not speak Hubbub's transport. Serve the app with `hubbub run main:app`, or with "
@@ -22,7 +16,7 @@ REMEDY: Final = (
 )
 
 
-class Attachable(Protocol):
+class Attachable(Startable, Protocol):
     """What of a gateway an app is concerned with."""
 
     path: str
@@ -30,12 +24,6 @@ class Attachable(Protocol):
 
     def asyncapi(self, url: str, title: str, version: str) -> str:
         """Describes the endpoint at ``url`` as an AsyncAPI document."""
-
-    async def start(self) -> Endpoint:
-        """Starts it."""
-
-    async def stop(self) -> None:
-        """Stops it."""
 
 
 def attach(gateway: Attachable, app: ASGIApp) -> ASGIApp:
@@ -57,7 +45,7 @@ class GatewayMiddleware:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serves one ASGI scope."""
         if scope["type"] == "lifespan":
-            await self._lifespan(scope, receive, send)
+            await Lifespan(self.gateway, scope, receive, send).run(self.app)
         elif scope["type"] == "websocket" and _is_at(scope, self.gateway.path):
             await self._fail_loudly(scope, receive, send)
         elif (
@@ -66,42 +54,6 @@ class GatewayMiddleware:
             await self._describe(scope, send)
         else:
             await self.app(scope, receive, send)
-
-    async def _lifespan(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Starts before the app starts and stops before it stops, also around an app that has no lifespan."""
-        asked: list[str] = []
-        answered: list[str] = []
-
-        async def receive_and_act() -> Message:
-            message = await receive()
-            asked.append(message["type"])
-            if message["type"] == "lifespan.startup":
-                await self._start(scope)
-            elif message["type"] == "lifespan.shutdown":
-                await self.gateway.stop()
-            return message
-
-        async def send_and_note(message: Message) -> None:
-            answered.append(message["type"])
-            await send(message)
-
-        try:
-            await self.app(scope, receive_and_act, send_and_note)
-        except Exception as error:
-            if "lifespan.startup.complete" in answered or "lifespan.startup.failed" in answered:
-                await self.gateway.stop()
-                raise
-            logger.debug("the app has no lifespan of its own: %r", error)
-        if not answered:
-            if not asked:
-                await receive_and_act()
-            await send({"type": "lifespan.startup.complete"})
-            await receive_and_act()
-            await send({"type": "lifespan.shutdown.complete"})
-
-    async def _start(self, scope: MutableMapping[str, Any]) -> None:
-        endpoint = await self.gateway.start()
-        scope.setdefault("state", {})[STATE_KEY] = endpoint
 
     async def _describe(self, scope: MutableMapping[str, Any], send: Send) -> None:
         """Serves the contract as the gateway speaks it, beside the app's own OpenAPI document."""

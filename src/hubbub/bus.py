@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from hubbub.brokers.base import Broker, Outcome, Publication
 from hubbub.context import Context
 from hubbub.contract.envelope import Envelope, encode
+from hubbub.contract.events import Error
 from hubbub.contract.registry import Contract, EventSpec, ServerEvent
 from hubbub.contract.topics import Topic
 from hubbub.errors import ContractError
@@ -33,6 +35,8 @@ class EventBus:
         self._outbox = outbox
         self._broker = broker
         self._stats = stats
+        self._awaited: Counter[Topic] = Counter()  # topics of subscribes that wait for the broker
+        hub.on_silent = self._unlisten
 
     def publish(self, event: Event, *, users: Iterable[str] | None = None, exclude: Context | None = None) -> None:
         """Publishes to the event's audience; see ``notify``. On the event loop only."""
@@ -44,14 +48,11 @@ class EventBus:
         spec = self._spec_of(envelope)
         if not spec.audience:
             raise ContractError(f"{spec.name} has no audience: it is an answer to one socket, and cannot be published")
-        if spec.audience.addressed == (users is None) or isinstance(users, str):
-            expected = "users=[...]" if spec.audience.addressed else "no users=: its payload names its audience"
-            raise ContractError(f"publishing {spec.name} takes {expected}")
         return Publication(
             spec.name,
             text_frame(encode(envelope)),
             spec.topics_of(envelope.data),
-            spec.users_of(envelope.data) if users is None else tuple(users),
+            _users_of(spec, envelope, users),
             None if exclude is None else exclude.socket_id,
         )
 
@@ -76,18 +77,32 @@ class EventBus:
         socket = self._hub.get(ctx.socket_id)
         if socket is not None:
             self._spec_of(envelope)
+            if isinstance(envelope.data, Error) and isinstance(envelope.data.code, str):
+                self._stats.errors[envelope.data.code] += 1
             self._outbox.put(text_frame(encode(envelope)), (socket,))
 
     async def subscribe(self, ctx: Context, topics: Iterable[Topic]) -> Sequence[Topic]:
         """Replaces a socket's subscriptions; gives the topics that are new, none where the socket is gone."""
         wanted = list(topics)
-        await self._broker.listen(wanted)
-        socket = self._hub.get(ctx.socket_id)
-        if socket is None:
-            self._broker.unlisten([topic for topic in wanted if not self._hub.audience([topic])])
-            return ()
-        self._outbox.flush(socket)
-        return self._hub.replace(socket, wanted)
+        new = [topic for topic in wanted if topic not in ctx.subscriptions]
+        self._awaited.update(new)
+        try:
+            if new:
+                await self._broker.listen(new)
+            socket = self._hub.get(ctx.socket_id)
+            if socket is None:
+                return ()
+            self._outbox.flush(socket)
+            return self._hub.replace(socket, wanted)
+        finally:
+            self._awaited -= Counter(new)
+            self._unlisten(new)
+
+    def _unlisten(self, topics: Iterable[Topic]) -> None:
+        """Withdraws the interest of this node where no socket has the topic, and none is about to."""
+        unused = [topic for topic in topics if topic not in self._awaited and not self._hub.has_subscriber(topic)]
+        if unused:
+            self._broker.unlisten(unused)
 
     def _spec_of(self, envelope: Envelope[ServerEvent]) -> EventSpec:
         spec = self._contract.get(envelope.type)
@@ -100,3 +115,16 @@ class EventBus:
         if not spec.to_client:
             raise ContractError(f"{spec.name} is not an event that the server sends")
         return spec
+
+
+def _users_of(spec: EventSpec, envelope: Envelope[ServerEvent], users: Iterable[str] | None) -> tuple[str, ...]:
+    """Gives the users for whom an event is "self": those its payload names, or for an addressed one its publisher."""
+    if not spec.audience.addressed:
+        if users is None:
+            return spec.users_of(envelope.data)
+        raise ContractError(f"publishing {spec.name} takes no users=: its payload names its audience")
+    if users is not None and not isinstance(users, str):
+        named = tuple(users)
+        if all(isinstance(user, str) for user in named):
+            return named
+    raise ContractError(f"publishing {spec.name} takes users=[...], a list of user ids")

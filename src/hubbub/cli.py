@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 import uvicorn
@@ -21,6 +23,8 @@ from hubbub.contract_cli import app as contract
 from hubbub.errors import HubbubError
 from hubbub.jwt import DEVELOPMENT_SECRET, mint_token
 from hubbub.server import INTERRUPT_SECONDS, TERMINATE_SECONDS, Server
+
+MESSENGER: Final = "hubbub_messenger.app:app"
 
 app = typer.Typer(
     name="hubbub",
@@ -116,19 +120,38 @@ def run(
         ssl_ca_certs=None if ssl_ca_certs is None else str(ssl_ca_certs),
         server_header=False,
     )
-    if config.should_reload:
-        server = Server(config, terminate_seconds=INTERRUPT_SECONDS)  # a reload is a SIGTERM that a person waits for
-        ChangeReload(config, target=server.run, sockets=[config.bind_socket()]).run()
-        return
-    server = Server(config, terminate_seconds=drain)
+    # A reload is a SIGTERM that a person waits for.
+    server = Server(config, terminate_seconds=INTERRUPT_SECONDS if reload else drain)
     try:
         with _told_plainly():
-            server.run()
+            if config.should_reload:
+                ChangeReload(config, target=server.run, sockets=[config.bind_socket()]).run()
+            else:
+                server.run()
     finally:
         if uds is not None and os.path.exists(uds):
             os.remove(uds)
-    if not server.started:
+    if not server.started and not config.should_reload:
         raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="PORT", min=0, max=65535, help="The port; 0 for any free one.")] = 8000,
+) -> None:
+    """Serve the messenger, the reference app, in your browser: no configuration, and nothing is kept.
+
+    Users alice, bob, carol and dave; each one's password is the name. Open it in two browsers. Needs
+    `pip install 'hubbub[messenger]'`.
+    """
+    if find_spec("fastapi") is None or find_spec("sqlalchemy") is None:
+        typer.secho("Error: the messenger needs more packages: pip install 'hubbub[messenger]'", fg="red", err=True)
+        raise typer.Exit(1)
+    with tempfile.TemporaryDirectory(prefix="hubbub-demo-") as folder:
+        os.environ.setdefault("HUBBUB_DATABASE_URL", f"sqlite+aiosqlite:///{folder}/demo.db")
+        os.environ["HUBBUB_ENVIRONMENT"] = "development"
+        run(MESSENGER, host=host, port=port)
 
 
 @app.command()

@@ -22,10 +22,10 @@ from hubbub.contract.topics import Topic
 from hubbub.dispatcher import Dispatcher
 from hubbub.errors import (
     ABNORMAL_CLOSURE,
-    CLOSE_CODES,
     HEARTBEAT_TIMEOUT,
     MALFORMED,
     NO_STATUS_RECEIVED,
+    RESTART,
     SLOW_CONSUMER,
     UNAUTHORIZED,
     WITHDRAWN,
@@ -44,8 +44,8 @@ from hubbub.stats import Stats
 
 logger = logging.getLogger("hubbub.connection")
 
-ConnectHook = Callable[[Context], Awaitable[None] | None]
-DisconnectHook = Callable[[Context, InternalDisconnect, int], Awaitable[None] | None]
+RETRY_SPREAD_MS: Final = 1000
+"""Clients of a node that ends come back within so many milliseconds of their own close, and those are spread too."""
 
 #: RFC 6455 section 7.4.1: the codes that end a connection as expected.
 _ORDINARY: Final = frozenset({1000, 1001, NO_STATUS_RECEIVED, ABNORMAL_CLOSURE})
@@ -67,6 +67,13 @@ class Transport(Protocol):
         """Reads again."""
 
 
+class Hook(NamedTuple):
+    """A domain's ``on_connect`` or ``on_disconnect``, and its name for the log."""
+
+    call: Callable[..., Awaitable[None] | None]
+    name: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """What all sockets of one process share; made by the gateway."""
@@ -82,8 +89,8 @@ class Node:
     clock: Clock
     stats: Stats
     presence: MemoryPresence
-    connect_hooks: Sequence[ConnectHook]
-    disconnect_hooks: Sequence[DisconnectHook]
+    connect_hooks: Sequence[Hook]
+    disconnect_hooks: Sequence[Hook]
 
 
 class State(Enum):
@@ -154,7 +161,7 @@ class Connection:
         node.heartbeat.add(self, node.clock.time())
         logger.debug("socket %s of user %s is ready", ctx.socket_id, ctx.user_id)
         for hook in node.connect_hooks:
-            self._submit(Job(hook, (ctx,), _qualified(hook), is_hook=True))
+            self._submit(Job(hook.call, (ctx,), hook.name, is_hook=True))
         node.outbox.flush(self)
 
     # --- what the peer does -------------------------------------------------------------------------------------------
@@ -183,8 +190,12 @@ class Connection:
         self._unanswered = 0
 
     def lost(self, code: int = ABNORMAL_CLOSURE) -> None:
-        """Is told that the peer closed with ``code``, or that the transport is gone."""
-        self._leave(code)
+        """Is told that the peer closed with ``code``, or that the transport is gone.
+
+        The peer's code is handed to domains as it is, and means what it says of a client only: no client can claim
+        that its heartbeat timed out.
+        """
+        self._leave(code, counted_as=code if code in _ORDINARY else ABNORMAL_CLOSURE, reason="client_close")
         self.state = State.CLOSED
 
     def overflowed(self) -> None:
@@ -198,9 +209,14 @@ class Connection:
         """Pings the peer, or closes the socket when it has missed two pongs (seed, "Heartbeat")."""
         if self._unanswered >= MISSES:
             self.close(HEARTBEAT_TIMEOUT)
-        else:
+            return
+        if self._reading:  # while we do not read, its pongs cannot reach us
             self._unanswered += 1
-            self.write(PING)
+        self.write(PING)
+
+    def restart(self) -> None:
+        """Closes the socket because this node ends, and spreads the moment at which clients come back."""
+        self.close(RESTART, f"{RESTART.reason}; retry_after_ms={secrets.randbelow(RETRY_SPREAD_MS)}")
 
     def expire(self) -> None:
         """Closes the socket because its token has expired."""
@@ -211,7 +227,7 @@ class Connection:
         if self.state is not State.READY:
             return
         self._node.outbox.flush(self)
-        self._leave(close.code)
+        self._leave(close.code, counted_as=close.code, reason=_reason(close))
         self._transport.close(close.code, close.reason if reason is None else reason)
 
     # --- the end ------------------------------------------------------------------------------------------------------
@@ -219,9 +235,9 @@ class Connection:
     def failed(self, code: int) -> None:
         """Is told that the transport is about to close with ``code``, for a fault of the peer in the protocol."""
         self._node.outbox.flush(self)
-        self._leave(code)
+        self._leave(code, counted_as=code, reason="client_close")
 
-    def _leave(self, code: int) -> None:
+    def _leave(self, code: int, *, counted_as: int, reason: DisconnectReason) -> None:
         """Deregisters first, so that whatever follows, nobody is left in a registry; then tells the domains."""
         if self.state is not State.READY:
             return
@@ -231,15 +247,14 @@ class Connection:
         node.presence.disconnect(ctx.user_id)
         node.heartbeat.discard(self)
         node.outbox.discard(self)
-        known = code in CLOSE_CODES or code in _ORDINARY
-        node.stats.closes[code if known else ABNORMAL_CLOSURE] += 1
+        node.stats.closes[counted_as] += 1
         level = logging.DEBUG if code in _ORDINARY else logging.INFO
         logger.log(level, "socket %s of user %s closed with %d", ctx.socket_id, ctx.user_id, code)
         if self._inbox is not None:
             self._inbox = deque(job for job in self._inbox if job.is_hook)
-        event = InternalDisconnect(ctx.user_id, ctx.socket_id, _reason(code))
+        event = InternalDisconnect(ctx.user_id, ctx.socket_id, reason)
         for hook in node.disconnect_hooks:
-            self._submit(Job(hook, (ctx, event, code), _qualified(hook), is_hook=True))
+            self._submit(Job(hook.call, (ctx, event, code), hook.name, is_hook=True))
 
     # --- its work, one job after another ------------------------------------------------------------------------------
 
@@ -271,13 +286,18 @@ class Connection:
 
     def work_failed(self, error: BaseException, *, timed_out: bool = False) -> None:
         """Answers a failed job with an error event; the socket stays open (seed, "Failure behavior")."""
-        name, correlation_id = (self._job.name, self._job.correlation_id) if self._job else ("", None)
+        job = self._job
+        if job is None:
+            raise error
         if timed_out:
-            logger.error("%s took over %g s for user %s", name, self._node.limits.handler_seconds, self._user)
-            self._tell("timeout", f"{name} took too long", correlation_id)
+            logger.error("%s took over %g s for user %s", job.name, self._node.limits.handler_seconds, self._user)
         else:
-            logger.error("%s failed for user %s", name, self._user, exc_info=error)
-            self._tell("internal", f"{name} failed", correlation_id)
+            logger.error("%s failed for user %s", job.name, self._user, exc_info=error)
+        code, what = ("timeout", "took too long") if timed_out else ("internal", "failed")
+        if job.is_hook:  # the client asked for nothing
+            self._node.stats.errors[code] += 1
+        else:
+            self._tell(code, f"{job.name} {what}", job.correlation_id)
 
     def _start(self, job: Job) -> Awaitable[None] | None:
         self._job = job
@@ -302,12 +322,8 @@ class Connection:
         return self.context.user_id
 
 
-def _reason(code: int) -> DisconnectReason:
-    """Sums a close code up in the seed's three reasons."""
-    if code == HEARTBEAT_TIMEOUT.code:
+def _reason(close: CloseCode) -> DisconnectReason:
+    """Sums a close of ours up in the seed's three reasons."""
+    if close is HEARTBEAT_TIMEOUT:
         return "heartbeat_timeout"
-    return "auth_failed" if code in (UNAUTHORIZED.code, WITHDRAWN.code) else "client_close"
-
-
-def _qualified(hook: Callable[..., object]) -> str:
-    return getattr(hook, "__qualname__", repr(hook))
+    return "auth_failed" if close in (UNAUTHORIZED, WITHDRAWN) else "client_close"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Coroutine
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 logger = logging.getLogger("hubbub.dispatcher")
+
+HOOK_SECONDS: Final = 0.5
+"""What hooks get at the end, when the handler before them had to be cancelled."""
 
 
 class Worker(Protocol):
@@ -40,15 +43,33 @@ class Dispatcher:
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
-    async def finish(self, seconds: float) -> int:
-        """Waits at most ``seconds`` for the work in flight, then cancels the rest; gives how many it cancelled."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
+    async def finish(self, seconds: float, hurry: asyncio.Event | None = None) -> int:
+        """Waits for the work in flight, then cancels what is left; gives how many tasks it cancelled.
+
+        The hooks that a cancelled handler held up still run: who was told of a socket's start is told of its end.
+
+        seconds: how long to wait at most. hurry: once it is set, the wait is over.
+        """
+        await self._wait(seconds, hurry)
         unfinished = list(self._tasks)
-        for task in unfinished:
-            task.cancel()
-        await asyncio.gather(*unfinished, return_exceptions=True)
+        for _ in range(2):  # first the work, then the hooks behind it
+            for task in self._tasks:
+                task.cancel()
+            await self._wait(HOOK_SECONDS)
         return len(unfinished)
+
+    async def _wait(self, seconds: float, hurry: asyncio.Event | None = None) -> None:
+        """Waits until no task is left, also of those that begin meanwhile."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        hurried = asyncio.ensure_future((hurry or asyncio.Event()).wait())
+        try:
+            while self._tasks and not hurried.done():
+                left = deadline - asyncio.get_running_loop().time()
+                if left <= 0:
+                    return
+                await asyncio.wait({hurried, *self._tasks}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            hurried.cancel()
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -57,14 +78,18 @@ class Dispatcher:
 
     async def _run(self, worker: Worker, work: Awaitable[None] | None) -> None:
         task = asyncio.current_task()
+        is_ending = False
         while work is not None:
             try:
                 async with asyncio.timeout(self._seconds) as timeout:
                     await work
             except asyncio.CancelledError as error:
                 if task is not None and task.cancelling():
-                    raise
-                worker.work_failed(error)  # the work cancelled itself, nobody cancelled us
+                    if is_ending:
+                        raise
+                    is_ending = True
+                    task.uncancel()
+                worker.work_failed(error)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is reported, and the next work goes on
                 worker.work_failed(error, timed_out=timeout.expired())
             work = worker.next_work()

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import logging
+import math
 import threading
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
-from hubbub.attach import ASGIApp, attach
+from hubbub.attach import attach
 from hubbub.auth import Authenticator
-from hubbub.brokers.base import Outcome, Publication
+from hubbub.brokers.base import Outcome
 from hubbub.brokers.memory import MemoryBroker
 from hubbub.bus import EventBus
 from hubbub.clock import Clock, SystemClock, Timer
-from hubbub.connection import Connection, Node
+from hubbub.connection import Connection, Hook, Node
 from hubbub.contract.asyncapi import asyncapi
 from hubbub.contract.events import Status
 from hubbub.contract.registry import Contract
@@ -24,14 +28,15 @@ from hubbub.dispatcher import Dispatcher
 from hubbub.domains.base import Domain
 from hubbub.domains.presence import PresenceDomain, to_datetime
 from hubbub.domains.system import Authorize, SystemDomain, refuse_all
-from hubbub.errors import RESTART, WITHDRAWN, ConfigurationError
+from hubbub.endpoint import Endpoint
+from hubbub.errors import WITHDRAWN, ConfigurationError
 from hubbub.frames import CodecPool
-from hubbub.handshake import Endpoint
 from hubbub.heartbeat import Heartbeat
 from hubbub.hub import Hub
 from hubbub.jwt import DEFAULT_COOKIE
+from hubbub.lifespan import ASGIApp
 from hubbub.limits import Limits
-from hubbub.notify import Event, init_notifier
+from hubbub.notify import Event, current_notifier, init_notifier
 from hubbub.origin import OriginPolicy
 from hubbub.outbox import Outbox
 from hubbub.presence.memory import MemoryPresence
@@ -40,6 +45,12 @@ from hubbub.router import Router
 from hubbub.stats import Stats
 
 logger = logging.getLogger("hubbub.gateway")
+
+ANNOUNCED_AT_ONCE: Final = 256
+"""Changes of presence published before other work gets its turn; they take a few milliseconds."""
+
+ANY_HOST: Final = "host.invalid"
+"""Stands for the host while the AsyncAPI document is made: making it for every host that is asked would cost more."""
 
 #: The app's hook that stores when users were last seen (UTC): called when they go offline, and for all at the end.
 OnLastSeen = Callable[[Mapping[str, datetime]], Awaitable[None]]
@@ -98,9 +109,15 @@ class Gateway:
     ) -> None:
         if not path.startswith("/"):
             raise ConfigurationError(f"path must start with a slash, got {path!r}")
-        for name, seconds in (("heartbeat_interval", heartbeat_interval), ("presence_tick", presence_tick)):
-            if seconds <= 0:
-                raise ConfigurationError(f"{name} must be positive, got {seconds!r}")
+        for name, seconds, at_least in (
+            ("heartbeat_interval", heartbeat_interval, 0.1),
+            ("presence_tick", presence_tick, 0.01),
+            ("away_after", away_after, 0.0),
+            ("offline_after", offline_after, 0.0),
+            ("flush_interval", flush_interval, 0.0),
+        ):
+            if not at_least <= seconds < math.inf:
+                raise ConfigurationError(f"{name} must be at least {at_least:g} seconds, got {seconds!r}")
         self.path = path
         self.asyncapi_path = asyncapi_path
         self.stats = Stats()
@@ -113,7 +130,7 @@ class Gateway:
         self._flush_interval = flush_interval
         self._on_last_seen = on_last_seen
         self._broker = MemoryBroker()
-        self._hub: Hub[Any] = Hub(on_silent=self._broker.unlisten)
+        self._hub: Hub[Any] = Hub()
         self._heartbeat: Heartbeat[Connection] = Heartbeat(heartbeat_interval)
         self._presence = MemoryPresence(self._clock, away_after=away_after, offline_after=offline_after)
         self._presence_domain = PresenceDomain(self._presence)
@@ -122,7 +139,7 @@ class Gateway:
         self.contract = Contract(
             [*SystemDomain.events, *(event for domain in self._domains for event in domain.events)]
         )
-        self._described: tuple[tuple[str, str, str], str] | None = None
+        self._described: tuple[tuple[str, ...], str] | None = None
         self._endpoint: Endpoint | None = None
         self._bus: EventBus | None = None
         self._timers: dict[str, Timer] = {}
@@ -173,11 +190,13 @@ class Gateway:
 
         url: where the endpoint is, as ``wss://app.example/ws``. title, version: the app's.
         """
-        asked = (url, title, version)
+        parts = urlsplit(url)
+        asked = (parts.scheme, parts.path, title, version)
         if self._described is None or self._described[0] != asked:
             cookie: str | None = getattr(self._authenticate, "cookie", DEFAULT_COOKIE)
-            self._described = (asked, asyncapi(self.contract, title=title, version=version, url=url, cookie=cookie))
-        return self._described[1]
+            neutral = urlunsplit(parts._replace(netloc=ANY_HOST))
+            self._described = (asked, asyncapi(self.contract, title=title, version=version, url=neutral, cookie=cookie))
+        return self._described[1].replace(json.dumps(ANY_HOST), json.dumps(parts.netloc))
 
     # --- its life -----------------------------------------------------------------------------------------------------
 
@@ -185,13 +204,12 @@ class Gateway:
         """Starts the bus on the running event loop; gives the endpoint that transports serve."""
         if self._endpoint is not None:
             raise ConfigurationError("this gateway already runs: one gateway serves one app in one event loop")
-        self._loop = asyncio.get_running_loop()
-        self._thread_id = threading.get_ident()
-        outbox: Outbox[Any] = Outbox(self._loop, self._flush_interval)
-        self._bus = EventBus(self.contract, self._hub, outbox, self._broker, self.stats)
+        loop = asyncio.get_running_loop()
+        outbox: Outbox[Any] = Outbox(loop, self._flush_interval)
+        bus = EventBus(self.contract, self._hub, outbox, self._broker, self.stats)
         node = Node(
             contract=self.contract,
-            router=self._route(self._bus),
+            router=self._route(bus),
             hub=self._hub,
             outbox=outbox,
             heartbeat=self._heartbeat,
@@ -201,10 +219,11 @@ class Gateway:
             clock=self._clock,
             stats=self.stats,
             presence=self._presence,
-            connect_hooks=[domain.on_connect for domain in self._domains if _overrides(domain, "on_connect")],
-            disconnect_hooks=[domain.on_disconnect for domain in self._domains if _overrides(domain, "on_disconnect")],
+            connect_hooks=self._hooks("on_connect"),
+            disconnect_hooks=self._hooks("on_disconnect"),
         )
-        await self._broker.start(self._bus.deliver)
+        await self._broker.start(bus.deliver)
+        self._bus, self._loop, self._thread_id = bus, loop, threading.get_ident()
         self._endpoint = Endpoint(node, self.path, self._authenticate, self._origins)
         self._every("heartbeat", self._heartbeat.step, lambda: self._heartbeat.turn(self._clock.time()))
         self._every("presence", self._presence_tick, self._announce)
@@ -215,15 +234,18 @@ class Gateway:
         """Closes what is still open, lets handlers finish, and stores when everyone was last seen."""
         if self._endpoint is None:
             return
-        init_notifier(None)
+        if current_notifier() == self._notify:
+            init_notifier(None)
         self._endpoint.accepting = False
         for socket in self._hub:
-            socket.close(RESTART)
+            socket.restart()
         await self._endpoint.node.dispatcher.finish(self._limits.handler_seconds)
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        await self._store_last_seen(self._presence.leave())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.handler_seconds):
+                await self._store_last_seen(self._presence.leave())
         await self._broker.stop()
         self._endpoint = self._bus = self._loop = None
 
@@ -246,19 +268,28 @@ class Gateway:
                 raise ConfigurationError(f"no domain handles {name}: call router.on({spec.payload.__name__}, ...)")
         return router
 
+    def _hooks(self, method: str) -> list[Hook]:
+        return [
+            Hook(getattr(domain, method), f"{type(domain).__name__}.{method}")
+            for domain in self._domains
+            if _overrides(domain, method)
+        ]
+
     def _notify(self, event: Event, users: Iterable[str] | None) -> None:
         """Is what ``notify`` calls: checks and encodes in the caller's thread, publishes on the loop."""
-        bus = self._running_bus()
-        publication: Publication = bus.prepare(event, users)
-        self._on_loop(bus.emit, publication)
+        bus = self._bus
+        if bus is not None:  # it may have stopped since the caller's thread looked
+            self._on_loop(bus.emit, bus.prepare(event, users))
 
     def _on_loop(self, call: Callable[[Any], object], argument: Any) -> None:
-        if self._loop is None:
+        loop = self._loop
+        if loop is None:
             return
         if threading.get_ident() == self._thread_id:
             call(argument)
-        else:
-            self._loop.call_soon_threadsafe(call, argument)
+            return
+        with contextlib.suppress(RuntimeError):  # the loop has closed: there is no bus any more
+            loop.call_soon_threadsafe(call, argument)
 
     def _running_bus(self) -> EventBus:
         if self._bus is None:
@@ -283,14 +314,26 @@ class Gateway:
         self._timers[name] = self._clock.call_later(seconds, tick)
 
     def _announce(self) -> None:
-        announced = self._presence_domain.tick()
+        endpoint = self._endpoint
+        if endpoint is None or not endpoint.accepting:  # users of a node that drains are on their way to another
+            return
+        announcements = self._presence.tick()
+        self._presence_domain.announce(announcements[:ANNOUNCED_AT_ONCE])
+        if len(announcements) > ANNOUNCED_AT_ONCE:
+            endpoint.node.dispatcher.spawn(self._announce_slowly(announcements[ANNOUNCED_AT_ONCE:]))
         gone = {
             presence.user_id: presence.last_seen
-            for presence in announced
+            for presence in announcements
             if presence.status == "offline" and presence.last_seen is not None
         }
-        if gone and self._endpoint is not None:
-            self._endpoint.node.dispatcher.spawn(self._store_last_seen(gone))
+        if gone:
+            endpoint.node.dispatcher.spawn(self._store_last_seen(gone))
+
+    async def _announce_slowly(self, announcements: Sequence[Presence]) -> None:
+        """Lets the loop turn between slices: after a network failure everybody may change at once."""
+        for start in range(0, len(announcements), ANNOUNCED_AT_ONCE):
+            await asyncio.sleep(0)
+            self._presence_domain.announce(announcements[start : start + ANNOUNCED_AT_ONCE])
 
     async def _store_last_seen(self, seen: Mapping[str, float]) -> None:
         if self._on_last_seen is None or not seen:

@@ -28,9 +28,11 @@ L = TypeVar("L", bound=Listener)
 class Hub(Generic[L]):
     """Knows every registered socket of this process. Pure: no I/O, no clock."""
 
-    def __init__(self, on_silent: Callable[[list[Topic]], None]) -> None:
-        """on_silent: is told the topics whose last subscriber here has gone."""
-        self._on_silent = on_silent
+    on_silent: Callable[[list[Topic]], None]
+    """Is told the topics whose last subscriber here has gone; set by the bus."""
+
+    def __init__(self) -> None:
+        self.on_silent = lambda topics: None
         self._sockets: dict[str, L] = {}
         self._by_user: dict[str, set[L]] = {}
         self._by_topic: dict[Topic, set[L]] = {}
@@ -87,7 +89,11 @@ class Hub(Generic[L]):
             _discard(self._by_topic, topic, socket)
         silent = [topic for topic in topics if topic not in self._by_topic]
         if silent:
-            self._on_silent(silent)
+            self.on_silent(silent)
+
+    def has_subscriber(self, topic: Topic) -> bool:
+        """Tells whether any socket here is subscribed to a topic."""
+        return topic in self._by_topic
 
     def sockets_of(self, user_id: str) -> Collection[L]:
         """Gives a user's registered sockets."""
@@ -104,20 +110,22 @@ class Hub(Generic[L]):
 
         What is returned may be the live set: use it before anything else changes the hub.
         """
-        groups = [
-            group
-            for group in chain(map(self._by_topic.get, topics), map(self._by_user.get, users))
-            if group is not None
-        ]
-        if not groups:
-            return ()
-        sockets: Iterable[L] = groups[0]
-        for index, group in enumerate(groups[1:], start=1):
-            earlier = groups[:index]
-            sockets = chain(sockets, [socket for socket in group if not any(socket in other for other in earlier)])
+        heard: list[set[L]] = []
+        sockets: Iterable[L] = ()
+        for topic in topics:
+            if (group := self._by_topic.get(topic)) is not None:
+                sockets = chain(sockets, _without(group, heard)) if heard else group
+                heard.append(group)
+        for user_id in dict.fromkeys(users):  # a socket has one user: it can only have been heard of by topic
+            if (group := self._by_user.get(user_id)) is not None:
+                sockets = chain(sockets, _without(group, heard))
         if exclude is not None:
             return [socket for socket in sockets if socket.context.socket_id != exclude]
         return sockets
+
+
+def _without(group: set[L], heard: list[set[L]]) -> Iterable[L]:
+    return [socket for socket in group if not any(socket in other for other in heard)] if heard else group
 
 
 K = TypeVar("K")

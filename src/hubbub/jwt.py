@@ -16,8 +16,9 @@ from hubbub.errors import ConfigurationError, Unauthorized
 from hubbub.jwks import KeySet
 from hubbub.keys import HMAC, checked_key, pinned, verifier
 
-#: Signs the tokens of ``hubbub token`` for an app under development. Everybody knows it.
 DEFAULT_COOKIE: Final = "hubbub_session"
+
+#: Signs the tokens of ``hubbub token`` for an app under development. Everybody knows it.
 DEVELOPMENT_SECRET: Final = "hubbub-development-secret-do-not-use-in-production"
 
 #: Bytes of a token. Every header of a handshake may be 8 KiB; tokens with many claims have 2 KiB.

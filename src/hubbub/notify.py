@@ -23,6 +23,11 @@ def init_notifier(emit: Emit | None) -> None:
     _emit = emit
 
 
+def current_notifier() -> Emit | None:
+    """Gives what ``notify`` hands events to, so that a gateway that stops disconnects nobody but itself."""
+    return _emit
+
+
 def notify(event: Event, *, users: Iterable[str] | None = None) -> None:
     """Publishes a server event to everyone who subscribed to it and may hear it; never waits.
 

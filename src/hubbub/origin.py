@@ -52,7 +52,7 @@ class OriginPolicy:
             return None
         values = handshake.headers_named("origin")
         if not values:
-            if handshake.header("cookie") is not None and handshake.header("authorization") is None:
+            if handshake.header("cookie") is not None and not _has_token(handshake):
                 return "no Origin, and the cookie is the credential"
             return None
         if len(values) > 1:
@@ -64,6 +64,12 @@ class OriginPolicy:
             return None
         expected = "among the allowed origins" if self._allowed else "the server's own host"
         return f"Origin {values[0][:100]!r} is not {expected}"
+
+
+def _has_token(handshake: Handshake) -> bool:
+    """Tells whether a token came in a header, which no page of another site can set."""
+    scheme, _, token = (handshake.header("authorization") or "").partition(" ")
+    return scheme.lower() == "bearer" and bool(token.strip())
 
 
 def _parse(text: str) -> _Origin | None:

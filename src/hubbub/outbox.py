@@ -75,11 +75,6 @@ class Outbox(Generic[S]):
             socket.pending = None
             socket.write(b"".join(pending))
 
-    def flush_all(self) -> None:
-        """Writes everything that is pending now."""
-        while self._dirty:
-            self.flush(self._dirty.popleft())
-
     def discard(self, socket: S) -> None:
         """Forgets what is pending for a socket that will not be written to again."""
         socket.pending = None
@@ -97,17 +92,19 @@ class Outbox(Generic[S]):
         self._last_flush = self._scheduler.time()
         dirty = self._dirty
         joined, parts = b"", None
-        for _ in range(min(SLICE, len(dirty))):
-            socket = dirty.popleft()
-            pending = socket.pending
-            if pending is None:
-                continue
-            socket.pending = None
-            # Subscribers of the same topics have equal lists: join them once, and share the bytes.
-            if pending != parts:
-                joined, parts = pending[0] if len(pending) == 1 else b"".join(pending), pending
-            socket.write(joined)
-        if dirty:
-            self._scheduler.call_soon(self._flush_slice)
-        else:
-            self._scheduled = False
+        try:
+            for _ in range(min(SLICE, len(dirty))):
+                socket = dirty.popleft()
+                pending = socket.pending
+                if pending is None:
+                    continue
+                socket.pending = None
+                # Subscribers of the same topics have equal lists: join them once, and share the bytes.
+                if pending != parts:
+                    joined, parts = pending[0] if len(pending) == 1 else b"".join(pending), pending
+                socket.write(joined)
+        finally:  # whatever one write does, the others get theirs
+            if dirty:
+                self._scheduler.call_soon(self._flush_slice)
+            else:
+                self._scheduled = False

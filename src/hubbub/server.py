@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 import threading
@@ -15,7 +16,7 @@ from typing import Final
 import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
-from hubbub.handshake import Endpoint
+from hubbub.endpoint import Endpoint
 from hubbub.transports.uvicorn import STATE_KEY
 
 INTERRUPT_SECONDS: Final = 1.0
@@ -24,8 +25,10 @@ INTERRUPT_SECONDS: Final = 1.0
 TERMINATE_SECONDS: Final = 10.0
 """The drain window after SIGTERM: a deploy, where sockets had better not all reconnect at once."""
 
-FORCED_SECONDS: Final = 0.5
-"""What the app's own shutdown gets after a second signal."""
+LAST_SECONDS: Final = 0.5
+"""What the app's own shutdown gets at least, also after a second signal or when the window is over."""
+
+logger = logging.getLogger("hubbub.server")
 
 
 class Server(uvicorn.Server):
@@ -63,10 +66,17 @@ class Server(uvicorn.Server):
             await endpoint.drain(self._window, self._hurry)
         # uvicorn declares whole seconds, and waits for any number of them.
         self.config.timeout_graceful_shutdown = max(0.1, deadline - time.monotonic())  # type: ignore[assignment]
-        await super().shutdown(sockets)
-        if self.force_exit:  # uvicorn then leaves the app alone, which ends in a traceback of its lifespan
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.lifespan.shutdown(), FORCED_SECONDS)
+        ending = asyncio.create_task(super().shutdown(sockets))
+        hurried = asyncio.create_task(self._hurry.wait())
+        left = max(LAST_SECONDS, deadline - time.monotonic())
+        await asyncio.wait({ending, hurried}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        try:
+            await asyncio.wait_for(ending, LAST_SECONDS)
+            if self.force_exit:  # uvicorn then leaves the app alone, which ends in a traceback of its lifespan
+                await asyncio.wait_for(self.lifespan.shutdown(), LAST_SECONDS)
+        except TimeoutError:
+            logger.warning("the app did not end within its %g s", self._window)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:

@@ -48,7 +48,9 @@ async def serve(app: Any, **options: Any) -> AsyncIterator[Address]:
     }
     server = _TestServer(uvicorn.Config(app, host="127.0.0.1", port=0, **settings))
     running = asyncio.create_task(server.serve())
-    await asyncio.wait([running, asyncio.create_task(server.is_up.wait())], return_when=asyncio.FIRST_COMPLETED)
+    up = asyncio.create_task(server.is_up.wait())
+    await asyncio.wait([running, up], return_when=asyncio.FIRST_COMPLETED)
+    up.cancel()
     try:
         if running.done():
             await running
@@ -104,6 +106,10 @@ class ManualClock:
     def time(self) -> float:
         """Gives the start and the seconds moved so far."""
         return self._start + self._elapsed
+
+    def set(self, seconds: float) -> None:
+        """Sets the time since the epoch by so many seconds, as somebody sets a machine's clock; no interval changes."""
+        self._start += seconds
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
         """Calls back from within ``advance``, once the time has come."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any, cast
 
@@ -81,6 +82,9 @@ async def test_a_bad_upgrade_is_refused_over_http(
         (["Origin: https://evil.example"], 403),
         (["Origin: null"], 403),
         (["Cookie: session=alice"], 403),
+        (["Cookie: session=alice", "Authorization: Basic Zm9v"], 403),
+        (["Cookie: session=alice", "Authorization: Bearer "], 403),
+        (["Host: other.example"], 400),  # a second one
         (["Sec-WebSocket-Protocol: \xe9"], 400),
         (["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="], 400),  # a second one
     ],
@@ -92,6 +96,12 @@ async def test_a_bad_header_is_refused_over_http(
 
     assert head.startswith(b"HTTP/1.1 %d " % status)
     assert sum(gateway.stats.refusals.values()) == 1
+
+
+async def test_a_path_may_be_percent_encoded(server: Address) -> None:
+    head = await response_to(server, upgrade(server, "Authorization: alice", path="/%77s"))
+
+    assert head.startswith(b"HTTP/1.1 101 ")
 
 
 async def test_a_page_of_the_same_host_may_connect(server: Address) -> None:
@@ -108,11 +118,16 @@ async def test_no_compression_is_offered(server: Address) -> None:
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(Unauthorized("no such user"), 4401), (RuntimeError("a bug"), 1011)],
+    [
+        (Unauthorized("no such user"), 4401),
+        (RuntimeError("a bug"), 1011),
+        (TimeoutError("the pool of the app's own database"), 1011),
+        (asyncio.CancelledError(), 1011),
+    ],
 )
 @pytest.mark.parametrize("is_async", [False, True])
 async def test_who_is_not_authenticated_is_accepted_closed_and_never_registered(
-    error: Exception, code: int, is_async: bool
+    error: BaseException, code: int, is_async: bool
 ) -> None:
     connected: list[Context] = []
 
@@ -330,6 +345,18 @@ async def test_a_plain_asgi_app_without_lifespan_can_be_wrapped(gateway: Gateway
     assert not gateway.ready
 
 
+async def test_a_gateway_that_cannot_start_stops_the_server(caplog: pytest.LogCaptureFixture) -> None:
+    class Deaf(Domain):
+        events = MessengerDomain.events
+
+    gateway = make_gateway(domains=[Deaf()])
+    with pytest.raises(RuntimeError, match="did not start"):
+        async with running(gateway):
+            pass
+    assert not gateway.ready
+    assert "no domain handles client.messenger.typing" in caplog.text
+
+
 async def test_a_failing_startup_of_the_app_stops_the_gateway(gateway: Gateway) -> None:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -361,6 +388,7 @@ async def test_the_contract_is_served_beside_the_apps_own_routes() -> None:
     app = FastAPI(title="Shop", version="7")
     async with running(make_gateway(), app) as server, httpx.AsyncClient() as rest:
         response = await rest.get(server.http + "/asyncapi.json")
+        other = await rest.get(server.http + "/asyncapi.json", headers={"Host": "shop.example"})
         head = await rest.head(server.http + "/asyncapi.json")
         post = await rest.post(server.http + "/asyncapi.json")
 
@@ -368,6 +396,7 @@ async def test_the_contract_is_served_beside_the_apps_own_routes() -> None:
     assert response.headers["content-type"] == "application/json"
     assert document["info"]["title"] == "Shop"
     assert document["servers"]["gateway"]["host"] == f"127.0.0.1:{server.port}"
+    assert other.json()["servers"]["gateway"]["host"] == "shop.example"
     assert "server.messenger.message_new" in document["components"]["messages"]
     assert (head.content, head.headers["content-length"]) == (b"", response.headers["content-length"])
     assert post.status_code == 404
@@ -452,15 +481,17 @@ async def test_a_token_that_expires_closes_its_socket_with_4401() -> None:
         assert (event.reason, code) == ("auth_failed", 4401)
 
 
-@pytest.mark.parametrize("code", [1000, 1001, 4000])
+@pytest.mark.parametrize("code", [1000, 1001, 4000, 4401, 4403, 4408])
 async def test_a_client_that_closes_is_a_client_close_with_its_own_code(code: int) -> None:
     recorder = Recorder()
-    async with running(make_gateway(domains=[recorder])) as server:
+    gateway = make_gateway(domains=[recorder])
+    async with running(gateway) as server:
         async with Client.open(server, "alice") as alice:
             await alice.socket.close(code)
 
         _, event, seen = await recorder.gone.get()
         assert (event.reason, seen) == ("client_close", code)
+    assert dict(gateway.stats.closes) == {code if code < 4000 else 1006: 1}  # our own codes are counted for us alone
 
 
 async def test_a_connection_that_breaks_is_a_client_close_with_1006() -> None:
@@ -508,6 +539,60 @@ async def test_a_slow_consumer_is_cut_off_and_the_others_hear_everything() -> No
         assert gateway.stats.closes[4413] == 1
         clock_of(gateway).advance(5)
         assert types(await bob.heard()) == ["server.presence.update"]  # bob himself, as time has passed
+
+
+@pytest.mark.parametrize("end", ["a close frame", "FIN"])
+async def test_a_peer_that_stalls_while_it_closes_is_aborted(end: str) -> None:
+    gateway = make_gateway(limits=Limits(unsent_bytes=64 * 1024 * 1024))
+    async with running(gateway) as server, RawSocket.open(server, "stalled") as raw:
+        await raw.next_frame()  # ready
+        cast(asyncio.Transport, raw.writer.transport).pause_reading()
+        sent = 0
+        (socket,) = gateway._hub
+        transport = socket._transport._transport
+        while transport.get_write_buffer_size() == 0:
+            notify(MessageNew("c", "m", "stalled", "x" * 500_000))
+            sent += 500_000
+            await asyncio.sleep(0.006)  # a flush follows the last one after 5 ms
+        await raw.write(frame(8, b"\x03\xe8") if end == "a close frame" else b"")
+        if end == "FIN":
+            raw.writer.write_eof()
+        while len(gateway._hub) and not transport.is_closing():
+            await asyncio.sleep(0)
+        clock_of(gateway).advance(5)
+
+        cast(asyncio.Transport, raw.writer.transport).resume_reading()
+        received = 0
+        with contextlib.suppress(ConnectionError):
+            while data := await raw.reader.read(1 << 20):
+                received += len(data)
+        assert received < sent
+
+
+async def test_pongs_that_we_do_not_read_are_not_missed() -> None:
+    let_go = asyncio.Event()
+
+    class Slow(Domain):
+        events = MessengerDomain.events
+
+        def register_handlers(self, router: Router) -> None:
+            router.on(Typing, self.typing)
+
+        async def typing(self, ctx: Context, message: Envelope[Typing]) -> None:
+            await let_go.wait()
+
+    gateway = make_gateway(domains=[Slow()], limits=Limits(queued_events=1))
+    async with running(gateway) as server, Client.open(server, "alice") as alice:
+        for _ in range(3):
+            await alice.typing("c")
+        (socket,) = gateway._hub
+        while socket._reading:
+            await asyncio.sleep(0)
+        clock_of(gateway).advance(200)
+        let_go.set()
+
+        assert "server.presence.update" in types(await alice.heard())
+        assert len(gateway._hub) == 1
 
 
 async def test_a_full_inbox_stops_reading_and_loses_nothing() -> None:
@@ -628,10 +713,10 @@ async def test_a_hook_that_raises_is_logged_and_the_socket_lives(
         async def fail(self) -> None:
             raise RuntimeError("a bug")
 
-    async with running(make_gateway(domains=[Broken()])) as server, Client.open(server, "alice") as alice:
-        events = await alice.heard()
-        assert types(events) == ["server.system.error"]
-        assert events[0]["data"]["code"] == "internal"
+    gateway = make_gateway(domains=[Broken()])
+    async with running(gateway) as server, Client.open(server, "alice") as alice:
+        assert await alice.heard() == []  # the client asked for nothing, so it is told nothing
+    assert gateway.stats.errors["internal"] == 1
     assert any(record.exc_info for record in caplog.records)
 
 
@@ -642,8 +727,10 @@ async def test_a_gateway_that_stops_closes_its_sockets_with_1012(gateway: Gatewa
     async with Client.open(server, "alice") as alice, Client.open(server, "bob") as bob:
         await gateway.stop()
 
-        assert await alice.closed() == (1012, "restart")
-        assert await bob.closed() == (1012, "restart")
+        for client in (alice, bob):
+            code, reason = await client.closed()
+            assert code == 1012
+            assert re.fullmatch(r"restart; retry_after_ms=\d{1,3}", reason)
         assert len(gateway._hub) == 0
 
 
@@ -656,6 +743,52 @@ async def test_a_draining_node_answers_upgrades_with_503(gateway: Gateway, serve
     assert head.startswith(b"HTTP/1.1 503 ")
     assert b"Retry-After: " in head
     assert not gateway.ready
+
+
+async def test_a_handler_that_has_to_be_cancelled_at_the_end_still_leads_to_on_disconnect() -> None:
+    begun = asyncio.Event()
+    log: list[str] = []
+
+    class Stuck(Domain):
+        events = MessengerDomain.events
+
+        def register_handlers(self, router: Router) -> None:
+            router.on(Typing, self.typing)
+
+        async def typing(self, ctx: Context, message: Envelope[Typing]) -> None:
+            begun.set()
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                log.append("cancelled")
+                raise
+
+        async def on_disconnect(self, ctx: Context, event: InternalDisconnect, code: int) -> None:
+            await asyncio.sleep(0)
+            log.append(f"disconnected with {code}")
+
+    gateway = make_gateway(domains=[Stuck()])
+    async with running(gateway) as server, Client.open(server, "alice") as alice:
+        await alice.typing("c")
+        await begun.wait()
+        assert gateway._endpoint is not None
+        await gateway._endpoint.drain(0.05, asyncio.Event())
+
+    assert log == ["cancelled", "disconnected with 1012"]
+
+
+async def test_a_drain_is_spread_over_its_window_and_hurries_when_told(gateway: Gateway, server: Address) -> None:
+    assert gateway._endpoint is not None
+    hurry = asyncio.Event()
+    async with Client.open(server, "alice"), Client.open(server, "bob"), Client.open(server, "carol"):
+        draining = asyncio.create_task(gateway._endpoint.drain(3600, hurry))
+        while len(gateway._hub) == 3:
+            await asyncio.sleep(0)
+        assert len(gateway._hub) == 2
+        hurry.set()
+        await draining
+
+        assert len(gateway._hub) == 0
 
 
 async def test_a_handler_in_flight_finishes_before_the_gateway_stops(caplog: pytest.LogCaptureFixture) -> None:

@@ -62,14 +62,14 @@ def _decoder_for(payload: type[Payload]) -> msgspec.json.Decoder[Any]:
 def encode(envelope: Envelope[Payload]) -> bytes:
     """Writes an event as JSON in UTF-8.
 
-    Raises ContractError where the payload's values do not have the types it declares (msgspec checks types when it
-    decodes, not when it encodes), so that a wrong event fails at its publisher, not at its thousand listeners.
+    Raises ContractError where a value does not have the type it declares: what was written is read back, since msgspec
+    checks types only then. So a wrong event fails at its publisher, not at its thousand listeners.
     """
     payload_type = type(envelope.data)
     try:
-        data = _encoder.encode(envelope.data)
-        _decoder_for(payload_type).decode(data)
-        return _encoder.encode(Envelope(envelope.type, msgspec.Raw(data), envelope.ts, envelope.id))
+        text = _encoder.encode(envelope)
+        _decoder_for(payload_type).decode(_first_step.decode(text).data)
+        return text
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
         raise ContractError(f"{envelope.type} does not fit {payload_type.__name__}: {error}") from error
 

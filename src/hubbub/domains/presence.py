@@ -32,12 +32,10 @@ class PresenceDomain(Domain):
         known = self._presence.announced(users)
         return (PresenceBatch(tuple(UserStatus(presence.user_id, presence.status) for presence in known)),)
 
-    def tick(self) -> list[Presence]:
-        """Announces what has changed since the last tick; gives it as well."""
-        announcements = self._presence.tick()
+    def announce(self, announcements: Iterable[Presence]) -> None:
+        """Publishes what a tick has found to announce."""
         for presence in announcements:
             self.bus.publish(PresenceUpdate(presence.user_id, presence.status, _iso(presence.last_seen)))
-        return announcements
 
 
 def _iso(seconds: float | None) -> str | UnsetType:

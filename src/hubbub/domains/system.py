@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 
 from hubbub.context import Context
 from hubbub.contract.envelope import Envelope
-from hubbub.contract.events import SYSTEM_EVENTS, Error, Subscribe, Subscribed
+from hubbub.contract.events import SYSTEM_EVENTS, Error, Resync, Subscribe, Subscribed
 from hubbub.contract.topics import Topic, is_valid_id
 from hubbub.domains.base import Domain
 from hubbub.router import Router
@@ -90,9 +90,13 @@ class SystemDomain(Domain):
 
     async def _send_snapshots(self, ctx: Context, added: Sequence[Topic]) -> None:
         for domain in self._snapshots:
-            events = domain.snapshot(ctx, added)
-            for event in await events if inspect.isawaitable(events) else events:
-                self.bus.send(ctx, event)
+            try:
+                events = domain.snapshot(ctx, added)
+                for event in await events if inspect.isawaitable(events) else events:
+                    self.bus.send(ctx, event)
+            except Exception:
+                logger.exception("%s.snapshot failed for user %s", type(domain).__name__, ctx.user_id)
+                self.bus.send(ctx, Resync(tuple(added)))  # the client knows from it that its picture is incomplete
 
 
 def _names(topics: Sequence[Topic]) -> str:

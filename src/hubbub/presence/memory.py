@@ -17,24 +17,34 @@ class MemoryPresence:
 
     def connect(self, user_id: str) -> None:
         """Counts a socket that was registered here."""
-        self._tracker.connect(user_id, self._clock.time())
+        self._tracker.connect(user_id, self._clock.monotonic())
 
     def disconnect(self, user_id: str) -> None:
         """Counts a registered socket that is gone."""
-        self._tracker.disconnect(user_id, self._clock.time())
+        self._tracker.disconnect(user_id, self._clock.monotonic())
 
     def touch(self, user_id: str) -> None:
         """Records activity of a user."""
-        self._tracker.touch(user_id, self._clock.time())
+        self._tracker.touch(user_id, self._clock.monotonic())
 
     def tick(self) -> list[Presence]:
-        """Gives the announcements that are due; each is given once."""
-        return self._tracker.tick(self._clock.time())
+        """Gives the announcements that are due, each once; ``last_seen`` in seconds since the epoch."""
+        return [self._dated(presence) for presence in self._tracker.tick(self._clock.monotonic())]
 
     def announced(self, user_ids: Iterable[str]) -> list[Presence]:
-        """Gives the announced status of users, in the order asked."""
-        return [self._tracker.announced(user_id) for user_id in user_ids]
+        """Gives the announced status of users, in the order asked; ``last_seen`` in seconds since the epoch."""
+        return [self._dated(self._tracker.announced(user_id)) for user_id in user_ids]
 
     def leave(self) -> dict[str, float]:
         """Gives when each user known here was last seen, in seconds since the epoch: the last call before the end."""
-        return self._tracker.last_seen_now(self._clock.time())
+        seen = self._tracker.last_seen_now(self._clock.monotonic())
+        return {user_id: self._since_epoch(moment) for user_id, moment in seen.items()}
+
+    def _dated(self, presence: Presence) -> Presence:
+        if presence.last_seen is None:
+            return presence
+        return presence._replace(last_seen=self._since_epoch(presence.last_seen))
+
+    def _since_epoch(self, moment: float) -> float:
+        # Intervals are measured by the clock that nobody sets; only what people read is turned into a date.
+        return self._clock.time() - (self._clock.monotonic() - moment)

@@ -9,7 +9,7 @@ from hubbub.contract.events import Status
 
 
 class Presence(NamedTuple):
-    """One user's status. ``last_seen``: seconds since the epoch, None while online or where it is not known."""
+    """One user's status. ``last_seen``: in the time of whoever gives it; None while online or where it is not known."""
 
     user_id: str
     status: Status
@@ -33,7 +33,7 @@ class Tracker:
 
     State changes at once; announcements leave with ``tick``: at most one per user and tick, and only where the status
     differs from the one last announced. ``offline`` is announced only after ``offline_after`` seconds without a
-    socket, so that a page reload is silent. All times are seconds since the epoch.
+    socket, so that a page reload is silent. All times are seconds of a clock that never goes back.
     """
 
     def __init__(self, *, away_after: float, offline_after: float) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple, cast
+from urllib.parse import unquote
 
 from uvicorn.config import WS_PROTOCOLS, Config
 from uvicorn.importer import import_from_string
@@ -26,9 +28,9 @@ from websockets.typing import BytesLike
 from hubbub.auth import Handshake, Identity
 from hubbub.clock import Timer
 from hubbub.connection import Connection
+from hubbub.endpoint import Endpoint, Refusal
 from hubbub.errors import INVALID_DATA, RESTART, UNSUPPORTED_DATA, CloseCode
 from hubbub.frames import FrameCodec
-from hubbub.handshake import Endpoint, Refusal
 
 STATE_KEY: Final = "hubbub"
 """Where the gateway leaves its endpoint in the lifespan state."""
@@ -128,6 +130,7 @@ class _Upgrade(NamedTuple):
         request_line, *lines = data.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
         method, target, protocol = request_line.split(" ", 2)
         path, _, query = target.partition("?")
+        path = unquote(path)
         headers = []
         for line in lines:
             name, _, value = line.partition(": ")
@@ -159,12 +162,18 @@ def _behind_proxy(
         "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers],
     }
 
-    async def app(scope: object, receive: object, send: object) -> None: ...
-
-    middleware: Any = ProxyHeadersMiddleware(app, trusted_hosts=config.forwarded_allow_ips)
+    trusted = config.forwarded_allow_ips
+    middleware = _proxy_middleware(trusted if isinstance(trusted, str) else tuple(trusted))
     with suppress(StopIteration):
         middleware(scope, None, None).send(None)  # runs to its end at once: nothing in it waits
     return scope["client"], scope["scheme"]
+
+
+@lru_cache(maxsize=4)
+def _proxy_middleware(trusted: str | tuple[str, ...]) -> Any:
+    async def app(scope: object, receive: object, send: object) -> None: ...
+
+    return ProxyHeadersMiddleware(app, trusted_hosts=trusted if isinstance(trusted, str) else list(trusted))
 
 
 class SocketProtocol(asyncio.Protocol):
@@ -209,7 +218,7 @@ class SocketProtocol(asyncio.Protocol):
             return
         try:
             answer = self._endpoint.authenticate(handshake)
-        except Exception as error:  # noqa: BLE001 - close_code logs what it is, and the client is told
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - close_code logs what it is
             self._refuse(response.serialize(), self._endpoint.close_code(error, handshake))
             return
         if isinstance(answer, Identity):
@@ -220,7 +229,11 @@ class SocketProtocol(asyncio.Protocol):
     async def _open_later(self, response: bytes, answer: Awaitable[Identity], handshake: Handshake) -> None:
         try:
             identity = await answer
-        except Exception as error:  # noqa: BLE001 - close_code logs what it is, and the client is told
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():  # the node ends
+                self._refuse(response, RESTART)
+                raise
             self._refuse(response, self._endpoint.close_code(error, handshake))
         else:
             self._open(response, identity)
@@ -266,7 +279,8 @@ class SocketProtocol(asyncio.Protocol):
             self._codec = None
 
     def eof_received(self) -> None:
-        """Is told that the peer has half-closed; the transport then closes."""
+        """Is told that the peer has half-closed; the transport then closes, as soon as it has written everything."""
+        self._end_soon()
 
     def pause_writing(self) -> None:
         """Is told that the unsent bytes have passed the limit. Called from within a write, so it acts a turn later."""
@@ -289,6 +303,7 @@ class SocketProtocol(asyncio.Protocol):
     def close(self, code: int, reason: str) -> None:
         """Sends a close frame and waits for the peer's, but only so long."""
         if self._transport.is_closing():
+            self._end_soon()
             return
         codec = self._codec = self._codec or self._endpoint.node.codecs.borrow()
         if codec.state is OPEN:
@@ -309,7 +324,7 @@ class SocketProtocol(asyncio.Protocol):
     def shutdown(self) -> None:
         """Is called by uvicorn when the server stops."""
         if self._connection is not None:
-            self._connection.close(RESTART)
+            self._connection.restart()
         else:
             self._transport.close()
 
@@ -356,6 +371,7 @@ class SocketProtocol(asyncio.Protocol):
             if connection is not None and codec.close_rcvd is not None:
                 connection.lost(codec.close_rcvd.code)
             self._transport.close()
+            self._end_soon()
         elif failed:
             # Bytes of the peer that we never read would turn our close into a reset, and lose the close frame.
             # So only our side is closed, and what still arrives is read and thrown away for a while.

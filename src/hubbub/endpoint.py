@@ -14,7 +14,6 @@ from hubbub.connection import Node
 from hubbub.errors import (
     INTERNAL_ERROR,
     OVERLOADED,
-    RESTART,
     UNAUTHORIZED,
     CloseCode,
     ConfigurationError,
@@ -22,11 +21,14 @@ from hubbub.errors import (
 )
 from hubbub.origin import OriginPolicy
 
-logger = logging.getLogger("hubbub.handshake")
+logger = logging.getLogger("hubbub.endpoint")
 
 
 SPREAD: Final = 0.8
 """The part of a drain window over which closes are spread; the rest is for the last peers' answers."""
+
+PACE_SECONDS: Final = 0.02
+"""The shortest pause between two closes of a drain: what is due meanwhile is closed together."""
 
 
 class Refusal(NamedTuple):
@@ -35,6 +37,10 @@ class Refusal(NamedTuple):
     status: int
     message: str
     headers: tuple[tuple[str, str], ...] = ()
+
+
+class _TookTooLong(Exception):
+    """The authenticator did not answer in time."""
 
 
 class Endpoint:
@@ -53,6 +59,8 @@ class Endpoint:
         """Gives the reason not to upgrade at all, or None."""
         if not self.accepting:
             return self._refuse("draining", Refusal(503, "restarting", (("Retry-After", "1"),)))
+        if len(handshake.headers_named("host")) != 1:  # RFC 9112 section 3.2
+            return self._refuse("host", Refusal(400, "expected one Host header"))
         foreign = self._origins.refusal(handshake)
         if foreign is not None:
             logger.info("refused: %s (from %s)", foreign, handshake.client)
@@ -72,30 +80,33 @@ class Endpoint:
     async def drain(self, seconds: float, hurry: asyncio.Event) -> None:
         """Accepts nothing more, closes every socket with 1012, evenly over most of ``seconds``, and waits for handlers.
 
-        hurry: once it is set, everything left is closed at once.
+        hurry: once it is set, everything left is closed at once, and what still runs is cancelled.
         """
         self.accepting = False
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
         sockets = list(self.node.hub)
         logger.info("draining %d sockets within %g s", len(sockets), seconds)
-        pause = seconds * SPREAD / max(1, len(sockets))
-        for index, socket in enumerate(sockets):
-            if index:
+        began, spread, closed = loop.time(), seconds * SPREAD, 0
+        while closed < len(sockets):
+            part = 1.0 if hurry.is_set() or not spread else min(1.0, (loop.time() - began) / spread)
+            due = min(len(sockets), 1 + int(part * len(sockets)))
+            for socket in sockets[closed:due]:
+                socket.restart()
+            closed = due
+            if closed < len(sockets):
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(hurry.wait(), pause)
-            socket.close(RESTART)
-        rest = 0.0 if hurry.is_set() else max(0.0, deadline - loop.time())
-        unfinished = await self.node.dispatcher.finish(rest)
+                    next_due = began + spread * closed / len(sockets)
+                    await asyncio.wait_for(hurry.wait(), max(PACE_SECONDS, next_due - loop.time()))
+        unfinished = await self.node.dispatcher.finish(began + seconds - loop.time(), hurry)
         if unfinished:
-            logger.warning("cancelled %d handlers that did not finish within %g s", unfinished, seconds)
+            logger.warning("cancelled %d tasks that did not finish within %g s", unfinished, seconds)
 
-    def close_code(self, error: Exception, handshake: Handshake) -> CloseCode:
+    def close_code(self, error: BaseException, handshake: Handshake) -> CloseCode:
         """Gives the code that a socket whose authentication raised ``error`` is accepted and closed with."""
         if isinstance(error, Unauthorized):
             logger.info("unauthorized: %s (from %s)", error, handshake.client)
             return self._closed("unauthorized", UNAUTHORIZED)
-        if isinstance(error, TimeoutError):
+        if isinstance(error, _TookTooLong):
             logger.error("authenticate took over %g s", self.node.limits.handshake_seconds)
             return self._closed("authenticate timeout", OVERLOADED)
         logger.error("authenticate failed", exc_info=error)
@@ -110,8 +121,12 @@ class Endpoint:
         handshake = object()
         withdrawn = self._withdrawn_meanwhile[handshake] = set()
         try:
-            async with asyncio.timeout(self.node.limits.handshake_seconds):
+            async with asyncio.timeout(self.node.limits.handshake_seconds) as limit:
                 identity = self._checked(await answer)
+        except TimeoutError:
+            if limit.expired():
+                raise _TookTooLong from None
+            raise  # the authenticator's own, from its database for instance
         finally:
             del self._withdrawn_meanwhile[handshake]
         if not withdrawn.isdisjoint({(identity.user_id, None), (identity.user_id, identity.session)}):

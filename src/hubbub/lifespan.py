@@ -1,0 +1,85 @@
+"""A gateway starts before its app starts, and stops before it stops."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol, TypeAlias
+
+from hubbub.endpoint import Endpoint
+from hubbub.transports.uvicorn import STATE_KEY
+
+logger = logging.getLogger("hubbub.gateway")
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+
+class Startable(Protocol):
+    """What has a life beside an app's."""
+
+    async def start(self) -> Endpoint:
+        """Starts it; gives what transports serve."""
+
+    async def stop(self) -> None:
+        """Stops it; does nothing where it does not run."""
+
+
+class Lifespan:
+    """One ASGI lifespan scope, with a gateway's in it; also around an app that has none of its own."""
+
+    def __init__(self, gateway: Startable, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        self._gateway = gateway
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._has_asked = False
+        self._has_answered = False
+        self._failure: Exception | None = None
+
+    async def run(self, app: ASGIApp) -> None:
+        """Lets the app serve the scope, and serves it in the app's place where it does not."""
+        try:
+            await app(self._scope, self.receive, self.send)
+        except Exception as error:
+            if self._failure is not None:
+                await self._fail(self._failure)
+                raise
+            if self._has_answered:
+                await self._gateway.stop()
+                raise
+            logger.debug("the app has no lifespan of its own: %r", error)
+        if not self._has_answered:
+            await self._stand_in()
+
+    async def receive(self) -> Message:
+        """Gives the app the server's next message, after acting on it."""
+        message = await self._receive()
+        self._has_asked = True
+        if message["type"] == "lifespan.startup":
+            try:
+                self._scope.setdefault("state", {})[STATE_KEY] = await self._gateway.start()
+            except Exception as error:
+                self._failure = error
+                raise
+        elif message["type"] == "lifespan.shutdown":
+            await self._gateway.stop()
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Passes the app's answer on."""
+        self._has_answered = True
+        await self._send(message)
+
+    async def _fail(self, error: Exception) -> None:
+        if not self._has_answered:
+            await self._send({"type": "lifespan.startup.failed", "message": f"Hubbub: {error}"})
+
+    async def _stand_in(self) -> None:
+        if not self._has_asked:
+            await self.receive()
+        await self._send({"type": "lifespan.startup.complete"})
+        await self.receive()
+        await self._send({"type": "lifespan.shutdown.complete"})
