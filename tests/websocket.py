@@ -46,8 +46,15 @@ class RawSocket:
     @contextlib.asynccontextmanager
     async def open(cls, address: Address, user: str) -> AsyncIterator[Self]:
         """Opens a WebSocket as ``user``; ``ready`` is the first frame to read."""
+        async with cls.upgraded(address, f"Authorization: {user}") as raw:
+            yield raw
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def upgraded(cls, address: Address, *headers: str, path: str = "/ws") -> AsyncIterator[Self]:
+        """Opens a WebSocket with whatever headers."""
         reader, writer = await asyncio.open_connection(address.host, address.port)
-        writer.write(upgrade(address, f"Authorization: {user}"))
+        writer.write(upgrade(address, *headers, path=path))
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101 "), head
         try:
