@@ -26,8 +26,8 @@ from tests.websocket import RawSocket
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SECRET = "the shared secret of these tests, long enough"
-NOW = int(time.time())
-GOOD: dict[str, Any] = {"sub": "alice", "exp": NOW + 600, "iss": "https://issuer.example", "aud": "chat"}
+NOW = int(time.time())  # when the tests were collected: the whole run may take many minutes
+GOOD: dict[str, Any] = {"sub": "alice", "exp": NOW + 86_400, "iss": "https://issuer.example", "aud": "chat"}
 HS256 = {"alg": "HS256", "typ": "JWT"}
 
 
@@ -55,8 +55,8 @@ BAD = {
     "no exp": token(claims(without="exp")),
     "exp NaN": token(claims(exp=float("nan"))),
     "exp 10^400": token(claims(exp=10**400)),
-    "exp a string": token(claims(exp=str(NOW + 60))),
-    "nbf future": token(claims(nbf=NOW + 100)),
+    "exp a string": token(claims(exp=str(NOW + 86_400))),
+    "nbf future": token(claims(nbf=NOW + 86_400)),
     "wrong iss": token(claims(iss="https://other.example")),
     "iss substring": token(claims(iss="https://issuer")),
     "iss a list": token(claims(iss=["https://issuer.example"])),
@@ -139,7 +139,7 @@ async def test_a_token_signed_with_the_public_key_is_closed_with_4401() -> None:
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     authenticate = JWTAuthenticator(public, algorithms=["RS256"])
-    payload = json.dumps({"sub": "alice", "exp": NOW + 600}).encode()
+    payload = json.dumps({"sub": "alice", "exp": NOW + 86_400}).encode()
     async with running(make_gateway(authenticate=authenticate, clock=None)) as server:
         for header in (HS256, {"alg": "RS256"}):
             forged = token(payload, header, key=public)
