@@ -8,6 +8,7 @@ and compared pair by pair: the ratio is the figure, its spread says how far to t
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import statistics
 import sys
@@ -144,6 +145,7 @@ def main() -> None:
     parser.add_argument("--effort", type=float, default=1.0, help="times the usual number of repetitions")
     options = parser.parse_args()
     print("Each line: the median, and the range of the middle half (of a handful: all). CPU is the server process's.")
+    print(f"Load of this machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
     if options.only != "connecting":
         fan_out(options.fan_out_sockets, options.effort)
     if options.only != "fan-out":
@@ -163,10 +165,9 @@ def _stop(number: int, frame: object) -> NoReturn:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
     try:
         main()
     except BenchmarkError as error:
         sys.exit(f"benchmark: {error}")
-    except KeyboardInterrupt:
-        sys.exit("benchmark: interrupted")

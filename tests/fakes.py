@@ -18,7 +18,7 @@ class FakeSocket:
     socket_id: str = "s1"
     expires_at: float = float("inf")
     heartbeat_slot: int = 0
-    pending: list[bytes] | None = None
+    pending: bytes | list[bytes] | None = None
     subscriptions: dict[Topic, None] = field(default_factory=dict)
     written: list[bytes] = field(default_factory=list)
     beats: int = 0

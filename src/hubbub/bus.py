@@ -95,7 +95,10 @@ class EventBus:
             self._outbox.flush(socket)
             return self._hub.replace(socket, wanted)
         finally:
-            self._awaited -= Counter(new)
+            for topic in new:  # one by one: Counter's own subtraction looks at every subscribe that waits
+                self._awaited[topic] -= 1
+                if not self._awaited[topic]:
+                    del self._awaited[topic]
             self._unlisten(new)
 
     def _unlisten(self, topics: Iterable[Topic]) -> None:

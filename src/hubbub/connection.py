@@ -149,7 +149,7 @@ class Connection:
             identity.user_id, secrets.token_urlsafe(12), int(node.clock.time() * 1000), self.subscriptions.keys()
         )
         ready = text_frame(encode(Envelope.of(Ready(identity.user_id, self.context.socket_id))))
-        self.pending: list[bytes] | None = [preamble + ready]
+        self.pending: bytes | list[bytes] | None = preamble + ready
         self._open()
 
     def _open(self) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from uvicorn.config import WS_PROTOCOLS, Config
 from uvicorn.importer import import_from_string
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.utils import get_remote_addr, is_ssl
+from uvicorn.protocols.utils import is_ssl
 from uvicorn.server import ServerState
 from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
@@ -74,6 +74,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Is handed the transport by uvicorn's HTTP protocol."""
         self._transport = cast(asyncio.Transport, transport)
+        self._http: Any = self._transport.get_protocol()
 
     def data_received(self, data: bytes) -> None:
         """Is handed the request, written out again by uvicorn; later calls belong to who serves the socket."""
@@ -84,7 +85,7 @@ class WebSocketProtocol(asyncio.Protocol):
         endpoint: Endpoint | None = self._app_state.get(STATE_KEY)
         if endpoint is not None and upgrade.path == endpoint.path:
             socket = self._server = SocketProtocol(endpoint, self._server_state, self._transport)
-            socket.handshake(upgrade, _handshake_of(upgrade, self._transport, self._config))
+            socket.handshake(upgrade, _handshake_of(upgrade, self._http.client, self._transport, self._config))
         else:
             protocol_class = import_from_string(WS_PROTOCOLS["auto"])
             self._server = protocol_class(
@@ -93,7 +94,12 @@ class WebSocketProtocol(asyncio.Protocol):
             self._server.connection_made(self._transport)
             self._server.data_received(data)
         # uvicorn makes this object the transport's protocol when we return; one turn later we are out of the way.
-        self._loop.call_soon(self._transport.set_protocol, self._server)
+        self._loop.call_soon(self._hand_over, self._server)
+
+    def _hand_over(self, server: asyncio.Protocol) -> None:
+        self._transport.set_protocol(server)
+        # The HTTP protocol and its parser hold each other: left alone, each upgrade is work for the garbage collector.
+        self._http.parser = None
 
     def eof_received(self) -> bool | None:
         """Passes on."""
@@ -143,8 +149,9 @@ class _Upgrade(NamedTuple):
         return Request(path=self.path, headers=Headers(relevant), method=self.method, protocol=self.protocol)
 
 
-def _handshake_of(upgrade: _Upgrade, transport: asyncio.Transport, config: Config) -> Handshake:
-    client = get_remote_addr(transport)
+def _handshake_of(
+    upgrade: _Upgrade, client: tuple[str, int] | None, transport: asyncio.Transport, config: Config
+) -> Handshake:
     scheme: Scheme = "wss" if is_ssl(transport) else "ws"
     if config.proxy_headers and any(name.startswith("x-forwarded-") for name, _ in upgrade.headers):
         client, scheme = _behind_proxy(config, client, scheme, upgrade.headers)
