@@ -8,6 +8,7 @@ from hubbub import (
     ClientEvent,
     ConfigurationError,
     Context,
+    ContractError,
     Domain,
     Envelope,
     Limits,
@@ -129,6 +130,20 @@ def test_an_audience_names_fields_that_exist() -> None:
 def test_a_gateway_refuses_what_cannot_work(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         make_gateway(**options)
+
+
+def test_a_payload_that_no_client_can_be_told_about_is_refused_at_set_up() -> None:
+    @event("server.odd.number")
+    class Odd(ServerEvent, frozen=True):
+        """Carries a type that JSON does not have."""
+
+        value: complex
+
+    class OddDomain(Domain):
+        events = (Odd,)
+
+    with pytest.raises(ContractError, match="complex"):
+        make_gateway(domains=[OddDomain()])
 
 
 def test_limits_must_be_positive() -> None:

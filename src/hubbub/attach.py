@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import MutableMapping
 from typing import Any, Final, Protocol
 
 from hubbub.lifespan import ASGIApp, Lifespan, Receive, Send, Startable
 
 logger = logging.getLogger("hubbub.gateway")
+
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 
 REMEDY: Final = (
     "this server does not speak Hubbub's transport. Serve the app with `hubbub run main:app`, or with "
@@ -59,7 +62,9 @@ class GatewayMiddleware:
         """Serves the contract as the gateway speaks it, beside the app's own OpenAPI document."""
         app = scope.get("app")
         headers = dict(scope["headers"])
-        host = headers.get(b"host", b"localhost").decode("latin-1")
+        host = headers.get(b"host", b"").decode("latin-1")
+        if not _HOST.fullmatch(host):
+            host = "localhost"
         url = f"{'wss' if scope['scheme'] == 'https' else 'ws'}://{host}{scope.get('root_path', '')}{self.gateway.path}"
         text = self.gateway.asyncapi(url, getattr(app, "title", "Events"), str(getattr(app, "version", "1.0.0")))
         body = text.encode()

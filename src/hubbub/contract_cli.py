@@ -9,11 +9,11 @@ import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
 from hubbub.attach import GatewayMiddleware
-from hubbub.contract.asyncapi import asyncapi
 from hubbub.contract.compatibility import Change, changes
 from hubbub.contract.schema import json_schema, schema_document
 from hubbub.contract.typescript import typescript
@@ -63,8 +63,7 @@ def export(
     elif output is None:
         sys.stdout.write(text)
     else:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, encoding="utf-8")
+        _write(text, output)
 
 
 @app.command(name="check")
@@ -113,15 +112,31 @@ def _export(application: str, format: Format, guards: bool, url: str, app_dir: P
         if format is Format.JSON_SCHEMA:
             return json_schema(gateway.contract)
         title, version = str(getattr(target, "title", "Events")), str(getattr(target, "version", "1.0.0"))
-        return asyncapi(gateway.contract, title=title, version=version, url=url.rstrip("/") + gateway.path)
+        return gateway.asyncapi(_endpoint(url, gateway.path), title, version)
     except HubbubError as error:
         raise _failure(str(error)) from None
+
+
+def _endpoint(url: str, path: str) -> str:
+    """Gives the URL of the endpoint on a server; raises ConfigurationError where that is no WebSocket server."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"ws", "wss"} or not parts.netloc:
+        raise ConfigurationError(f"expected a url such as wss://app.example, got {url!r}")
+    return url.rstrip("/") + path
+
+
+def _write(text: str, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise _failure(f"{path} cannot be written: {error}") from None
 
 
 def _load(name: str, app_dir: Path) -> Any:
     """Imports ``module:attribute``; raises ConfigurationError where it names nothing."""
     module_name, separator, attributes = name.partition(":")
-    if not separator or not module_name or not attributes:
+    if not separator or not module_name or not attributes or module_name.startswith("."):
         raise ConfigurationError(f"expected module:attribute, such as main:app, got {name!r}")
     sys.path.insert(0, str(app_dir.resolve()))
     try:

@@ -23,6 +23,7 @@ from hubbub.clock import Clock, SystemClock, Timer
 from hubbub.connection import Connection, Hook, Node
 from hubbub.contract.asyncapi import asyncapi
 from hubbub.contract.events import Status
+from hubbub.contract.payload_shapes import Shapes
 from hubbub.contract.registry import Contract
 from hubbub.dispatcher import Dispatcher
 from hubbub.domains.base import Domain
@@ -86,7 +87,8 @@ class Gateway:
     flush_interval: seconds between two flushes under load; 0 flushes in every turn of the loop.
     on_last_seen: stores when users were last seen.
 
-    Raises ConfigurationError where these do not fit together.
+    Raises ConfigurationError where these do not fit together, ContractError where an event's payload has a type that no
+    client could be told about.
     """
 
     def __init__(
@@ -139,6 +141,7 @@ class Gateway:
         self.contract = Contract(
             [*SystemDomain.events, *(event for domain in self._domains for event in domain.events)]
         )
+        Shapes(self.contract)  # raises ContractError here, at set-up, where a payload cannot be written as a schema
         self._described: tuple[tuple[str, ...], str] | None = None
         self._endpoint: Endpoint | None = None
         self._bus: EventBus | None = None

@@ -35,6 +35,7 @@ class Node(Payload, frozen=True):
 
     label: str
     children: tuple[Node, ...] = ()
+    parent: Node | None = None
 
 
 class Closed(Payload, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +66,7 @@ class Everything(ClientEvent, ServerEvent, frozen=True):
     few: Annotated[tuple[str, ...], Meta(max_length=2)]
     pair: tuple[int, str]
     table: dict[str, int]
+    names: Annotated[dict[Annotated[str, Meta(min_length=2)], int], Meta(max_length=1)]
     colour: Colour
     shape: Circle | Square
     tree: Node
@@ -73,6 +75,7 @@ class Everything(ClientEvent, ServerEvent, frozen=True):
     counted: int = 1
     nullable: str | None = None
     optional: str | UnsetType = UNSET
+    constructor: str | UnsetType = UNSET
     whatever: Any = None
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jsonschema_rs
 import pytest
+from msgspec import Meta
 
-from hubbub import CLOSE_CODES, Contract
+from hubbub import CLOSE_CODES, Contract, Payload, ServerEvent, event
 from hubbub.contract.asyncapi import asyncapi, asyncapi_document
 from hubbub.contract.events import SYSTEM_EVENTS
 from hubbub.contract.schema import schema_document
-from tests.contract.kinds import BUILT_IN, MESSENGER, WITH_KINDS
+from tests.contract.kinds import BUILT_IN, MESSENGER, WITH_KINDS, payload_named
 from tests.contract.programs import asyncapi_diagnostics
 
 URL = "wss://chat.example/ws"
@@ -83,7 +84,51 @@ def test_every_message_has_an_example_that_fits_the_schema(contract: Contract) -
     assert [[] for _ in examples] == [[error.message for error in validator.iter_errors(each)] for each in examples]
 
 
-def test_an_example_shows_what_the_author_said(tmp_path: Path) -> None:
+def _examples_of(hint: Any) -> list[Any]:
+    """Gives the examples of a field of this type, in a message of the contract."""
+    contract = Contract([event("server.odd.one")(payload_named("Odd", ServerEvent, [("field", hint)]))])
+    document = asyncapi_document(contract, title="", version="", url=URL)
+    examples = document["components"]["messages"]["server.odd.one"].get("examples", [])
+    return [example["payload"]["data"]["field"] for example in examples]
+
+
+class Expression(Payload, frozen=True, tag=True):
+    inner: Expression | Group
+
+
+class Group(Payload, frozen=True, tag=True):
+    note: Note | None
+
+
+class Note(Payload, frozen=True):
+    about: Expression | Group
+    seen: dict[str, Note]
+
+
+@pytest.mark.parametrize(
+    ("hint", "expected"),
+    [
+        (Annotated[float, Meta(gt=0, lt=1)], 0.5),
+        (Annotated[float, Meta(gt=1)], 2),
+        (Annotated[int, Meta(le=-1, multiple_of=2)], -2),
+        (Annotated[int, Meta(ge=5, lt=9, multiple_of=4)], 8),
+        (Annotated[int, Meta(lt=1)], 0),
+        (Annotated[dict[Annotated[str, Meta(max_length=4)], int], Meta(min_length=2)], {"key": 1, "key2": 1}),
+        (Expression, {"type": "Expression", "inner": {"type": "Group", "note": None}}),
+        (Note, {"about": {"type": "Expression", "inner": {"type": "Group", "note": None}}, "seen": {}}),
+        (Annotated[str, Meta(pattern="^fi")], "field"),
+    ],
+    ids=str,
+)
+def test_an_example_keeps_to_the_bounds_and_comes_to_an_end(hint: Any, expected: Any) -> None:
+    assert _examples_of(hint) == [expected]
+
+
+def test_where_no_example_can_be_made_up_there_is_none() -> None:
+    assert _examples_of(Annotated[str, Meta(pattern="^[A-Z]{3}$")]) == []
+
+
+def test_an_example_shows_what_the_author_said() -> None:
     document = asyncapi_document(WITH_KINDS, title="", version="", url=URL)
     (example,) = document["components"]["messages"]["client.kinds.everything"]["examples"]
 

@@ -45,6 +45,11 @@ class InnerWithMore(Payload, frozen=True):
     b: int
 
 
+class InnerWithNote(Payload, frozen=True):
+    a: str
+    note: str | UnsetType = UNSET
+
+
 class InnerOfTwo(Payload, frozen=True):
     a: Literal["x", "y"]
 
@@ -65,6 +70,10 @@ class OtherTree(Payload, frozen=True):
 
 class Leaf(Payload, frozen=True, tag=True):
     pass
+
+
+class NotedLeaf(Payload, frozen=True, tag="Leaf"):
+    note: str | UnsetType = UNSET
 
 
 class Branch(Payload, frozen=True, tag=True):
@@ -116,6 +125,33 @@ FIELDS: dict[str, tuple[list[Any], list[Any], set[str], set[str]]] = {
     "table narrowed": ([("a", dict[str, int | str])], [("a", dict[str, int])], {CLIENTS}, {SERVERS}),
     "nested field added": ([("a", Inner)], [("a", InnerWithMore)], {CLIENTS}, {SERVERS}),
     "nested field added behind null": ([("a", Inner | None)], [("a", InnerWithMore | None)], {CLIENTS}, {SERVERS}),
+    "nested optional field removed": ([("a", InnerWithNote)], [("a", Inner)], {CLIENTS}, {CLIENTS}),
+    "nested optional field removed behind null": (
+        [("a", InnerWithNote | None)],
+        [("a", Inner | None)],
+        {CLIENTS},
+        {CLIENTS},
+    ),
+    "nested required field removed behind null": (
+        [("a", InnerWithMore | None)],
+        [("a", Inner | None)],
+        {CLIENTS, SERVERS},
+        {CLIENTS},
+    ),
+    "optional field removed in a table": (
+        [("a", dict[str, InnerWithNote])],
+        [("a", dict[str, Inner])],
+        {CLIENTS},
+        {CLIENTS},
+    ),
+    "optional field removed in a pair": (
+        [("a", tuple[InnerWithNote, int])],
+        [("a", tuple[Inner, int])],
+        {CLIENTS},
+        {CLIENTS},
+    ),
+    "optional field removed in a variant": ([("a", NotedLeaf | Branch)], [("a", Leaf | Branch)], {CLIENTS}, {CLIENTS}),
+    "nested type became nullable": ([("a", Inner)], [("a", Inner | None)], {SERVERS}, {CLIENTS}),
     "nested type closed": ([("a", Inner)], [("a", Closed)], {CLIENTS}, {SERVERS}),
     "recursive type unchanged": ([("a", Tree)], [("a", Tree)], set(), set()),
     "recursive type changed": ([("a", Tree)], [("a", OtherTree)], {CLIENTS, SERVERS}, {CLIENTS, SERVERS}),
@@ -164,6 +200,22 @@ def test_the_text_names_the_place_and_both_types() -> None:
     assert change == Change(
         "server.shop.thing", 'data.users[].a: type narrowed: string became "x" | "y"', ("old servers",)
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        (Colour | None, Literal["red"] | None, 'data.a: type narrowed: "blue" | "red" | null became "red" | null'),
+        (Inner, dict[str, str], "data.a: type widened: Inner became table of string"),
+        (dict[str, Inner], dict[str, InnerWithMore], "data.a{}.b: required field added"),
+        (Leaf | Branch, Twig | Branch, "data.a: type changed: Leaf | Branch became Twig | Branch"),
+    ],
+    ids=str,
+)
+def test_the_text_tells_the_two_types_apart(before: Any, after: Any, text: str) -> None:
+    (change,) = changes(contract("up", ("a", before)), contract("up", ("a", after)))
+
+    assert change.text == text
 
 
 def test_an_event_added_is_safe() -> None:

@@ -18,7 +18,7 @@ from tests.contract.kinds import MESSENGER, WITH_KINDS
 
 APP = """
 from fastapi import FastAPI
-from hubbub import ClientEvent, Context, Domain, Envelope, Gateway, MessengerDomain, Router
+from hubbub import DEVELOPMENT_SECRET, Domain, Gateway, JWTAuthenticator, MessengerDomain, Router
 from tests.contract.kinds import KINDS, Everything
 
 
@@ -39,6 +39,7 @@ async def plain(scope, receive, send) -> None: ...
 
 
 wrapped = gateway.attach(plain)
+with_a_cookie = Gateway(authenticate=JWTAuthenticator(DEVELOPMENT_SECRET, algorithms=["HS256"], cookie="sid"))
 number = 1
 """
 
@@ -82,6 +83,27 @@ def test_asyncapi_has_the_title_of_the_app_and_the_path_of_the_gateway(folder: P
     assert json.loads(export.output) == expected
 
 
+def test_asyncapi_names_the_cookie_of_the_gateway(folder: Path) -> None:
+    export = hubbub_contract(folder, "export", "--format", "asyncapi", "shop:with_a_cookie")
+
+    assert json.loads(export.stdout)["components"]["securitySchemes"]["cookie"]["name"] == "sid"
+
+
+@pytest.mark.parametrize("url", ["chat.example", "https://chat.example", "wss://"])
+def test_a_url_of_no_websocket_server_is_refused(folder: Path, url: str) -> None:
+    export = hubbub_contract(folder, "export", "--format", "asyncapi", "--url", url, "shop:app")
+
+    assert export.exit_code == 2
+    assert f"expected a url such as wss://app.example, got '{url}'" in export.output
+
+
+def test_a_file_that_cannot_be_written_is_named(folder: Path) -> None:
+    export = hubbub_contract(folder, "export", "--format", "typescript", "shop:app", "--output", folder)
+
+    assert export.exit_code == 2
+    assert f"{folder} cannot be written" in export.output
+
+
 def test_check_fails_until_the_file_is_written_again(folder: Path) -> None:
     file = folder / "src" / "contracts.ts"
     command: list[str | Path] = ["export", "--format", "typescript", "shop:app", "--output", file]
@@ -118,6 +140,7 @@ def test_check_of_changes_tells_the_breaking_from_the_safe(folder: Path) -> None
     ("target", "message"),
     [
         ("shop", "expected module:attribute, such as main:app"),
+        (".shop:app", "expected module:attribute, such as main:app"),
         ("shop:nothing", "shop has no 'nothing'"),
         ("nowhere:app", "no module 'nowhere'"),
         ("shop:number", "name a Gateway, or the app given to gateway.attach(app)"),

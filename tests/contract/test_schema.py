@@ -8,9 +8,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from hubbub import Contract
+from hubbub import Contract, ContractError, Payload, ServerEvent, event
 from hubbub.contract.schema import json_schema, schema_document
-from tests.contract.kinds import BUILT_IN, KINDS, MESSENGER, WITH_KINDS
+from tests.contract.kinds import BUILT_IN, KINDS, MESSENGER, WITH_KINDS, payload_named
 
 TYPING: dict[str, Any] = {"conversationId": "c1", "userId": "alice", "isTyping": True}
 VALIDATOR = jsonschema_rs.validator_for(schema_document(MESSENGER))
@@ -69,6 +69,21 @@ def test_docstrings_are_descriptions_and_an_event_without_one_has_none() -> None
     assert "`server.system.subscribed`" in defs["Subscribe"]["description"]
     assert defs["Everything"]["description"].split("\n")[1:2] == [""]
     assert defs["server.kinds.undocumented"]["description"] == ""
+
+
+def test_a_type_called_like_a_union_of_the_document_is_refused() -> None:
+    nested = payload_named("client", Payload, [("a", str)])
+    payload = event("server.odd.one")(payload_named("Odd", ServerEvent, [("nested", nested)]))
+
+    with pytest.raises(ContractError, match="called client, which means something else in the schema; rename it"):
+        json_schema(Contract([payload]))
+
+
+def test_a_type_without_a_schema_is_refused() -> None:
+    payload = event("server.odd.one")(payload_named("Odd", ServerEvent, [("value", complex)]))
+
+    with pytest.raises(ContractError, match=r"no JSON Schema: type <class .complex.> is not supported"):
+        json_schema(Contract([payload]))
 
 
 def test_the_order_of_registration_does_not_show() -> None:

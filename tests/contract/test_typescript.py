@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import datetime
+from enum import Enum
 from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
 
 import pytest
 
@@ -87,6 +90,7 @@ def test_every_kind_of_field_has_its_type() -> None:
     few: string[]
     pair: [number, string]
     table: Record<string, number>
+    names: Record<string, number>
     colour: Colour
     shape: Circle | Square
     tree: Node
@@ -95,6 +99,7 @@ def test_every_kind_of_field_has_its_type() -> None:
     counted?: number
     nullable?: string | null
     optional?: string
+    constructor?: string
     whatever?: unknown
   }
 """
@@ -108,6 +113,7 @@ def test_every_kind_of_field_has_its_type() -> None:
 export type Node = {
   label: string
   children?: Node[]
+  parent?: Node | null
 }
 """
         in text
@@ -163,6 +169,54 @@ def test_guards_come_only_when_asked_for() -> None:
     assert "function" not in typescript(MESSENGER)
 
 
+class Long(Enum):
+    A = "one value | with a bar in it, and so long that the type needs a line for each value"
+    B = "another | value"
+
+
+Page = TypeVar("Page")
+
+
+class Book(Payload, Generic[Page], frozen=True):
+    pages: tuple[Page, ...]
+
+
+def _with_field(hint: Any) -> Contract:
+    owner = payload_named("Owner", ServerEvent, [("field", hint)])
+    return Contract([*BUILT_IN, event("server.odd.owner", addressed=True)(owner)])
+
+
+def test_a_generic_type_is_named_after_what_it_holds() -> None:
+    text = typescript(_with_field(Book[Literal["a", "b"]]))
+
+    assert 'export type Book_Literal_a_b = {\n  pages: ("a" | "b")[]\n}\n' in text
+
+
+def test_a_value_with_a_bar_in_it_stays_whole(tmp_path: Path) -> None:
+    text = typescript(_with_field(list[Long]), guards=True)
+
+    assert tsc(tmp_path, {"contracts.ts": text}) == []
+
+
+@pytest.mark.parametrize("domain", ["alpha", "zeta"])
+@pytest.mark.parametrize("name", ["Topic", "TopicKind"])
+def test_a_type_called_like_a_topic_is_refused_wherever_it_comes(domain: str, name: str) -> None:
+    with pytest.raises(ContractError, match=f"called {name}: hubbub.contract.topics.Topic and {domain}.{name}; rename"):
+        typescript(_with_nested(name, domain))
+
+
+def test_a_type_called_like_a_known_literal_is_refused() -> None:
+    with pytest.raises(
+        ContractError, match=r"called Status: hubbub\.contract\.events\.Status and zeta\.Status; rename"
+    ):
+        typescript(_with_nested("Status", "zeta"))
+
+
+def test_what_msgspec_cannot_read_is_refused() -> None:
+    with pytest.raises(ContractError, match="Owner cannot stand in a contract"):
+        typescript(_with_field(str | datetime))
+
+
 def _with_nested(name: str, module: str) -> Contract:
     nested = payload_named(name, Payload, [("a", str)])
     nested.__module__ = module
@@ -177,9 +231,9 @@ def test_two_types_of_one_name_are_refused_with_the_remedy() -> None:
         typescript(Contract(both))
 
 
-@pytest.mark.parametrize("name", ["WsEvents", "Record", "ServerEvent", "String"])
+@pytest.mark.parametrize("name", ["WsEvents", "Record", "ServerEvent", "String", "string", "delete"])
 def test_a_type_that_would_shadow_what_the_file_needs_is_refused(name: str) -> None:
-    with pytest.raises(ContractError, match=f"called {name}, which contracts.ts needs itself; rename it"):
+    with pytest.raises(ContractError, match=f"called {name}, which means something else in contracts.ts; rename it"):
         typescript(_with_nested(name, "a"))
 
 

@@ -389,6 +389,7 @@ async def test_the_contract_is_served_beside_the_apps_own_routes() -> None:
     async with running(make_gateway(), app) as server, httpx.AsyncClient() as rest:
         response = await rest.get(server.http + "/asyncapi.json")
         other = await rest.get(server.http + "/asyncapi.json", headers={"Host": "shop.example"})
+        odd = await rest.get(server.http + "/asyncapi.json", headers={"Host": "a/b"})
         head = await rest.head(server.http + "/asyncapi.json")
         post = await rest.post(server.http + "/asyncapi.json")
 
@@ -397,6 +398,7 @@ async def test_the_contract_is_served_beside_the_apps_own_routes() -> None:
     assert document["info"]["title"] == "Shop"
     assert document["servers"]["gateway"]["host"] == f"127.0.0.1:{server.port}"
     assert other.json()["servers"]["gateway"]["host"] == "shop.example"
+    assert odd.json()["servers"]["gateway"]["host"] == "localhost"
     assert "server.messenger.message_new" in document["components"]["messages"]
     assert (head.content, head.headers["content-length"]) == (b"", response.headers["content-length"])
     assert post.status_code == 404

@@ -141,8 +141,9 @@ def _message(spec: EventSpec, payload: dict[str, Any], shapes: Shapes) -> dict[s
         "description": markdown(spec.doc),
         "tags": [{"name": spec.name.split(".")[1]}],
         "payload": envelope,
-        "examples": [{"name": spec.payload.__name__, "payload": example(spec, shapes)}],
     }
+    if (payload_example := example(spec, shapes)) is not None:
+        message["examples"] = [{"name": spec.payload.__name__, "payload": payload_example}]
     if spec.from_client:
         message["correlationId"] = {"location": "$message.payload#/id"}
     return message

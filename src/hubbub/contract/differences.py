@@ -113,25 +113,69 @@ def _is_among(old: Side, new: Side, above: Above) -> bool:
 
 
 def _walk(old: Side, new: Side, path: str, above: Above) -> Iterator[Difference]:
-    old, new = old.resolved(), new.resolved()
-    if _is_among(old, new, above):
+    was, now = old.resolved(), new.resolved()
+    if _is_among(was, now, above):
         return
-    above = (*above, (old.schema, new.schema))
-    if "properties" in old.schema and "properties" in new.schema:
+    above = (*above, (was.schema, now.schema))
+    gone, came = [*was.alternatives()], [*now.alternatives()]
+    for one, other in _pairs(gone, came):
+        gone.remove(one)
+        came.remove(other)
+        yield from _inside(one, other, path, above)
+    before, after = was.part(_any_of(gone)), now.part(_any_of(came))
+    yield from _retyped(old, new, path, not accepts(after, before), not accepts(before, after))
+
+
+def _pairs(old: list[Side], new: list[Side]) -> list[tuple[Side, Side]]:
+    """Pairs the objects, tables and arrays of two unions: alike in form, and where there are several also in tag."""
+    tagged = any(sum("properties" in side.schema for side in sides) > 1 for sides in (old, new))
+    forms = {form: side for side in old if (form := _form(side, tagged))}
+    return [(forms[form], side) for side in new if (form := _form(side, tagged)) in forms]
+
+
+def _form(side: Side, tagged: bool) -> str:
+    """Names the form of an object, a table or an array, whatever is in it; of anything else gives ""."""
+    schema = side.schema
+    if "properties" in schema:
+        return f"object {[*schema['properties'].items()][:1]}" if tagged else "object"
+    if isinstance(schema.get("additionalProperties"), dict):
+        return "table"
+    if isinstance(schema.get("items"), dict) and "prefixItems" not in schema:
+        return "array"
+    return f"array of {len(schema['prefixItems'])}" if "prefixItems" in schema else ""
+
+
+def _any_of(sides: list[Side]) -> Schema:
+    return {"anyOf": [side.schema for side in sides]}
+
+
+def _inside(old: Side, new: Side, path: str, above: Above) -> Iterator[Difference]:
+    """Compares two schemas of one form, part by part."""
+    if "properties" in old.schema:
         yield from _fields(old, new, path, above)
         yield from _closedness(old.schema, new.schema, path)
-    elif "items" in old.schema and "items" in new.schema and "prefixItems" not in {**old.schema, **new.schema}:
-        yield from _walk(old.part(old.schema["items"]), new.part(new.schema["items"]), f"{path}[]", above)
-        if not (_bounds_imply(old.schema, new.schema) and _bounds_imply(new.schema, old.schema)):
-            yield _leaf(old, new, path)
-    elif not (accepts(new, old) and accepts(old, new)):
-        yield _leaf(old, new, path)
+    else:
+        for place, one, other in _parts(old.schema, new.schema):
+            yield from _walk(old.part(one), new.part(other), f"{path}{place}", above)
+    refused = not _bounds_imply(new.schema, old.schema), not _bounds_imply(old.schema, new.schema)
+    yield from _retyped(old, new, path, *refused)
 
 
-def _leaf(old: Side, new: Side, path: str) -> Difference:
-    new_refuses_old, old_refuses_new = not accepts(new, old), not accepts(old, new)
-    verb = "changed" if new_refuses_old and old_refuses_new else "narrowed" if new_refuses_old else "widened"
-    return Difference(path, f"type {verb}: {describe(old)} became {describe(new)}", new_refuses_old, old_refuses_new)
+def _parts(old: Schema, new: Schema) -> Iterator[tuple[str, Schema, Schema]]:
+    if "prefixItems" in old:
+        for place, (one, other) in enumerate(zip(old["prefixItems"], new["prefixItems"], strict=True)):
+            yield f"[{place}]", one, other
+    elif "items" in old:
+        yield "[]", old["items"], new["items"]
+    else:
+        yield "{}", old["additionalProperties"], new["additionalProperties"]
+
+
+def _retyped(old: Side, new: Side, path: str, new_refuses_old: bool, old_refuses_new: bool) -> Iterator[Difference]:
+    if new_refuses_old or old_refuses_new:
+        verb = "changed" if new_refuses_old and old_refuses_new else "narrowed" if new_refuses_old else "widened"
+        text = f"type {verb}: {describe(old)} became {describe(new)}"
+        yield Difference(path, text, new_refuses_old, old_refuses_new)
 
 
 def _fields(old: Side, new: Side, path: str, above: Above) -> Iterator[Difference]:
@@ -235,16 +279,19 @@ def _types_of(value: Any) -> tuple[str, ...]:
 
 
 def describe(side: Side) -> str:
-    """Writes a schema in a few words."""
-    if "$ref" in side.schema:
-        return str(side.schema["$ref"].rpartition("/")[2])
-    options = side.schema.get("anyOf", side.schema.get("oneOf"))
+    """Writes a schema in a few words: objects by their name, where they have one."""
+    schema = side.resolved().schema
+    options = schema.get("anyOf", schema.get("oneOf"))
     if options is not None:
         return " | ".join(describe(side.part(option)) for option in options)
-    if "enum" in side.schema:
-        return " | ".join(json.dumps(value, ensure_ascii=False) for value in side.schema["enum"])
-    bounds = ", ".join(f"{key} {value}" for key, value in side.schema.items() if key not in _OTHER_KEYWORDS)
-    kind = str(side.schema.get("type", "anything"))
-    if isinstance(side.schema.get("items"), dict):
-        kind = f"array of {describe(side.part(side.schema['items']))}"
+    if "enum" in schema:
+        return " | ".join(json.dumps(value, ensure_ascii=False) for value in schema["enum"])
+    bounds = ", ".join(f"{key} {value}" for key, value in schema.items() if key not in _OTHER_KEYWORDS)
+    kind = str(schema.get("type", "anything"))
+    if "properties" in schema:
+        kind = str(side.schema.get("$ref", kind).rpartition("/")[2])
+    elif isinstance(schema.get("additionalProperties"), dict):
+        kind = f"table of {describe(side.part(schema['additionalProperties']))}"
+    elif isinstance(schema.get("items"), dict):
+        kind = f"array of {describe(side.part(schema['items']))}"
     return f"{kind} ({bounds})" if bounds else kind

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from hubbub.contract.payload_shapes import Shapes
@@ -41,12 +43,19 @@ _BY_FORMAT: Final[Mapping[str, str]] = {
 }
 
 
-def example(spec: EventSpec, shapes: Shapes) -> dict[str, Any]:
-    """Gives an event's whole envelope, every optional field of its payload included.
+class _NoExample(Exception):
+    """A shape of which nothing can be made up: it would contain itself, or must match a pattern."""
+
+
+def example(spec: EventSpec, shapes: Shapes) -> dict[str, Any] | None:
+    """Gives an event's whole envelope, every optional field of its payload included; None where none can be made up.
 
     A field's own example is that of ``Meta(examples=[...])``; without one it is made from the field's name and type.
     """
-    return {"type": spec.name, "data": _value(shapes[spec.name], "data", shapes, ()), "ts": _TS}
+    try:
+        return {"type": spec.name, "data": _value(shapes[spec.name], "data", shapes, ()), "ts": _TS}
+    except _NoExample:
+        return None
 
 
 def _value(shape: Shape, name: str, shapes: Shapes, above: tuple[str, ...]) -> Any:  # noqa: C901 - one flat table
@@ -62,30 +71,39 @@ def _value(shape: Shape, name: str, shapes: Shapes, above: tuple[str, ...]) -> A
         case Null() | Anything():
             return None
         case Items(item, minimum):
-            empty = isinstance(item, Reference) and item.name in above and not minimum
-            return [] if empty else [_value(item, name, shapes, above) for _ in range(minimum or 1)]
+            return _first([item], name, shapes, above, required=bool(minimum)) * (minimum or 1)
         case Sequence(items):
             return [_value(item, name, shapes, above) for item in items]
-        case Table(value):
-            return {"key": _value(value, name, shapes, above)}
+        case Table(key, value, minimum):
+            keys = ["key", *(f"key{number}" for number in range(2, (minimum or 1) + 1))]
+            examples = _first([value], name, shapes, above, required=bool(minimum))
+            return {_text(key, each): example for each in keys for example in examples}
         case Union(options):
-            return _value(options[0], name, shapes, above)
+            return _first(options, name, shapes, above, required=True)[0]
         case Reference(target):
+            if target in above:
+                raise _NoExample
             return _value(shapes.definitions[target].shape, name, shapes, (*above, target))
         case Object(fields):
-            return {field.name: _field(field, name, shapes, above) for field in fields if _ends(field, above)}
+            return dict(item for field in fields for item in _field(field, name, shapes, above))
 
 
-def _ends(field: Field, above: tuple[str, ...]) -> bool:
-    """Leaves out an optional field that would repeat a type inside itself for ever."""
-    return field.required or not (isinstance(field.shape, Reference) and field.shape.name in above)
+def _first(options: Iterable[Shape], name: str, shapes: Shapes, above: tuple[str, ...], *, required: bool) -> list[Any]:
+    """Gives an example of the first shape that has one, in a list; none where none is required."""
+    for option in options:
+        with contextlib.suppress(_NoExample):
+            return [_value(option, name, shapes, above)]
+    if required:
+        raise _NoExample
+    return []
 
 
-def _field(field: Field, owner: str, shapes: Shapes, above: tuple[str, ...]) -> Any:
+def _field(field: Field, owner: str, shapes: Shapes, above: tuple[str, ...]) -> Iterable[tuple[str, Any]]:
+    """Gives a field's name with its example; nothing where an optional field has none."""
     if field.example is not None:
-        return field.example
+        return [(field.name, field.example)]
     name = f"{owner}Id" if field.name == "id" else field.name
-    return _value(field.shape, name, shapes, above)
+    return [(field.name, value) for value in _first([field.shape], name, shapes, above, required=field.required)]
 
 
 def _text(shape: Text, name: str) -> str:
@@ -98,14 +116,26 @@ def _text(shape: Text, name: str) -> str:
         text = _BY_FORMAT["date-time"]
     else:
         text = " ".join(words)
-    return text.ljust(shape.min_length or 0, ".")[: shape.max_length]
+    text = text.ljust(shape.min_length or 0, ".")[: shape.max_length]
+    if shape.pattern is not None and not re.search(shape.pattern, text):
+        raise _NoExample
+    return text
 
 
 def _number(shape: Number) -> int | float:
-    """Gives 1, or what is nearest to it within the bounds."""
-    low = shape.ge if shape.ge is not None else shape.gt + 1 if shape.gt is not None else -math.inf
-    high = shape.le if shape.le is not None else shape.lt - 1 if shape.lt is not None else math.inf
-    value = min(max(1, low), high)
-    if shape.multiple_of is not None:
-        value = math.ceil(value / shape.multiple_of) * shape.multiple_of
-    return int(value) if shape.integer else value
+    """Gives 1, or something like it within the bounds."""
+    step = shape.multiple_of or 1
+    low = shape.ge if shape.ge is not None else shape.gt
+    high = shape.le if shape.le is not None else shape.lt
+    above = [] if low is None else [math.ceil(low / step) * step, math.floor(low / step) * step + step]
+    below = [] if high is None else [math.floor(high / step) * step, math.ceil(high / step) * step - step]
+    between = [] if low is None or high is None or shape.integer else [(low + high) / 2]
+    for value in (step, *above, *below, *between):
+        if _is_within(shape, value):
+            return int(value) if shape.integer else value
+    raise _NoExample
+
+
+def _is_within(shape: Number, value: float) -> bool:
+    bounds = ((shape.ge, operator.ge), (shape.gt, operator.gt), (shape.le, operator.le), (shape.lt, operator.lt))
+    return all(bound is None or holds(value, bound) for bound, holds in bounds)

@@ -41,8 +41,8 @@ class Shapes(Mapping[str, Object]):
         #: Named shapes, each after those that it is made of.
         self.definitions: dict[str, Definition] = {}
         self._topic_kinds = tuple(sorted(contract.topic_kinds))
-        self._owners: dict[str, Any] = {}
-        self._aliases: dict[frozenset[Any], tuple[str | None, OneOf]] = {}
+        self._owners: dict[str, Any] = {"Topic": Topic, "TopicKind": Topic}
+        self._aliases: dict[frozenset[Any], tuple[str | None, str, OneOf]] = {}
         self._payloads = {spec.name: self._payload(spec.payload) for spec in in_order(contract)}
 
     def __getitem__(self, name: str) -> Object:
@@ -55,7 +55,10 @@ class Shapes(Mapping[str, Object]):
         return len(self._payloads)
 
     def _payload(self, payload: type[Payload]) -> Object:
-        described = types.type_info(payload)
+        try:
+            described = types.type_info(payload)
+        except TypeError as error:
+            raise ContractError(f"{_qualified(payload)} cannot stand in a contract: {error}") from None
         if not isinstance(described, types.StructType):
             raise _no_json_for(described)
         return self._object(described)
@@ -84,7 +87,7 @@ class Shapes(Mapping[str, Object]):
             case types.Metadata():
                 return self._shape(described.type)
             case types.StrType():
-                return Text(described.min_length, described.max_length)
+                return Text(described.min_length, described.max_length, described.pattern)
             case types.BoolType():
                 return Boolean()
             case types.NoneType():
@@ -100,8 +103,9 @@ class Shapes(Mapping[str, Object]):
                 return Items(self._shape(described.item_type), described.min_length, described.max_length)
             case types.TupleType():
                 return Sequence(tuple(self._shape(item) for item in described.item_types))
-            case types.DictType() if isinstance(described.key_type, types.StrType | types.AnyType):
-                return Table(self._shape(described.value_type))
+            case types.DictType(types.StrType() | types.AnyType() as key, value, minimum, maximum):
+                text = self._shape(key)
+                return Table(text if isinstance(text, Text) else Text(), self._shape(value), minimum, maximum)
             case types.UnionType():
                 return _union(self._shape(option) for option in described.types)
             case types.EnumType():
@@ -116,9 +120,10 @@ class Shapes(Mapping[str, Object]):
         raise _no_json_for(described)
 
     def _topic(self) -> Reference:
-        kind = self._name("TopicKind", Topic, KnownText(self._topic_kinds), _TOPIC_KIND_DOC)
-        fields = (Field("kind", kind, required=True), Field("id", Text(), required=True))
-        return self._name("Topic", Topic, Object(fields), _doc(Topic))
+        self.definitions.setdefault("TopicKind", Definition(KnownText(self._topic_kinds), _TOPIC_KIND_DOC))
+        fields = (Field("kind", Reference("TopicKind"), required=True), Field("id", Text(), required=True))
+        self.definitions.setdefault("Topic", Definition(Object(fields), _doc(Topic)))
+        return Reference("Topic")
 
     def _define(self, cls: Any, shape: Callable[[], Shape]) -> Reference:
         name = re.sub(r"\W+", "_", _name_of(cls)).strip("_")
@@ -134,18 +139,14 @@ class Shapes(Mapping[str, Object]):
             self.definitions[name] = defined
         return Reference(name)
 
-    def _name(self, name: str, owner: Any, shape: Shape, doc: str = "") -> Reference:
-        self._owners[name] = owner
-        self.definitions.setdefault(name, Definition(shape, doc))
-        return Reference(name)
-
     def _literal(self, described: types.LiteralType) -> Shape:
         # msgspec sorts the values; the class's own annotation has them as their author wrote them.
         values = tuple(described.values)
-        name, shape = self._aliases.get(frozenset(values), (None, OneOf(values)))
-        if name is None or self._owners.get(name, shape) != shape:
+        name, owner, shape = self._aliases.get(frozenset(values), (None, "", OneOf(values)))
+        if name is None or self._owners.setdefault(name, owner) != owner:
             return shape
-        return self._name(name, shape, shape)
+        self.definitions.setdefault(name, Definition(shape, ""))
+        return Reference(name)
 
     def _learn_literals(self, cls: Any) -> None:
         origin = get_origin(cls) or cls
@@ -154,7 +155,9 @@ class Shapes(Mapping[str, Object]):
             for literal in _literals_in(hint):
                 values = get_args(literal)
                 names = (name for name, value in module.items() if value == literal and _is_type_name(name))
-                self._aliases.setdefault(frozenset(values), (next(names, None), OneOf(values)))
+                name = next(names, None)
+                owner = f"{origin.__module__}.{name}"
+                self._aliases.setdefault(frozenset(values), (name, owner, OneOf(values)))
 
 
 def in_order(contract: Contract) -> list[EventSpec]:
@@ -202,13 +205,14 @@ def _is_type_name(name: str) -> bool:
 
 
 def _name_of(cls: Any) -> str:
+    """Gives the name of a class, and of what it is parametrised with: the values of a Literal among that."""
     origin = get_origin(cls)
-    return "_".join([origin.__name__, *map(_name_of, get_args(cls))]) if origin else str(cls.__name__)
+    return "_".join(map(_name_of, [origin, *get_args(cls)])) if origin else str(getattr(cls, "__name__", cls))
 
 
-def _qualified(cls: Any) -> str:
-    origin = get_origin(cls) or cls
-    return f"{origin.__module__}.{origin.__qualname__}"
+def _qualified(owner: Any) -> str:
+    cls = get_origin(owner) or owner
+    return owner if isinstance(owner, str) else f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _doc(cls: Any) -> str:

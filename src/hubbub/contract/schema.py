@@ -12,6 +12,7 @@ from hubbub.contract.payload_shapes import in_order
 from hubbub.contract.prose import CLIENT_ID, SERVER_ID, TS, audience, markdown
 from hubbub.contract.registry import Contract, Direction, EventSpec
 from hubbub.errors import CLOSE_CODES as _CLOSE_CODES
+from hubbub.errors import ContractError
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 DIRECTION: Final = "x-hubbub-direction"
@@ -41,6 +42,8 @@ def schema_document(contract: Contract) -> dict[str, Any]:
     client = [spec.name for spec in events if spec.from_client]
     server = [spec.name for spec in events if spec.to_client]
     unions = {"client": _one_of(client), "server": _one_of(server)}
+    for name in sorted(unions.keys() & components.keys()):
+        raise ContractError(f"a payload type is called {name}, which means something else in the schema; rename it")
     return {
         "$schema": DIALECT,
         "title": "WsEvent",
@@ -60,7 +63,10 @@ def close_codes() -> dict[str, dict[str, str]]:
 
 def payload_schemas(events: list[EventSpec], ref: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Gives a schema for each event's payload, and the named schemas they refer to by the template ``ref``."""
-    payloads, components = msgspec.json.schema_components([spec.payload for spec in events], ref_template=ref)
+    try:
+        payloads, components = msgspec.json.schema_components([spec.payload for spec in events], ref_template=ref)
+    except TypeError as error:
+        raise ContractError(f"a payload type has no JSON Schema: {str(error).splitlines()[-1]}") from None
     return [*payloads], {name: _tidy(components[name]) for name in sorted(components)}
 
 

@@ -18,6 +18,7 @@ class Text:
 
     min_length: int | None = None
     max_length: int | None = None
+    pattern: str | None = None
     format: str | None = None
 
 
@@ -80,9 +81,12 @@ class Sequence:
 
 @dataclass(frozen=True)
 class Table:
-    """An object with any keys and values of one shape."""
+    """An object with any number of keys within its bounds, and values of one shape."""
 
+    key: Text
     value: Shape
+    min_length: int | None = None
+    max_length: int | None = None
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,13 @@ export type CloseCode = {
 }
 """
 
+#: Words that no type in TypeScript can be called, and that a class in Python can.
+_RESERVED: Final = """
+any bigint boolean never null number object string symbol undefined unknown void case catch const debugger default
+delete do enum export extends false function implements instanceof interface let new package private protected public
+static super switch this throw true typeof var
+"""
+
 #: Names that the file uses itself; a payload type of the same name would shadow them.
 _TAKEN: Final = frozenset(
     ["WsEnvelope", "WsEvents", "CloseCode", "Reconnect", "Record", "Pick", "Object", "String", "ArrayOf", "Envelope"]
@@ -50,8 +57,8 @@ def typescript(contract: Contract, *, guards: bool = False) -> str:
     Raises ContractError where a type cannot be written, or two types want the same name.
     """
     shapes = Shapes(contract)
-    for name in shapes.definitions.keys() & _TAKEN:
-        raise ContractError(f"a payload type is called {name}, which contracts.ts needs itself; rename it")
+    for name in sorted(shapes.definitions.keys() & {*_TAKEN, *_RESERVED.split()}):
+        raise ContractError(f"a payload type is called {name}, which means something else in contracts.ts; rename it")
     events = in_order(contract)
     up = [spec.name for spec in events if spec.from_client]
     down = [spec.name for spec in events if spec.to_client]
@@ -81,16 +88,16 @@ def _entry(spec: EventSpec, shapes: Shapes) -> str:
 def _direction(side: str, names: list[str], who: str, method: str) -> list[str]:
     event_name, events = f"{side}EventName", f"{side}Events"
     return [
-        comment(f"The names of the events that {who}.") + alias(event_name, " | ".join(map(literal, names)) or "never"),
+        comment(f"The names of the events that {who}.") + alias(event_name, [*map(literal, names)]),
         comment(f"Event name -> payload of what {who}, for a typed `{method}`.")
-        + alias(events, f"Pick<WsEvents, {event_name}>"),
+        + alias(events, [f"Pick<WsEvents, {event_name}>"]),
         comment(f"Any event that {who}, told apart by its `type`.")
-        + alias(f"{side}Event", f"{{ [T in {event_name}]: WsEnvelope<T, WsEvents[T]> }}[{event_name}]"),
+        + alias(f"{side}Event", [f"{{ [T in {event_name}]: WsEnvelope<T, WsEvents[T]> }}[{event_name}]"]),
     ]
 
 
 def _close_codes() -> list[str]:
-    policies = alias("Reconnect", " | ".join(literal(policy.value) for policy in Reconnect))
+    policies = alias("Reconnect", [literal(policy.value) for policy in Reconnect])
     rows = "".join(
         f"  {close.code}: {{ reason: {literal(close.reason)}, reconnect: {literal(close.reconnect.value)} }},\n"
         for close in CLOSE_CODES.values()

@@ -29,6 +29,9 @@ from hubbub.contract.shapes import (
 )
 from hubbub.contract.typescript_types import WIDTH, literal, property_name
 
+#: What every object in JavaScript seems to have.
+_INHERITED = frozenset(["constructor", "hasOwnProperty", "isPrototypeOf", "toLocaleString", "toString", "valueOf"])
+
 _HELPERS: Mapping[str, str] = {
     "isObject": """\
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -102,9 +105,8 @@ class Guards:
     def _all(self, shape: Shape, value: str) -> list[str]:  # noqa: C901 - one flat table
         """Gives conditions that must all hold."""
         match shape:
-            case Text(minimum, maximum):
-                lengths = _bounds(f"[...{value}].length", ge=minimum, le=maximum)
-                return [f"isString({value})", *lengths]
+            case Text():
+                return [f"isString({value})", *_lengths(shape, f"[...{value}]")]
             case KnownText():
                 return [f"isString({value})"]
             case Number():
@@ -132,15 +134,17 @@ class Guards:
 
     def _elements(self, shape: Items | Sequence | Table, value: str) -> list[str]:
         match shape:
-            case Items(item, minimum, maximum):
+            case Items(item):
                 self._helpers.add("isArrayOf")
-                lengths = _bounds(f"({value} as unknown[]).length", ge=minimum, le=maximum)
-                return [f"isArrayOf({value}, {self._predicate(item)})", *lengths]
+                return [f"isArrayOf({value}, {self._predicate(item)})", *_lengths(shape, f"({value} as unknown[])")]
             case Sequence(items):
                 places = [check for i, item in enumerate(items) for check in self._all(item, f"{value}[{i}]")]
                 return [f"Array.isArray({value})", f"{value}.length === {len(items)}", *places]
-            case Table(inner):
-                return [f"isObject({value})", f"Object.values({value}).every({self._predicate(inner)})"]
+            case Table(key, inner):
+                keys = f"Object.keys({value})"
+                each = [f"{keys}.every((key) => {_and(lengths)})"] if (lengths := _lengths(key, "[...key]")) else []
+                values = f"Object.values({value}).every({self._predicate(inner)})"
+                return [f"isObject({value})", *_lengths(shape, keys), *each, values]
 
     def _fields(self, shape: Object, value: str) -> list[str]:
         checks = [check for field in shape.fields for check in self._field(field, value)]
@@ -158,7 +162,8 @@ class Guards:
         if isinstance(field.shape, Anything):
             return []
         present = _without_parentheses(checks[0]) if len(checks) == 1 else _and(checks)
-        return [f"({place} === undefined || {present})"]
+        absent = f"!Object.hasOwn({value}, {literal(name)})" if name in _INHERITED else f"{place} === undefined"
+        return [f"({absent} || {present})"]
 
     def _call(self, name: str, value: str) -> str:
         shape = self._shapes.definitions[name].shape
@@ -175,6 +180,10 @@ class Guards:
         if len(checks) == 1 and only.isidentifier():
             return only
         return f"(item) => {_and(checks)}"
+
+
+def _lengths(shape: Text | Items | Table, value: str) -> list[str]:
+    return _bounds(f"{value}.length", ge=shape.min_length, le=shape.max_length)
 
 
 def _bounds(

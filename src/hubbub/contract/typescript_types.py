@@ -31,14 +31,13 @@ WIDTH = 100
 
 def declaration(name: str, definition: Definition) -> str:
     """Declares a named type with its doc comment."""
-    return comment(definition.doc) + alias(name, expression(definition.shape))
+    return comment(definition.doc) + alias(name, _members(definition.shape))
 
 
-def alias(name: str, value: str) -> str:
+def alias(name: str, members: list[str]) -> str:
     """Writes ``export type``, a long union with one line for each member."""
-    line = f"export type {name} = {value}"
-    members = value.split(" | ")
-    if len(line) <= WIDTH or len(members) == 1 or "\n" in value:
+    line = f"export type {name} = {' | '.join(members) or 'never'}"
+    if len(line) <= WIDTH or len(members) <= 1:
         return line + "\n"
     return f"export type {name} =\n" + "".join(f"  | {member}\n" for member in members)
 
@@ -56,17 +55,14 @@ def expression(shape: Shape, indent: str = "") -> str:  # noqa: C901 - one flat 
             return "null"
         case Anything():
             return "unknown"
-        case OneOf(values) | KnownText(values):
-            return " | ".join(map(literal, values)) or "never"
+        case OneOf() | KnownText() | Union():
+            return " | ".join(_members(shape)) or "never"
         case Items(item):
-            inner = expression(item, indent)
-            return f"({inner})[]" if " | " in inner and not inner.startswith("{") else f"{inner}[]"
+            return f"({expression(item)})[]" if len(_members(item)) > 1 else f"{expression(item)}[]"
         case Sequence(items):
-            return f"[{', '.join(expression(item, indent) for item in items)}]"
-        case Table(value):
-            return f"Record<string, {expression(value, indent)}>"
-        case Union(options):
-            return " | ".join(expression(option, indent) for option in options)
+            return f"[{', '.join(map(expression, items))}]"
+        case Table(_, value):
+            return f"Record<string, {expression(value)}>"
         case Reference(name):
             return name
         case Object(()):
@@ -74,6 +70,17 @@ def expression(shape: Shape, indent: str = "") -> str:  # noqa: C901 - one flat 
         case Object(fields):
             inside = indent + "  "
             return "{\n" + "".join(_field(field, inside) for field in fields) + indent + "}"
+
+
+def _members(shape: Shape) -> list[str]:
+    """Gives the members of a union; of any other shape, itself."""
+    match shape:
+        case OneOf(values) | KnownText(values):
+            return [*map(literal, values)]
+        case Union(options):
+            return [member for option in options for member in _members(option)]
+        case _:
+            return [expression(shape)]
 
 
 def literal(value: str | int | None) -> str:
