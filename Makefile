@@ -5,21 +5,25 @@ SHELL := /bin/bash
 PORT ?= 8000
 BIN := .venv/bin
 
-NODE_TOOLS := tools/contract/node_modules/.package-lock.json
+NODE_TOOLS := tools/contract/node_modules/.installed web/node_modules/.installed
+WEB_SOURCES = $(shell find web/client/src web/app/src web/app/public -type f 2>/dev/null) web/app/index.html web/app/vite.config.ts
+WEB_APP := src/hubbub_messenger/static/index.html
 EXPORT := HUBBUB_ENVIRONMENT=development $(BIN)/hubbub contract export
 MESSENGER := hubbub_messenger.app:app
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 
-.PHONY: help run test check contract format clean
+.PHONY: help run test check contract release-contract format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
-run: $(BIN)/.installed ## Serve the messenger on http://127.0.0.1:8000 (PORT=…), with demo users alice, bob, carol, dave
+run: $(BIN)/.installed $(WEB_APP) ## Serve the messenger on http://127.0.0.1:8000 (PORT=…), with demo users alice, bob, carol, dave
 	@HUBBUB_ENVIRONMENT=$${HUBBUB_ENVIRONMENT:-development} exec $(BIN)/hubbub run $(MESSENGER) --port $(PORT)
 
-test: $(BIN)/.installed $(NODE_TOOLS) ## Pass the tests
+test: $(BIN)/.installed $(NODE_TOOLS) $(WEB_APP) ## Pass the tests: Python, TypeScript, and real Chromium
 	$(BIN)/pytest
+	cd web && npm test
+	$(BIN)/pytest tests/browser
 
 check: $(BIN)/.installed $(NODE_TOOLS) ## Lint, types, imports in one direction, the generated contract in step
 	$(UV) lock --check
@@ -28,26 +32,33 @@ check: $(BIN)/.installed $(NODE_TOOLS) ## Lint, types, imports in one direction,
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(EXPORT) $(MESSENGER) --format typescript --guards --output web/client/src/contracts.ts --check
-	tools/contract/node_modules/.bin/tsc --noEmit --strict --target es2022 --ignoreConfig web/client/src/contracts.ts
+	cd web && npm run check
 	HUBBUB_ENVIRONMENT=development $(BIN)/hubbub contract check contracts/released.json $(MESSENGER)
 
 contract: $(BIN)/.installed ## Regenerate what is made from the contract
 	$(EXPORT) $(MESSENGER) --format typescript --guards --output web/client/src/contracts.ts
+
+release-contract: $(BIN)/.installed ## Keep today's contract as the one that `check` compares with: at a release
+	$(EXPORT) $(MESSENGER) --format json-schema --output contracts/released.json
 
 format: $(BIN)/.installed ## Format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 clean: ## Remove what the other targets have made
-	rm -rf .venv .uv tools/contract/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist benchmarks/build
+	rm -rf .venv .uv {web,web/*,tools/contract}/node_modules web/client/dist src/hubbub_messenger/static .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist benchmarks/build
 
 $(BIN)/.installed: pyproject.toml uv.lock | $(UV)
 	$(UV) sync --locked --all-extras
 	@touch $@
 
+$(WEB_APP): web/node_modules/.installed $(WEB_SOURCES)
+	cd web && npm run build
+	@touch $@
+
 # Without scripts: nothing that is installed here has a build step.
-$(NODE_TOOLS): tools/contract/package.json tools/contract/package-lock.json
-	cd tools/contract && npm ci --ignore-scripts --no-audit --no-fund
+%/node_modules/.installed: %/package.json %/package-lock.json
+	cd $* && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 # Where uv is missing, pip brings it into a folder of this project.

@@ -21,9 +21,10 @@ from hubbub_messenger.migrations import migrate
 from hubbub_messenger.realtime import make_gateway
 from hubbub_messenger.routes import conversations, health, messages, presence, session, users
 from hubbub_messenger.security import nobodys_hash
-from hubbub_messenger.seed import seed
+from hubbub_messenger.seed import DEMO_USERS, seed
 from hubbub_messenger.sessions import Sessions
 from hubbub_messenger.settings import Settings
+from hubbub_messenger.web import mount_web
 
 MAX_BODY_BYTES: Final = 256 * 1024
 
@@ -71,6 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         api.include_router(noun.router)
     app.include_router(api)
     app.include_router(health.router)
+    mount_web(app, demo_users=DEMO_USERS if settings.is_development else ())
     gateway.attach(app)
     return app
 

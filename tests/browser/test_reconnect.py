@@ -1,0 +1,64 @@
+"""The server restarts, the network goes away: everybody comes back by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Room
+from tests.browser.person import Person
+from tests.browser.server import Caller, Server
+
+People = Callable[..., Person]
+
+#: Milliseconds: the longest wait between two attempts, and some.
+BACK_WITHIN = 30_000
+
+
+@pytest.fixture(scope="module")
+def server(start_server: Callable[..., Server]) -> Server:
+    """A server that may be stopped."""
+    return start_server()
+
+
+def test_after_a_restart_both_reconnect_resubscribe_and_show_what_was_posted_meanwhile(
+    person: People, server: Server, room: Room
+) -> None:
+    alice, bob = (person(name).log_in().opens(room.title) for name in ("alice", "bob"))
+    with server.stand_in() as other:  # the same database behind another port: no signal gets from there to here
+        carol = Caller(other.url, "carol")
+        server.stop()
+        for each in (alice, bob):
+            expect(each.banner).to_contain_text("Connecting…")
+        carol.write(room.id, "While you were away")
+        carol.close()
+        server.start()
+
+    for each in (alice, bob):
+        expect(each.message("While you were away")).to_be_visible(timeout=BACK_WITHIN)
+        expect(each.banner).to_be_empty()
+    alice.types("Every")
+    expect(bob.typing).to_have_text("Alice is typing…")
+    alice.says("Everything works again")
+    expect(bob.message("Everything works again")).to_be_visible()
+
+
+def test_after_a_network_cut_both_sides_have_everything(
+    person: People, room: Room, caller: Callable[[str], Caller]
+) -> None:
+    alice, bob = (person(name).log_in().opens(room.title) for name in ("alice", "bob"))
+    alice.context.set_offline(True)
+    expect(alice.banner).to_have_text("You are offline.")
+    bob.says("Are you there?")
+    expect(bob.message("Sent")).to_be_visible()
+    alice.says("Sent from a tunnel")
+    expect(alice.message("Sending…")).to_be_visible()
+
+    alice.context.set_offline(False)
+    expect(alice.message("Are you there?")).to_be_visible()
+    expect(bob.message("Sent from a tunnel")).to_be_visible()
+    expect(alice.banner).to_be_empty()
+    bob.types("Now")
+    expect(alice.typing).to_have_text("Bob is typing…")
