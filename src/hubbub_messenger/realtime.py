@@ -24,6 +24,7 @@ def make_gateway(settings: Settings, database: Database, sessions: Sessions) -> 
         authorize=partial(authorize, database),
         domains=[MessengerDomain()],
         allowed_origins=settings.allowed_origins,
+        away_after=settings.away_minutes * 60,
         on_last_seen=partial(remember_last_seen, database),
     )
 

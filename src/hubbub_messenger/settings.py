@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     session_hours: Annotated[float, Field(gt=0, le=24 * 366)] = 12.0
     """Hours that a session lasts after the login or its latest renewal."""
 
+    away_minutes: Annotated[float, Field(gt=0)] = 5.0
+    """Minutes without activity after which a user is shown as away."""
+
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Origins, separated by commas, that may use cookies besides the server's own: ``https://chat.example``."""
 
