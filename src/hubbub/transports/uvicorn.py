@@ -8,51 +8,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from contextlib import suppress
-from functools import lru_cache
-from typing import Any, Final, Literal, NamedTuple, cast
-from urllib.parse import unquote
+from typing import Any, Final, cast
 
 from uvicorn.config import WS_PROTOCOLS, Config
 from uvicorn.importer import import_from_string
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.utils import is_ssl
 from uvicorn.server import ServerState
-from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
 from websockets.protocol import OPEN
-from websockets.server import ServerProtocol
 from websockets.typing import BytesLike
 
 from hubbub.auth import Handshake, Identity
 from hubbub.clock import Timer
 from hubbub.connection import Connection
-from hubbub.endpoint import Endpoint, Refusal
+from hubbub.endpoint import Endpoint
 from hubbub.errors import INVALID_DATA, RESTART, UNSUPPORTED_DATA, CloseCode
 from hubbub.frames import FrameCodec
+from hubbub.transports.upgrade import Scheme, Upgrade, refused
 
 STATE_KEY: Final = "hubbub"
 """Where the gateway leaves its endpoint in the lifespan state."""
 
 MAX_REASON_BYTES: Final = 123
 """RFC 6455 section 5.5: a control frame carries 125 bytes, two of them the code."""
-
-Scheme = Literal["ws", "wss"]
-
-_NEGOTIATED: Final = frozenset(
-    {
-        "connection",
-        "upgrade",
-        "sec-websocket-key",
-        "sec-websocket-version",
-        "sec-websocket-protocol",
-        "sec-websocket-extensions",
-    }
-)
-
-_negotiator: Final = ServerProtocol()
-"""Answers handshakes. ``accept`` keeps nothing that the next one would see, so one serves all."""
 
 
 class WebSocketProtocol(asyncio.Protocol):
@@ -81,11 +59,12 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._server is not None:
             self._server.data_received(data)
             return
-        upgrade = _Upgrade.parse(data)
+        upgrade = Upgrade.parse(data)
         endpoint: Endpoint | None = self._app_state.get(STATE_KEY)
         if endpoint is not None and upgrade.path == endpoint.path:
             socket = self._server = SocketProtocol(endpoint, self._server_state, self._transport)
-            socket.handshake(upgrade, _handshake_of(upgrade, self._http.client, self._transport, self._config))
+            scheme: Scheme = "wss" if is_ssl(self._transport) else "ws"
+            socket.handshake(upgrade, upgrade.handshake(self._http.client, scheme, self._config))
         else:
             protocol_class = import_from_string(WS_PROTOCOLS["auto"])
             self._server = protocol_class(
@@ -121,68 +100,6 @@ class WebSocketProtocol(asyncio.Protocol):
             self._server.resume_writing()
 
 
-class _Upgrade(NamedTuple):
-    """A request to upgrade, as uvicorn's HTTP parser has taken it apart and checked it: header names in lower case."""
-
-    method: str
-    protocol: str
-    path: str
-    query: str
-    headers: list[tuple[str, str]]
-
-    @classmethod
-    def parse(cls, data: bytes) -> _Upgrade:
-        """Reads the request that uvicorn has written out again for its WebSocket protocol."""
-        request_line, *lines = data.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
-        method, target, protocol = request_line.split(" ", 2)
-        path, _, query = target.partition("?")
-        path = unquote(path)
-        headers = []
-        for line in lines:
-            name, _, value = line.partition(": ")
-            headers.append((name, value))
-        return cls(method, protocol, path, query, headers)
-
-    def request(self) -> Request:
-        """Gives what the negotiator looks at: checking the other headers again would cost more than the negotiation."""
-        relevant = [header for header in self.headers if header[0] in _NEGOTIATED]
-        return Request(path=self.path, headers=Headers(relevant), method=self.method, protocol=self.protocol)
-
-
-def _handshake_of(
-    upgrade: _Upgrade, client: tuple[str, int] | None, transport: asyncio.Transport, config: Config
-) -> Handshake:
-    scheme: Scheme = "wss" if is_ssl(transport) else "ws"
-    if config.proxy_headers and any(name.startswith("x-forwarded-") for name, _ in upgrade.headers):
-        client, scheme = _behind_proxy(config, client, scheme, upgrade.headers)
-    return Handshake(upgrade.path, upgrade.query, upgrade.headers, client, scheme)
-
-
-def _behind_proxy(
-    config: Config, client: tuple[str, int] | None, scheme: Scheme, headers: list[tuple[str, str]]
-) -> tuple[tuple[str, int] | None, Scheme]:
-    """Applies uvicorn's own rule on proxy headers, which as ASGI middleware does not see this upgrade."""
-    scope: dict[str, Any] = {
-        "type": "websocket",
-        "client": client,
-        "scheme": scheme,
-        "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers],
-    }
-
-    trusted = config.forwarded_allow_ips
-    middleware = _proxy_middleware(trusted if isinstance(trusted, str) else tuple(trusted))
-    with suppress(StopIteration):
-        middleware(scope, None, None).send(None)  # runs to its end at once: nothing in it waits
-    return scope["client"], scope["scheme"]
-
-
-@lru_cache(maxsize=4)
-def _proxy_middleware(trusted: str | tuple[str, ...]) -> Any:
-    async def app(scope: object, receive: object, send: object) -> None: ...
-
-    return ProxyHeadersMiddleware(app, trusted_hosts=trusted if isinstance(trusted, str) else list(trusted))
-
-
 class SocketProtocol(asyncio.Protocol):
     """One WebSocket on a raw transport: turns bytes into a connection's inputs, and its outputs into bytes."""
 
@@ -211,27 +128,28 @@ class SocketProtocol(asyncio.Protocol):
 
     # --- the opening handshake ----------------------------------------------------------------------------------------
 
-    def handshake(self, upgrade: _Upgrade, handshake: Handshake) -> None:
+    def handshake(self, upgrade: Upgrade, handshake: Handshake) -> None:
         """Answers an upgrade: an HTTP error, or 101 and either ``ready`` or the close code that says why not."""
         refusal = self._endpoint.refusal(handshake)
         if refusal is not None:
-            self._respond(refusal)
+            self.write(refused(refusal))
+            self._transport.close()
             return
-        response = _negotiator.accept(upgrade.request())
-        if response.status_code != 101:
+        status, response = upgrade.answer()
+        if status != 101:
             self._endpoint.node.stats.refusals["handshake"] += 1
-            self.write(response.serialize())
+            self.write(response)
             self._transport.close()
             return
         try:
             answer = self._endpoint.authenticate(handshake)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - close_code logs what it is
-            self._refuse(response.serialize(), self._endpoint.close_code(error, handshake))
+            self._refuse(response, self._endpoint.close_code(error, handshake))
             return
         if isinstance(answer, Identity):
-            self._open(response.serialize(), answer)
+            self._open(response, answer)
         else:
-            self._endpoint.node.dispatcher.spawn(self._open_later(response.serialize(), answer, handshake))
+            self._endpoint.node.dispatcher.spawn(self._open_later(response, answer, handshake))
 
     async def _open_later(self, response: bytes, answer: Awaitable[Identity], handshake: Handshake) -> None:
         try:
@@ -258,12 +176,6 @@ class SocketProtocol(asyncio.Protocol):
         if not self._transport.is_closing():
             self.write(response)
             self.close(close.code, close.reason)
-
-    def _respond(self, refusal: Refusal) -> None:
-        response = _negotiator.reject(refusal.status, refusal.message + "\n")
-        response.headers.update(dict(refusal.headers))
-        self.write(response.serialize())
-        self._transport.close()
 
     # --- what comes from the network ----------------------------------------------------------------------------------
 
