@@ -12,10 +12,10 @@ EXPORT := HUBBUB_ENVIRONMENT=development $(BIN)/hubbub contract export
 MESSENGER := hubbub_messenger.app:app
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 
-.PHONY: help run test check contract release-contract format clean
+.PHONY: help run test check build contract release-contract format clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 run: $(BIN)/.installed $(WEB_APP) ## Serve the messenger on http://127.0.0.1:8000 (PORT=…), with demo users alice, bob, carol, dave
 	@HUBBUB_ENVIRONMENT=$${HUBBUB_ENVIRONMENT:-development} exec $(BIN)/hubbub run $(MESSENGER) --port $(PORT)
@@ -34,6 +34,9 @@ check: $(BIN)/.installed $(NODE_TOOLS) ## Lint, types, imports in one direction,
 	$(EXPORT) $(MESSENGER) --format typescript --guards --output web/client/src/contracts.ts --check
 	cd web && npm run check
 	HUBBUB_ENVIRONMENT=development $(BIN)/hubbub contract check contracts/released.json $(MESSENGER)
+
+build: $(BIN)/.installed $(WEB_APP) ## Build wheel and sdist into dist/, with the web app in them
+	$(UV) build
 
 contract: $(BIN)/.installed ## Regenerate what is made from the contract
 	$(EXPORT) $(MESSENGER) --format typescript --guards --output web/client/src/contracts.ts
