@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hubbub import Gateway, PresenceState
+from hubbub import Gateway, Limits, PresenceState
 from hubbub.testing import ManualClock
 from tests.support import Client, Json, make_gateway, running, types
 
@@ -169,6 +169,20 @@ async def test_a_failing_last_seen_hook_is_counted_and_harms_nobody(clock: Manua
         clock.advance(1)
         assert types(await bob.heard()) == ["server.presence.update"]
     assert gateway.stats.errors["on_last_seen"] == 1
+
+
+async def test_a_last_seen_hook_that_hangs_at_the_end_is_given_up_and_said(
+    clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def hang(seen: Mapping[str, datetime]) -> None:
+        await asyncio.sleep(3600)
+
+    gateway = make_gateway(clock=clock, on_last_seen=hang, limits=Limits(handler_seconds=0.05))
+    async with running(gateway) as server, Client.open(server, "bob"):
+        await gateway.stop()
+
+    assert gateway.stats.errors["on_last_seen"] == 1
+    assert "on_last_seen took over 0.05 s" in caplog.text
 
 
 async def test_a_clock_that_is_set_moves_nobody(clock: ManualClock) -> None:

@@ -1,4 +1,4 @@
-"""The command line: ``hubbub run``, ``hubbub contract``, ``hubbub token``."""
+"""The command line: ``hubbub run``, ``hubbub demo``, ``hubbub contract``, ``hubbub token``."""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ class FrameCodec(ServerProtocol):
     """Reads and writes the frames of an open WebSocket, and knows when it holds nothing of it.
 
     Between two messages a codec is as good as new, so a socket at rest needs none: sockets borrow one when bytes
-    arrive, and give it back unless they stopped in the middle of something. That halves the memory of a socket.
+    arrive, and give it back unless they stopped in the middle of something. That saves a third of a
+    socket's memory.
     """
 
     def __init__(self, max_message_bytes: int) -> None:

@@ -246,9 +246,12 @@ class Gateway:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(self._limits.handler_seconds):
                 await self._store_last_seen(self._presence.leave())
+        except TimeoutError:
+            self.stats.errors["on_last_seen"] += 1
+            logger.error("on_last_seen took over %g s: not stored at the end", self._limits.handler_seconds)
         await self._broker.stop()
         self._endpoint = self._bus = self._loop = None
 
