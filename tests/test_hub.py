@@ -95,8 +95,8 @@ def test_unregistering_leaves_nothing_behind_and_may_be_repeated() -> None:
     assert list(hub.audience([C1], ["alice"])) == []
 
 
-def test_topics_whose_last_subscriber_goes_are_reported_once() -> None:
-    silent: list[Topic] = []
+def test_topics_and_users_whose_last_listener_goes_are_reported_once() -> None:
+    silent: list[Topic | str] = []
     hub = make_hub()
     hub.on_silent = silent.extend
     first = registered(hub, "alice", "s1", C1, C2)
@@ -105,9 +105,9 @@ def test_topics_whose_last_subscriber_goes_are_reported_once() -> None:
     hub.replace(first, [C1])
     assert silent == [C2]
     hub.unregister(first)
-    assert silent == [C2]
+    assert silent == [C2, "alice"]
     hub.unregister(second)
-    assert silent == [C2, C1]
+    assert silent == [C2, "alice", C1, "bob"]
 
 
 TOPICS = st.sampled_from([C1, C2, ALICE, Topic("user", "bob")])

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 
 import pytest
 
 from hubbub import Context, Domain, MessageNew, ServerEvent, Topic, notify
+from hubbub.brokers.base import Interest
 from hubbub.brokers.memory import MemoryBroker
 from hubbub.bus import EventBus
 from hubbub.contract.events import MESSENGER_EVENTS
 from hubbub.contract.registry import Contract
 from hubbub.hub import Hub
+from hubbub.interests import Interests
 from hubbub.outbox import Outbox
 from hubbub.stats import Stats
 from tests.fakes import FakeLoop, FakeSocket
@@ -90,17 +92,20 @@ class SlowBroker(MemoryBroker):
 
     def __init__(self) -> None:
         super().__init__()
-        self.interest: Counter[Topic] = Counter()
+        self.interest: Counter[Interest] = Counter()
         self.acknowledge = asyncio.Event()
 
-    async def listen(self, topics: Iterable[Topic]) -> None:
-        for topic in topics:
-            self.interest[topic] = 1
+    def listen(self, interests: Iterable[Interest]) -> Awaitable[None]:
+        for interest in interests:
+            self.interest[interest] = 1
+        return self._acknowledged()
+
+    async def _acknowledged(self) -> None:
         await self.acknowledge.wait()
 
-    def unlisten(self, topics: Iterable[Topic]) -> None:
-        for topic in topics:
-            del self.interest[topic]
+    def unlisten(self, interests: Iterable[Interest]) -> None:
+        for interest in interests:
+            del self.interest[interest]
 
 
 class Node:
@@ -110,7 +115,9 @@ class Node:
         self.broker = SlowBroker()
         self.hub: Hub[FakeSocket] = Hub()
         outbox: Outbox[FakeSocket] = Outbox(FakeLoop(), 0.0)
-        self.bus = EventBus(Contract(MESSENGER_EVENTS), self.hub, outbox, self.broker, Stats())  # type: ignore[arg-type]
+        interests = Interests(self.broker, self.hub)
+        contract = Contract(MESSENGER_EVENTS)
+        self.bus = EventBus(contract, self.hub, outbox, self.broker, interests, Stats())  # type: ignore[arg-type]
 
     def socket(self, user_id: str) -> FakeSocket:
         socket = FakeSocket(user_id, user_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from hubbub.contract.topics import Topic
 from hubbub.errors import ContractError
 from hubbub.frames import text_frame
 from hubbub.hub import Hub, Listener
+from hubbub.interests import Interests
 from hubbub.notify import Event
 from hubbub.outbox import Outbox, Sink
 from hubbub.stats import Stats
@@ -28,15 +28,20 @@ class EventBus:
     """Publishes through the broker, delivers what the broker brings, and sends to single sockets."""
 
     def __init__(
-        self, contract: Contract, hub: Hub[Socket], outbox: Outbox[Socket], broker: Broker, stats: Stats
+        self,
+        contract: Contract,
+        hub: Hub[Socket],
+        outbox: Outbox[Socket],
+        broker: Broker,
+        interests: Interests,
+        stats: Stats,
     ) -> None:
         self._contract = contract
         self._hub = hub
         self._outbox = outbox
         self._broker = broker
+        self._interests = interests
         self._stats = stats
-        self._awaited: Counter[Topic] = Counter()  # topics of subscribes that wait for the broker
-        hub.on_silent = self._unlisten
 
     def publish(self, event: Event, *, users: Iterable[str] | None = None, exclude: Context | None = None) -> None:
         """Publishes to the event's audience; see ``notify``. On the event loop only."""
@@ -85,27 +90,17 @@ class EventBus:
         """Replaces a socket's subscriptions; gives the topics that are new, none where the socket is gone."""
         wanted = list(topics)
         new = [topic for topic in wanted if topic not in ctx.subscriptions]
-        self._awaited.update(new)
+        waiting = self._interests.hold(new)
         try:
-            if new:
-                await self._broker.listen(new)
+            if waiting is not None:
+                await waiting
             socket = self._hub.get(ctx.socket_id)
             if socket is None:
                 return ()
             self._outbox.flush(socket)
             return self._hub.replace(socket, wanted)
         finally:
-            for topic in new:  # one by one: Counter's own subtraction looks at every subscribe that waits
-                self._awaited[topic] -= 1
-                if not self._awaited[topic]:
-                    del self._awaited[topic]
-            self._unlisten(new)
-
-    def _unlisten(self, topics: Iterable[Topic]) -> None:
-        """Withdraws the interest of this node where no socket has the topic, and none is about to."""
-        unused = [topic for topic in topics if topic not in self._awaited and not self._hub.has_subscriber(topic)]
-        if unused:
-            self._broker.unlisten(unused)
+            self._interests.release(new)
 
     def _spec_of(self, envelope: Envelope[ServerEvent]) -> EventSpec:
         spec = self._contract.get(envelope.type)

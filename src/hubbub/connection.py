@@ -36,6 +36,7 @@ from hubbub.errors import (
 from hubbub.frames import PING, CodecPool, text_frame
 from hubbub.heartbeat import MISSES, Heartbeat
 from hubbub.hub import Hub
+from hubbub.interests import Interests
 from hubbub.limits import Limits
 from hubbub.outbox import Outbox
 from hubbub.presence.memory import MemoryPresence
@@ -85,6 +86,7 @@ class Node:
     heartbeat: Heartbeat[Any]
     dispatcher: Dispatcher
     codecs: CodecPool
+    interests: Interests
     limits: Limits
     clock: Clock
     stats: Stats

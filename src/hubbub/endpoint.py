@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import inspect
 import logging
-from collections.abc import Awaitable
-from typing import Final, NamedTuple
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from typing import Final, NamedTuple, Protocol
 
 from hubbub.auth import Authenticator, Handshake, Identity
 from hubbub.connection import Node
 from hubbub.errors import (
     INTERNAL_ERROR,
     OVERLOADED,
+    RESTART,
     UNAUTHORIZED,
     CloseCode,
     ConfigurationError,
@@ -31,12 +32,30 @@ PACE_SECONDS: Final = 0.02
 """The shortest pause between two closes of a drain: what is due meanwhile is closed together."""
 
 
+STATE_KEY: Final = "hubbub"
+"""Where the gateway leaves its endpoint in the lifespan state."""
+
+
 class Refusal(NamedTuple):
     """An upgrade that is answered over HTTP: the status, what it says, and further headers."""
 
     status: int
     message: str
     headers: tuple[tuple[str, str], ...] = ()
+
+
+class Visitor(Protocol):
+    """Who asks to be let in: a transport with an upgrade to answer."""
+
+    @property
+    def is_gone(self) -> bool:
+        """Tells whether nobody waits for an answer any more."""
+
+    def admitted(self, identity: Identity) -> None:
+        """Is told who it is: called once, or ``refused`` is."""
+
+    def refused(self, close: CloseCode) -> None:
+        """Is told the code to accept and close with."""
 
 
 class _TookTooLong(Exception):
@@ -53,7 +72,7 @@ class Endpoint:
         """False from the moment the node drains."""
         self._authenticate = authenticate
         self._origins = origins
-        self._withdrawn_meanwhile: dict[object, set[tuple[str, str | None]]] = {}  # by handshake that waits
+        self._withdrawn_meanwhile: dict[Visitor, set[tuple[str, str | None]]] = {}  # by who waits
 
     def refusal(self, handshake: Handshake) -> Refusal | None:
         """Gives the reason not to upgrade at all, or None."""
@@ -67,15 +86,60 @@ class Endpoint:
             return self._refuse("origin", Refusal(403, "origin not allowed"))
         return None
 
-    def authenticate(self, handshake: Handshake) -> Identity | Awaitable[Identity]:
-        """Asks the authenticator, once. What it gives, or what its awaitable gives, is a checked identity.
+    def admit(self, handshake: Handshake, visitor: Visitor) -> None:
+        """Asks the authenticator, once, and tells the visitor what comes of it: at once where nothing has to wait."""
+        answer: Identity | Awaitable[Identity | None] | None
+        try:
+            answer = self._authenticate(handshake)
+            if not inspect.isawaitable(answer):
+                answer = self._checked(answer)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - _close_code logs what it is
+            visitor.refused(self._close_code(error, handshake))
+            return
+        if isinstance(answer, Identity):
+            with self._listening(answer) as waiting:
+                if waiting is None:
+                    visitor.admitted(answer)
+                    return
+        self.node.dispatcher.spawn(self._admit_later(answer, handshake, visitor))
 
-        Raises, at once or when awaited, whatever ``close_code`` knows how to answer.
-        """
-        answer = self._authenticate(handshake)
-        if inspect.isawaitable(answer):
-            return self._wait_for(answer)
-        return self._checked(answer)
+    async def _admit_later(
+        self, answer: Identity | Awaitable[Identity | None], handshake: Handshake, visitor: Visitor
+    ) -> None:
+        withdrawn = self._withdrawn_meanwhile[visitor] = set()
+        try:
+            async with contextlib.AsyncExitStack() as held:
+                async with _at_most(self.node.limits.handshake_seconds):
+                    identity = answer if isinstance(answer, Identity) else self._checked(await answer)
+                    waiting = held.enter_context(self._listening(identity))
+                    if waiting is not None:
+                        await waiting
+                if not withdrawn.isdisjoint({(identity.user_id, None), (identity.user_id, identity.session)}):
+                    raise Unauthorized("access was withdrawn during the handshake")
+                if visitor.is_gone:
+                    return
+                if self.accepting:
+                    visitor.admitted(identity)
+                else:  # the node began to drain while we waited
+                    visitor.refused(RESTART)
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            is_ending = task is not None and task.cancelling() > 0
+            if not visitor.is_gone:
+                visitor.refused(RESTART if is_ending else self._close_code(error, handshake))
+            if is_ending:
+                raise
+        finally:
+            del self._withdrawn_meanwhile[visitor]
+
+    @contextlib.contextmanager
+    def _listening(self, identity: Identity) -> Iterator[Awaitable[None] | None]:
+        """Lets what is addressed to a user reach this node, also between the wait for that and the registration."""
+        interests, user = self.node.interests, (identity.user_id,)
+        try:
+            yield interests.hold(user)
+        finally:
+            interests.release(user)
 
     async def drain(self, seconds: float, hurry: asyncio.Event) -> None:
         """Accepts nothing more, closes every socket with 1012, evenly over most of ``seconds``, and waits for handlers.
@@ -101,7 +165,7 @@ class Endpoint:
         if unfinished:
             logger.warning("cancelled %d tasks that did not finish within %g s", unfinished, seconds)
 
-    def close_code(self, error: BaseException, handshake: Handshake) -> CloseCode:
+    def _close_code(self, error: BaseException, handshake: Handshake) -> CloseCode:
         """Gives the code that a socket whose authentication raised ``error`` is accepted and closed with."""
         if isinstance(error, Unauthorized):
             logger.info("unauthorized: %s (from %s)", error, handshake.client)
@@ -116,22 +180,6 @@ class Endpoint:
         """Refuses handshakes under way for whom access is withdrawn: their authenticator may have looked before."""
         for withdrawn in self._withdrawn_meanwhile.values():
             withdrawn.add((user_id, session))
-
-    async def _wait_for(self, answer: Awaitable[Identity | None]) -> Identity:
-        handshake = object()
-        withdrawn = self._withdrawn_meanwhile[handshake] = set()
-        try:
-            async with asyncio.timeout(self.node.limits.handshake_seconds) as limit:
-                identity = self._checked(await answer)
-        except TimeoutError:
-            if limit.expired():
-                raise _TookTooLong from None
-            raise  # the authenticator's own, from its database for instance
-        finally:
-            del self._withdrawn_meanwhile[handshake]
-        if not withdrawn.isdisjoint({(identity.user_id, None), (identity.user_id, identity.session)}):
-            raise Unauthorized("access was withdrawn during the handshake")
-        return identity
 
     def _checked(self, identity: Identity | None) -> Identity:
         if identity is None:
@@ -149,3 +197,15 @@ class Endpoint:
     def _closed(self, reason: str, close: CloseCode) -> CloseCode:
         self.node.stats.refusals[reason] += 1
         return close
+
+
+@contextlib.asynccontextmanager
+async def _at_most(seconds: float) -> AsyncIterator[None]:
+    """Raises _TookTooLong after so many seconds; a TimeoutError of the authenticator's own stays what it is."""
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            yield
+    except TimeoutError:
+        if limit.expired():
+            raise _TookTooLong from None
+        raise

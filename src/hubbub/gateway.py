@@ -34,6 +34,7 @@ from hubbub.errors import WITHDRAWN, ConfigurationError
 from hubbub.frames import CodecPool
 from hubbub.heartbeat import Heartbeat
 from hubbub.hub import Hub
+from hubbub.interests import Interests
 from hubbub.jwt import DEFAULT_COOKIE
 from hubbub.lifespan import ASGIApp
 from hubbub.limits import Limits
@@ -209,7 +210,8 @@ class Gateway:
             raise ConfigurationError("this gateway already runs: one gateway serves one app in one event loop")
         loop = asyncio.get_running_loop()
         outbox: Outbox[Any] = Outbox(loop, self._flush_interval)
-        bus = EventBus(self.contract, self._hub, outbox, self._broker, self.stats)
+        interests = Interests(self._broker, self._hub)
+        bus = EventBus(self.contract, self._hub, outbox, self._broker, interests, self.stats)
         node = Node(
             contract=self.contract,
             router=self._route(bus),
@@ -218,6 +220,7 @@ class Gateway:
             heartbeat=self._heartbeat,
             dispatcher=Dispatcher(self._limits.handler_seconds),
             codecs=CodecPool(self._limits.message_bytes),
+            interests=interests,
             limits=self._limits,
             clock=self._clock,
             stats=self.stats,

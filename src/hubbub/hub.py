@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Generic, Protocol, TypeVar
 
@@ -28,11 +28,11 @@ L = TypeVar("L", bound=Listener)
 class Hub(Generic[L]):
     """Knows every registered socket of this process. Pure: no I/O, no clock."""
 
-    on_silent: Callable[[list[Topic]], None]
-    """Is told the topics whose last subscriber here has gone; set by the bus."""
+    on_silent: Callable[[Sequence[Topic | str]], None]
+    """Is told the topics whose last subscriber here has gone, and the users whose last socket has."""
 
     def __init__(self) -> None:
-        self.on_silent = lambda topics: None
+        self.on_silent = lambda silent: None
         self._sockets: dict[str, L] = {}
         self._by_user: dict[str, set[L]] = {}
         self._by_topic: dict[Topic, set[L]] = {}
@@ -69,8 +69,11 @@ class Hub(Generic[L]):
         """Removes a socket and its subscriptions; does nothing for one that is not registered."""
         if self._sockets.pop(socket.context.socket_id, None) is None:
             return
-        _discard(self._by_user, socket.context.user_id, socket)
+        user_id = socket.context.user_id
+        _discard(self._by_user, user_id, socket)
         self._drop(socket, list(socket.subscriptions))
+        if user_id not in self._by_user:
+            self.on_silent((user_id,))
 
     def replace(self, socket: L, topics: Iterable[Topic]) -> list[Topic]:
         """Replaces a registered socket's whole set of subscriptions; gives the topics that are new."""
@@ -91,9 +94,9 @@ class Hub(Generic[L]):
         if silent:
             self.on_silent(silent)
 
-    def has_subscriber(self, topic: Topic) -> bool:
-        """Tells whether any socket here is subscribed to a topic."""
-        return topic in self._by_topic
+    def hears(self, interest: Topic | str) -> bool:
+        """Tells whether any socket here is subscribed to a topic, or belongs to a user."""
+        return interest in (self._by_user if isinstance(interest, str) else self._by_topic)
 
     def sockets_of(self, user_id: str) -> Collection[L]:
         """Gives a user's registered sockets."""

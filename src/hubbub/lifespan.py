@@ -6,8 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol, TypeAlias
 
-from hubbub.endpoint import Endpoint
-from hubbub.transports.uvicorn import STATE_KEY
+from hubbub.endpoint import STATE_KEY, Endpoint
 
 logger = logging.getLogger("hubbub.gateway")
 

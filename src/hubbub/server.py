@@ -16,8 +16,7 @@ from typing import Final
 import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
-from hubbub.endpoint import Endpoint
-from hubbub.transports.uvicorn import STATE_KEY
+from hubbub.endpoint import STATE_KEY, Endpoint
 
 INTERRUPT_SECONDS: Final = 1.0
 """The drain window after SIGINT: a person waits at the keyboard."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from hubbub.contract.topics import Topic
+
+#: What a node can listen to: a topic, or a user, by id, for what is addressed to that user ("self").
+Interest: TypeAlias = Topic | str
 
 
 class Outcome(Enum):
@@ -53,8 +56,11 @@ class Broker(Protocol):
     async def publish_and_wait(self, publication: Publication) -> Outcome:
         """Sends, and waits at most a second to say what became of it."""
 
-    async def listen(self, topics: Iterable[Topic]) -> None:
-        """Declares interest: when it returns, no later publication for these topics is missed on this node."""
+    def listen(self, interests: Iterable[Interest]) -> Awaitable[None] | None:
+        """Declares interests, at once and also where the wait for it is given up.
 
-    def unlisten(self, topics: Iterable[Topic]) -> None:
-        """Withdraws interest without waiting, when the last listener on this node is gone."""
+        Gives what to wait for until no later publication for them is missed on this node; None where that is so now.
+        """
+
+    def unlisten(self, interests: Iterable[Interest]) -> None:
+        """Withdraws interests without waiting, when the last listener on this node is gone."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 
-from hubbub.brokers.base import Deliver, Outcome, Publication
-from hubbub.contract.topics import Topic
+from hubbub.brokers.base import Deliver, Interest, Outcome, Publication
 
 
 class MemoryBroker:
@@ -38,8 +37,9 @@ class MemoryBroker:
         """Delivers at once."""
         return self.publish(publication)
 
-    async def listen(self, topics: Iterable[Topic]) -> None:
+    def listen(self, interests: Iterable[Interest]) -> Awaitable[None] | None:
         """Has nothing to do: every listener is here."""
+        return None
 
-    def unlisten(self, topics: Iterable[Topic]) -> None:
+    def unlisten(self, interests: Iterable[Interest]) -> None:
         """Has nothing to do."""

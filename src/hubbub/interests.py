@@ -1,0 +1,46 @@
+"""What a node wants the broker to bring it: what its sockets listen to, and what a socket is about to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import Any
+
+from hubbub.brokers.base import Broker, Interest
+from hubbub.hub import Hub
+
+
+class Interests:
+    """Keeps the broker's interests in step with the hub.
+
+    Whoever adds a listener holds its interests until the hub has it: then a listener that leaves at the same moment
+    cannot withdraw what another one is about to rely on.
+    """
+
+    def __init__(self, broker: Broker, hub: Hub[Any]) -> None:
+        self._broker = broker
+        self._hub = hub
+        self._held: Counter[Interest] = Counter()
+        hub.on_silent = self._withdraw
+
+    def hold(self, interests: Iterable[Interest]) -> Awaitable[None] | None:
+        """Declares interests; every call has one ``release``, whatever becomes of the wait.
+
+        Gives what to wait for until nothing that is published for them is missed; None where that is so at once.
+        """
+        wanted = list(interests)
+        self._held.update(wanted)
+        return self._broker.listen(wanted) if wanted else None
+
+    def release(self, interests: Sequence[Interest]) -> None:
+        """Ends a hold: the interests that no listener has by now are withdrawn."""
+        for interest in interests:  # one by one: Counter's own subtraction looks at everything held
+            self._held[interest] -= 1
+            if not self._held[interest]:
+                del self._held[interest]
+        self._withdraw(interests)
+
+    def _withdraw(self, interests: Iterable[Interest]) -> None:
+        unused = [interest for interest in interests if interest not in self._held and not self._hub.hears(interest)]
+        if unused:
+            self._broker.unlisten(unused)

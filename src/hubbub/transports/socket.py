@@ -1,0 +1,217 @@
+"""One WebSocket on a raw transport: turns bytes into a connection's inputs, and its outputs into bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, cast
+
+from uvicorn.server import ServerState
+from websockets.frames import Frame, Opcode
+from websockets.protocol import OPEN
+from websockets.typing import BytesLike
+
+from hubbub.auth import Handshake, Identity
+from hubbub.clock import Timer
+from hubbub.connection import Connection
+from hubbub.endpoint import Endpoint
+from hubbub.errors import INVALID_DATA, UNSUPPORTED_DATA, CloseCode
+from hubbub.frames import FrameCodec
+from hubbub.transports.upgrade import Upgrade, refused
+
+MAX_REASON_BYTES: Final = 123
+"""RFC 6455 section 5.5: a control frame carries 125 bytes, two of them the code."""
+
+
+class SocketProtocol(asyncio.Protocol):
+    """Is one WebSocket's asyncio protocol, from its upgrade to its end."""
+
+    __slots__ = (
+        "_close_timer",
+        "_codec",
+        "_connection",
+        "_endpoint",
+        "_fragments",
+        "_response",
+        "_server_state",
+        "_transport",
+        "write",
+    )
+
+    def __init__(self, endpoint: Endpoint, server_state: ServerState, transport: asyncio.Transport) -> None:
+        self._endpoint = endpoint
+        self._server_state = server_state
+        self._transport = transport
+        self._connection: Connection | None = None
+        self._codec: FrameCodec | None = None  # None at rest
+        self._fragments: list[BytesLike] | None = None  # of a message in progress
+        self._close_timer: Timer | None = None
+        self._response = b""  # to the upgrade, until it is sent
+        self.write = transport.write
+        transport.set_write_buffer_limits(high=endpoint.node.limits.unsent_bytes)
+        server_state.connections.add(cast(Any, self))
+
+    # --- the opening handshake ----------------------------------------------------------------------------------------
+
+    def handshake(self, upgrade: Upgrade, handshake: Handshake) -> None:
+        """Answers an upgrade: an HTTP error, or 101 and either ``ready`` or the close code that says why not."""
+        refusal = self._endpoint.refusal(handshake)
+        if refusal is not None:
+            self.write(refused(refusal))
+            self._transport.close()
+            return
+        status, response = upgrade.answer()
+        if status != 101:
+            self._endpoint.node.stats.refusals["handshake"] += 1
+            self.write(response)
+            self._transport.close()
+            return
+        self._response = response
+        self._endpoint.admit(handshake, self)
+
+    def admitted(self, identity: Identity) -> None:
+        """Is told who opens the socket: registers it, and answers the upgrade together with ``ready``."""
+        self._connection = Connection(self._endpoint.node, self, identity, preamble=self._take_response())
+
+    def refused(self, close: CloseCode) -> None:
+        """Is told that nobody opens it. Accepts, then closes: a browser cannot see an HTTP status."""
+        self.write(self._take_response())
+        self.close(close.code, close.reason)
+
+    @property
+    def is_gone(self) -> bool:
+        """Tells whether the peer has left meanwhile."""
+        return self._transport.is_closing()
+
+    def _take_response(self) -> bytes:
+        response, self._response = self._response, b""
+        return response
+
+    # --- what comes from the network ----------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Feeds the codec, and the connection with what it makes of the bytes."""
+        if self._connection is None and self._close_timer is None:
+            self._transport.abort()  # RFC 6455 section 4.1: a client waits for the response before it sends
+            return
+        codecs = self._endpoint.node.codecs
+        codec = self._codec = self._codec or codecs.borrow()
+        codec.receive_data(data)
+        for frame in cast(list[Frame], codec.events_received()):
+            fault = self._receive(frame)
+            if fault is not None:  # RFC 6455 section 7.1.7: fail the connection, and look at nothing further
+                if codec.state is OPEN:
+                    codec.fail(fault.code, fault.reason)
+                break
+        self._send_from(codec)
+        if codecs.give_back(codec):
+            self._codec = None
+
+    def eof_received(self) -> None:
+        """Is told that the peer has half-closed; the transport then closes, as soon as it has written everything."""
+        self._end_soon()
+
+    def pause_writing(self) -> None:
+        """Is told that the unsent bytes have passed the limit. Called from within a write, so it acts a turn later."""
+        if self._connection is not None:
+            asyncio.get_running_loop().call_soon(self._connection.overflowed)
+
+    def resume_writing(self) -> None:
+        """Is told that the unsent bytes have gone down again."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Is told that the transport is gone, whoever ended it."""
+        self._server_state.connections.discard(cast(Any, self))
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+        if self._connection is not None:
+            self._connection.lost()
+
+    # --- what the connection asks for ---------------------------------------------------------------------------------
+
+    def close(self, code: int, reason: str) -> None:
+        """Sends a close frame and waits for the peer's, but only so long."""
+        if self._transport.is_closing():
+            self._end_soon()
+            return
+        codec = self._codec = self._codec or self._endpoint.node.codecs.borrow()
+        if codec.state is OPEN:
+            codec.send_close(code, reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore"))
+        self._send_from(codec)
+        self._end_soon()
+
+    def pause_reading(self) -> None:
+        """Stops reading from the peer."""
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Reads from the peer again."""
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def shutdown(self) -> None:
+        """Is called by uvicorn when the server stops."""
+        if self._connection is not None:
+            self._connection.restart()
+        else:
+            self._transport.close()
+
+    # --- details ------------------------------------------------------------------------------------------------------
+
+    def _receive(self, frame: Frame) -> CloseCode | None:
+        """Takes one frame in; gives the code to fail with where it is one that the codec lets pass and we do not."""
+        connection = self._connection
+        if frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
+            if self._fragments is None:
+                if frame.fin:
+                    return self._receive_text(frame.data)
+                self._fragments = []
+            self._fragments.append(frame.data)
+            if frame.fin:
+                message, self._fragments = b"".join(self._fragments), None
+                return self._receive_text(message)
+        elif frame.opcode is Opcode.PONG and connection is not None:
+            connection.pong()
+        elif frame.opcode is Opcode.BINARY:
+            return UNSUPPORTED_DATA
+        return None
+
+    def _receive_text(self, message: BytesLike) -> CloseCode | None:
+        try:
+            text = str(message, "utf-8")
+        except UnicodeDecodeError:
+            return INVALID_DATA
+        if self._connection is not None:
+            self._connection.receive(text)
+        return None
+
+    def _send_from(self, codec: FrameCodec) -> None:
+        """Writes what the codec wants to send, and ends the connection where it says so."""
+        connection = self._connection
+        peer_closed = codec.close_rcvd is not None and codec.parser_exc is None
+        failed = codec.eof_sent and not peer_closed and self._close_timer is None
+        if failed and connection is not None and codec.close_sent is not None:
+            connection.failed(codec.close_sent.code)
+        data = b"".join(codec.data_to_send())
+        if data:
+            self.write(data)
+        if peer_closed:
+            if connection is not None and codec.close_rcvd is not None:
+                connection.lost(codec.close_rcvd.code)
+            self._transport.close()
+            self._end_soon()
+        elif failed:
+            # Bytes of the peer that we never read would turn our close into a reset, and lose the close frame.
+            # So only our side is closed, and what still arrives is read and thrown away for a while.
+            # TLS has no half-close, but reads on until the peer has closed as well.
+            self._end_soon()
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            else:
+                self._transport.close()
+
+    def _end_soon(self) -> None:
+        self.resume_reading()
+        if self._close_timer is None:
+            node = self._endpoint.node
+            self._close_timer = node.clock.call_later(node.limits.close_seconds, self._transport.abort)
