@@ -8,7 +8,7 @@ from hypothesis import given
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from hubbub.frames import MAX_SPARE_CODECS, PING, CodecPool, FrameCodec, text_frame
+from hubbub.frames import MAX_SPARE_CODECS, PING, CodecPool, FrameCodec, text_frame, texts_of
 from tests.websocket import frame
 
 
@@ -20,6 +20,11 @@ def test_a_text_frame_is_what_rfc_6455_says() -> None:
     assert text_frame(b"Hello") == bytes.fromhex("810548656c6c6f")  # section 5.7, the unmasked single-frame message
     assert text_frame(b"x" * 200)[:4] == bytes.fromhex("817e00c8")
     assert bytes.fromhex("8900") == PING
+
+
+@given(texts=st.lists(st.text(max_size=80) | st.sampled_from([125, 126, 65535, 65536]).map("x".__mul__), max_size=6))
+def test_the_texts_in_joined_frames_are_those_that_were_framed(texts: list[str]) -> None:
+    assert texts_of(b"".join(text_frame(text.encode()) for text in texts)) == tuple(texts)
 
 
 @given(

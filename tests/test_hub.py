@@ -151,6 +151,13 @@ class HubMachine(RuleBasedStateMachine):
             socket for socket, held in self.model.items() if held & set(topics) or socket.user_id in users
         }
 
+    @rule(topics=st.lists(TOPICS, unique=True), users=st.lists(st.sampled_from(["alice", "bob", "carol"]), unique=True))
+    def hear_a_copy_from_each(self, topics: list[Topic], users: list[str]) -> None:
+        interests: list[Topic | str] = [*topics, *users]
+        heard = [socket for via in interests for socket in self.hub.audience(topics, users, via=via)]
+        assert len(heard) == len(set(heard))
+        assert set(heard) == set(self.hub.audience(topics, users))
+
     @invariant()
     def nothing_is_left_over(self) -> None:
         assert len(self.hub) == len(self.model)

@@ -31,6 +31,7 @@ from hubbub import (
 )
 from hubbub.connection import Connection, State
 from hubbub.errors import RESTART, WITHDRAWN
+from hubbub.presence.memory import MemoryPresence
 from hubbub.testing import ManualClock
 from tests.support import make_gateway
 
@@ -49,6 +50,8 @@ class FakeTransport:
     def close(self, code: int, reason: str) -> None:
         Close(code, reason).serialize()  # raises where no close frame can carry it
         self.closed.append((code, reason))
+
+    fail = close
 
     def pause_reading(self) -> None:
         assert self.is_reading
@@ -194,6 +197,7 @@ class World:
         self.clock.advance(5)
         hub, stats = self.node.hub, self.node.stats
         assert (len(hub), hub.user_count, hub.topic_count, len(self.node.heartbeat)) == (0, 0, 0, 0)
+        assert isinstance(self.gateway._presence, MemoryPresence)
         assert len(self.gateway._presence._tracker) == 0
         assert sorted(self.domain.connected) == sorted(self.domain.disconnected)
         assert sum(stats.closes.values()) == stats.connects == len(self.sockets)

@@ -31,8 +31,10 @@ from hubbub.errors import (
 from hubbub.gateway import Gateway, PresenceState
 from hubbub.jwt import DEVELOPMENT_SECRET, JWTAuthenticator, mint_token
 from hubbub.limits import Limits
+from hubbub.metrics import GatewayCollector
 from hubbub.notify import init_notifier, notify
 from hubbub.origin import OriginPolicy
+from hubbub.publisher import Publisher
 from hubbub.router import Handler, Router
 from hubbub.transports.uvicorn import WebSocketProtocol
 
@@ -52,6 +54,7 @@ __all__ = [
     "Domain",
     "Envelope",
     "Gateway",
+    "GatewayCollector",
     "Handler",
     "Handshake",
     "HubbubError",
@@ -68,6 +71,7 @@ __all__ = [
     "PresenceBatch",
     "PresenceState",
     "PresenceUpdate",
+    "Publisher",
     "Reconnect",
     "Router",
     "ServerEvent",

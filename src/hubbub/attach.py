@@ -1,22 +1,27 @@
-"""How a gateway lives with an ASGI app: beside its lifespan, and on guard at its own paths."""
+"""How a gateway lives with an ASGI app: beside its lifespan, and at its own paths."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import MutableMapping
 from typing import Any, Final, Protocol
 
-from hubbub.lifespan import ASGIApp, Lifespan, Receive, Send, Startable
+from hubbub.endpoint import Endpoint, Refusal
+from hubbub.lifespan import LateStart, Lifespan, Startable
+from hubbub.transports.asgi import ASGIApp, AsgiSocket, Receive, Send, refuse
 
 logger = logging.getLogger("hubbub.gateway")
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 
-REMEDY: Final = (
-    "this server does not speak Hubbub's transport. Serve the app with `hubbub run main:app`, or with "
-    "`uvicorn main:app --ws hubbub:WebSocketProtocol`, and with lifespan on"
+SLOWER: Final = (
+    "%s is served over plain ASGI: it works, and costs several times the memory and CPU. The faster way: "
+    "`hubbub run main:app`, or `uvicorn main:app --ws hubbub:WebSocketProtocol`, with lifespan on"
 )
+
+NOT_RUNNING: Final = Refusal(503, "the gateway does not run", (("Retry-After", "1"),))
 
 
 class Attachable(Startable, Protocol):
@@ -38,25 +43,53 @@ def attach(gateway: Attachable, app: ASGIApp) -> ASGIApp:
 
 
 class GatewayMiddleware:
-    """Runs a gateway around an app's lifespan."""
+    """Runs a gateway beside an app, and serves what is the gateway's."""
 
     def __init__(self, app: ASGIApp, gateway: Attachable) -> None:
         self.app = app
         self.gateway = gateway
-        self._has_failed = False
+        self._late = LateStart(gateway)
+        self._lifespan_loop: asyncio.AbstractEventLoop | None = None  # where a lifespan says when to run
+        self._has_told = False
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serves one ASGI scope."""
         if scope["type"] == "lifespan":
+            self._lifespan_loop = asyncio.get_running_loop()
             await Lifespan(self.gateway, scope, receive, send).run(self.app)
-        elif scope["type"] == "websocket" and _is_at(scope, self.gateway.path):
-            await self._fail_loudly(scope, receive, send)
+            return
+        if "state" not in scope:  # the server knows of no lifespan: somebody may notify before the first socket comes
+            await self._endpoint()
+        if scope["type"] == "websocket" and _is_at(scope, self.gateway.path):
+            await self._serve(scope, receive, send)
         elif (
             scope["type"] == "http" and scope["method"] in {"GET", "HEAD"} and _is_at(scope, self.gateway.asyncapi_path)
         ):
             await self._describe(scope, send)
         else:
             await self.app(scope, receive, send)
+
+    async def _serve(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serves a socket that has come the ordinary ASGI way."""
+        endpoint = await self._endpoint()
+        if endpoint is None:
+            await receive()
+            await refuse(NOT_RUNNING, scope, send)
+            return
+        if not self._has_told:
+            self._has_told = True
+            logger.warning(SLOWER, scope["path"])
+        await AsgiSocket(endpoint, receive, send).serve(scope)
+
+    async def _endpoint(self) -> Endpoint | None:
+        """Gives the endpoint, started where no lifespan does that; None where it cannot run, which is logged."""
+        if self._lifespan_loop is asyncio.get_running_loop():
+            return self.gateway.endpoint
+        try:
+            return await self._late.endpoint()
+        except Exception:
+            logger.exception("the gateway could not be started")  # REST works without it
+            return None
 
     async def _describe(self, scope: MutableMapping[str, Any], send: Send) -> None:
         """Serves the contract as the gateway speaks it, beside the app's own OpenAPI document."""
@@ -76,19 +109,6 @@ class GatewayMiddleware:
             }
         )
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-
-    async def _fail_loudly(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Answers an upgrade that came the ordinary ASGI way: nobody must believe that it nearly works."""
-        level = logging.DEBUG if self._has_failed else logging.ERROR
-        self._has_failed = True
-        logger.log(level, "WebSocket at %s refused: %s", scope["path"], REMEDY)
-        await receive()
-        if "websocket.http.response" in scope.get("extensions", {}):
-            headers = [(b"content-type", b"text/plain; charset=utf-8")]
-            await send({"type": "websocket.http.response.start", "status": 500, "headers": headers})
-            await send({"type": "websocket.http.response.body", "body": f"Hubbub: {REMEDY}\n".encode()})
-        else:
-            await send({"type": "websocket.close"})
 
 
 def _is_at(scope: MutableMapping[str, Any], path: str | None) -> bool:

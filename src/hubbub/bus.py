@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
-from hubbub.brokers.base import Broker, Outcome, Publication
+from hubbub.brokers.base import Broker, Interest, Outcome, Publication
 from hubbub.context import Context
 from hubbub.contract.envelope import Envelope, encode
-from hubbub.contract.events import Error
-from hubbub.contract.registry import Contract, EventSpec, ServerEvent
+from hubbub.contract.events import Error, Subscribed
+from hubbub.contract.registry import Contract
 from hubbub.contract.topics import Topic
-from hubbub.errors import ContractError
 from hubbub.frames import text_frame
 from hubbub.hub import Hub, Listener
 from hubbub.interests import Interests
 from hubbub.notify import Event
 from hubbub.outbox import Outbox, Sink
+from hubbub.publications import prepare, spec_in
 from hubbub.stats import Stats
 
 
@@ -42,6 +43,9 @@ class EventBus:
         self._broker = broker
         self._interests = interests
         self._stats = stats
+        self._subscribing: dict[str, set[Topic]] = {}  # by socket: what is revoked while its subscribe is under way
+        self.observers: dict[str, Callable[[Publication], bool]] = {}
+        """By type of publication, who sees it before any socket does, and says whether sockets are to hear it."""
 
     def publish(self, event: Event, *, users: Iterable[str] | None = None, exclude: Context | None = None) -> None:
         """Publishes to the event's audience; see ``notify``. On the event loop only."""
@@ -49,17 +53,7 @@ class EventBus:
 
     def prepare(self, event: Event, users: Iterable[str] | None = None, exclude: Context | None = None) -> Publication:
         """Checks and encodes an event, in whatever thread; raises ContractError where it may not be published."""
-        envelope = event if isinstance(event, Envelope) else Envelope.of(event)
-        spec = self._spec_of(envelope)
-        if not spec.audience:
-            raise ContractError(f"{spec.name} has no audience: it is an answer to one socket, and cannot be published")
-        return Publication(
-            spec.name,
-            text_frame(encode(envelope)),
-            spec.topics_of(envelope.data),
-            _users_of(spec, envelope, users),
-            None if exclude is None else exclude.socket_id,
-        )
+        return prepare(self._contract, event, users, None if exclude is None else exclude.socket_id)
 
     def emit(self, publication: Publication) -> Outcome:
         """Hands a prepared event to the broker. On the event loop only."""
@@ -71,9 +65,15 @@ class EventBus:
         self._stats.events_out[publication.type] += 1
         return await self._broker.publish_and_wait(publication)
 
-    def deliver(self, publication: Publication) -> None:
-        """Puts what the broker brought into the outbox of everyone on this node who hears it."""
-        sockets = self._hub.audience(publication.topics, publication.users, publication.exclude)
+    def deliver(self, publication: Publication, via: Interest | None) -> None:
+        """Puts what the broker brought into the outbox of everyone on this node who hears it.
+
+        via: the interest that brought it; see ``Hub.audience``.
+        """
+        observe = self.observers.get(publication.type)
+        if observe is not None and not observe(publication):
+            return
+        sockets = self._hub.audience(publication.topics, publication.users, publication.exclude, via)
         self._stats.deliveries += self._outbox.put(publication.frame, sockets)
 
     def send(self, ctx: Context, event: Event) -> None:
@@ -81,13 +81,25 @@ class EventBus:
         envelope = event if isinstance(event, Envelope) else Envelope.of(event)
         socket = self._hub.get(ctx.socket_id)
         if socket is not None:
-            self._spec_of(envelope)
+            spec_in(self._contract, envelope)
             if isinstance(envelope.data, Error) and isinstance(envelope.data.code, str):
                 self._stats.errors[envelope.data.code] += 1
             self._outbox.put(text_frame(encode(envelope)), (socket,))
 
-    async def subscribe(self, ctx: Context, topics: Iterable[Topic]) -> Sequence[Topic]:
-        """Replaces a socket's subscriptions; gives the topics that are new, none where the socket is gone."""
+    @contextlib.contextmanager
+    def subscribing(self, ctx: Context) -> Iterator[None]:
+        """Surrounds one subscribe of a socket: what is revoked meanwhile is not granted, whatever the app said."""
+        self._subscribing[ctx.socket_id] = set()
+        try:
+            yield
+        finally:
+            del self._subscribing[ctx.socket_id]
+
+    async def subscribe(self, ctx: Context, topics: Iterable[Topic]) -> tuple[list[Topic], list[Topic]]:
+        """Replaces a socket's subscriptions; gives those it has now and the new ones among them.
+
+        From here on nothing on them is missed. Both are empty where the socket is gone.
+        """
         wanted = list(topics)
         new = [topic for topic in wanted if topic not in ctx.subscriptions]
         waiting = self._interests.hold(new)
@@ -96,33 +108,21 @@ class EventBus:
                 await waiting
             socket = self._hub.get(ctx.socket_id)
             if socket is None:
-                return ()
+                return [], []
+            revoked = self._subscribing.get(ctx.socket_id, ())
+            granted = [topic for topic in wanted if topic not in revoked]
             self._outbox.flush(socket)
-            return self._hub.replace(socket, wanted)
+            return granted, self._hub.replace(socket, granted)
         finally:
             self._interests.release(new)
 
-    def _spec_of(self, envelope: Envelope[ServerEvent]) -> EventSpec:
-        spec = self._contract.get(envelope.type)
-        if spec is None:
-            raise ContractError(
-                f"{envelope.type} is not in this gateway's contract: pass its domain to Gateway(domains=[...])"
-            )
-        if type(envelope.data) is not spec.payload:
-            raise ContractError(f"{spec.name} carries {spec.payload.__name__}, got {type(envelope.data).__name__}")
-        if not spec.to_client:
-            raise ContractError(f"{spec.name} is not an event that the server sends")
-        return spec
-
-
-def _users_of(spec: EventSpec, envelope: Envelope[ServerEvent], users: Iterable[str] | None) -> tuple[str, ...]:
-    """Gives the users for whom an event is "self": those its payload names, or for an addressed one its publisher."""
-    if not spec.audience.addressed:
-        if users is None:
-            return spec.users_of(envelope.data)
-        raise ContractError(f"publishing {spec.name} takes no users=: its payload names its audience")
-    if users is not None and not isinstance(users, str):
-        named = tuple(users)
-        if all(isinstance(user, str) for user in named):
-            return named
-    raise ContractError(f"publishing {spec.name} takes users=[...], a list of user ids")
+    def revoke(self, user_id: str, topic: Topic) -> None:
+        """Takes a topic away from a user's sockets here, and tells them what they still hear."""
+        for socket in list(self._hub.listeners(user_id)):
+            ctx = socket.context
+            if ctx.socket_id in self._subscribing:
+                self._subscribing[ctx.socket_id].add(topic)
+            if topic in socket.subscriptions:
+                self._outbox.flush(socket)
+                self._hub.replace(socket, [held for held in socket.subscriptions if held != topic])
+                self.send(ctx, Subscribed(tuple(socket.subscriptions), (topic,)))

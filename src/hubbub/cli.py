@@ -1,4 +1,4 @@
-"""The command line: ``hubbub run``, ``hubbub demo``, ``hubbub contract``, ``hubbub token``."""
+"""The command line: ``hubbub run``, ``demo``, ``contract``, ``publish`` and ``token``."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ from uvicorn.config import LOGGING_CONFIG
 from uvicorn.supervisors import ChangeReload
 
 from hubbub.contract_cli import app as contract
-from hubbub.errors import HubbubError
+from hubbub.contract_cli import gateway_of, load
+from hubbub.errors import ConfigurationError, HubbubError
 from hubbub.jwt import DEVELOPMENT_SECRET, mint_token
+from hubbub.publish_cli import publish
 from hubbub.server import INTERRUPT_SECONDS, TERMINATE_SECONDS, Server
+from hubbub.workers import Workers
 
 MESSENGER: Final = "hubbub_messenger.app:app"
 
@@ -33,6 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(contract, name="contract")
+app.command()(publish)
 
 
 class LogLevel(StrEnum):
@@ -69,6 +73,9 @@ def run(
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="PORT", min=0, max=65535, help="The port; 0 for any free one.")] = 8000,
     uds: Annotated[str | None, typer.Option(help="A Unix domain socket to listen on instead.")] = None,
+    workers: Annotated[
+        int, typer.Option(envvar="WEB_CONCURRENCY", min=1, help="Processes that share the port; they need Redis.")
+    ] = 1,
     reload: Annotated[bool, typer.Option("--reload", help="Restart when source files change (development).")] = False,
     reload_dir: Annotated[list[Path] | None, typer.Option(help="A folder to watch; may be repeated.")] = None,
     factory: Annotated[bool, typer.Option("--factory", help="APP is a function that makes the app.")] = False,
@@ -124,14 +131,19 @@ def run(
     server = Server(config, terminate_seconds=INTERRUPT_SECONDS if reload else drain)
     try:
         with _told_plainly():
-            if config.should_reload:
+            if workers > 1:
+                _need_redis(application, app_dir, workers, factory=factory, reload=reload)
+                has_started = Workers(config, workers, terminate_seconds=drain).run()
+            elif config.should_reload:
                 ChangeReload(config, target=server.run, sockets=[config.bind_socket()]).run()
+                has_started = True
             else:
                 server.run()
+                has_started = server.started
     finally:
         if uds is not None and os.path.exists(uds):
             os.remove(uds)
-    if not server.started and not config.should_reload:
+    if not has_started:
         raise typer.Exit(1)
 
 
@@ -178,6 +190,23 @@ def _told_plainly() -> Iterator[None]:
     except HubbubError as error:
         typer.secho(f"Error: {error}", fg="red", err=True)
         raise typer.Exit(1) from None
+
+
+def _need_redis(application: str, app_dir: Path, workers: int, *, factory: bool, reload: bool) -> None:
+    """Raises ConfigurationError where so many processes would be as many buses that hear nothing of each other."""
+    if reload:
+        raise ConfigurationError("--reload and --workers do not go together: develop with one process")
+    target = load(application, app_dir)
+    try:
+        gateway = gateway_of(target() if factory else target)
+    except ConfigurationError:
+        return  # an app without a gateway needs nothing of the kind
+    if not gateway.is_shared:
+        raise ConfigurationError(
+            f"{workers} workers are {workers} nodes, and without Redis an event reaches only the sockets of the node "
+            "that published it: give the gateway redis_url=... (the messenger: set HUBBUB_REDIS_URL), "
+            "or run one worker"
+        )
 
 
 def _log_config(level: LogLevel) -> dict[str, Any]:

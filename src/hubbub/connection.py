@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple, Protocol
 
+from hubbub.allowance import EVENTS, Allowance
 from hubbub.auth import Identity
 from hubbub.clock import Clock
 from hubbub.context import Context
@@ -25,6 +26,7 @@ from hubbub.errors import (
     HEARTBEAT_TIMEOUT,
     MALFORMED,
     NO_STATUS_RECEIVED,
+    RATE_LIMITED,
     RESTART,
     SLOW_CONSUMER,
     UNAUTHORIZED,
@@ -39,7 +41,7 @@ from hubbub.hub import Hub
 from hubbub.interests import Interests
 from hubbub.limits import Limits
 from hubbub.outbox import Outbox
-from hubbub.presence.memory import MemoryPresence
+from hubbub.presence.base import PresenceStore
 from hubbub.router import Router
 from hubbub.stats import Stats
 
@@ -47,6 +49,9 @@ logger = logging.getLogger("hubbub.connection")
 
 RETRY_SPREAD_MS: Final = 1000
 """Clients of a node that ends come back within so many milliseconds of their own close, and those are spread too."""
+
+CONTROL_FRAMES: Final = "control frames"
+"""What pings, and pongs that nobody asked for, count as: a kind of its own beside events."""
 
 #: RFC 6455 section 7.4.1: the codes that end a connection as expected.
 _ORDINARY: Final = frozenset({1000, 1001, NO_STATUS_RECEIVED, ABNORMAL_CLOSURE})
@@ -60,6 +65,9 @@ class Transport(Protocol):
 
     def close(self, code: int, reason: str) -> None:
         """Sends a close frame and ends the connection, within a bounded time whatever the peer does."""
+
+    def fail(self, code: int, reason: str) -> None:
+        """Does the same for a fault of the peer: looks at nothing more that it sends (RFC 6455 section 7.1.7)."""
 
     def pause_reading(self) -> None:
         """Stops reading: TCP then slows the peer."""
@@ -90,7 +98,7 @@ class Node:
     limits: Limits
     clock: Clock
     stats: Stats
-    presence: MemoryPresence
+    presence: PresenceStore
     connect_hooks: Sequence[Hook]
     disconnect_hooks: Sequence[Hook]
 
@@ -117,6 +125,7 @@ class Connection:
     """A socket from the moment it is authenticated: it is registered at once, and never before."""
 
     __slots__ = (
+        "_allowance",
         "_inbox",
         "_job",
         "_node",
@@ -137,6 +146,7 @@ class Connection:
         """preamble: bytes that leave before and together with ``ready``: the handshake's response."""
         self._node = node
         self._transport = transport
+        self._allowance: Allowance | None = None  # None at rest
         self._inbox: deque[Job] | None = None  # None at rest: no task runs, and no queue exists
         self._job: Job | None = None
         self._reading = True
@@ -170,16 +180,19 @@ class Connection:
 
     def receive(self, text: str) -> None:
         """Takes one text message in."""
-        if self.state is not State.READY:
-            return
         node = self._node
+        if self.state is not State.READY or not self._may_send(EVENTS, node.limits.events_per_minute):
+            return
         try:
             envelope = decode(text, node.contract)
         except MalformedEvent as error:
-            self.close(MALFORMED, str(error))
+            self._fail(MALFORMED, str(error))
             return
         except UnknownEvent as error:
             self._tell("unknown_type", str(error), error.correlation_id)
+            return
+        per_minute = node.router.per_minute.get(envelope.type)
+        if per_minute is not None and not self._may_send(envelope.type, per_minute):
             return
         node.stats.events_in[envelope.type] += 1
         if not envelope.type.startswith("client.system."):
@@ -187,9 +200,16 @@ class Connection:
         handler = node.router[envelope.type]
         self._submit(Job(handler, (self.context, envelope), envelope.type, envelope.correlation_id))
 
+    def ping(self) -> None:
+        """Takes a ping in, which the transport answers."""
+        self._may_send(CONTROL_FRAMES, self._node.limits.control_frames_per_minute)
+
     def pong(self) -> None:
-        """Takes a pong in, asked for or late: the peer lives."""
-        self._unanswered = 0
+        """Takes a pong in: the peer lives. One that nobody asked for, or a late one, counts as a frame like a ping."""
+        if self._unanswered:
+            self._unanswered = 0
+        else:
+            self._may_send(CONTROL_FRAMES, self._node.limits.control_frames_per_minute)
 
     def lost(self, code: int = ABNORMAL_CLOSURE) -> None:
         """Is told that the peer closed with ``code``, or that the transport is gone.
@@ -214,6 +234,8 @@ class Connection:
             return
         if self._reading:  # while we do not read, its pongs cannot reach us
             self._unanswered += 1
+        if self._allowance is not None and self._allowance.is_full(self._node.clock.monotonic()):
+            self._allowance = None
         self.write(PING)
 
     def restart(self) -> None:
@@ -226,20 +248,40 @@ class Connection:
 
     def close(self, close: CloseCode, reason: str | None = None) -> None:
         """Deregisters the socket, sends what it was still owed and the close frame, and lets the transport end it."""
-        if self.state is not State.READY:
-            return
-        self._node.outbox.flush(self)
-        self._leave(close.code, counted_as=close.code, reason=_reason(close))
-        self._transport.close(close.code, close.reason if reason is None else reason)
+        self._end(close, self._transport.close, reason or close.reason)
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
-    def failed(self, code: int) -> None:
+    def _fail(self, close: CloseCode, reason: str) -> None:
+        """Closes the socket for a fault of the peer: whatever else it has sent already is not looked at."""
+        self._end(close, self._transport.fail, reason)
+
+    def _end(self, close: CloseCode, end: Callable[[int, str], None], reason: str) -> None:
+        if self.state is not State.READY:
+            return
+        self._node.outbox.flush(self)
+        self._leave(close.code, counted_as=close.code, reason=_reason(close), why=reason)
+        end(close.code, reason)
+
+    def _may_send(self, kind: str, per_minute: float) -> bool:
+        """Tells whether the peer may send one more of a kind; closes the socket where it may not."""
+        if self.state is not State.READY:
+            return False
+        allowance = self._allowance
+        if allowance is None:
+            allowance = self._allowance = Allowance()
+        if allowance.spend(kind, self._node.clock.monotonic(), per_minute):
+            return True
+        self._node.stats.over_rate[kind] += 1
+        self._fail(RATE_LIMITED, f"{RATE_LIMITED.reason}: over {per_minute:g} {kind} a minute")
+        return False
+
+    def failed(self, code: int, reason: str) -> None:
         """Is told that the transport is about to close with ``code``, for a fault of the peer in the protocol."""
         self._node.outbox.flush(self)
-        self._leave(code, counted_as=code, reason="client_close")
+        self._leave(code, counted_as=code, reason="client_close", why=reason)
 
-    def _leave(self, code: int, *, counted_as: int, reason: DisconnectReason) -> None:
+    def _leave(self, code: int, *, counted_as: int, reason: DisconnectReason, why: str = "") -> None:
         """Deregisters first, so that whatever follows, nobody is left in a registry; then tells the domains."""
         if self.state is not State.READY:
             return
@@ -251,7 +293,8 @@ class Connection:
         node.outbox.discard(self)
         node.stats.closes[counted_as] += 1
         level = logging.DEBUG if code in _ORDINARY else logging.INFO
-        logger.log(level, "socket %s of user %s closed with %d", ctx.socket_id, ctx.user_id, code)
+        because = why and f": {why!r}"
+        logger.log(level, "socket %s of user %s closed with %d%s", ctx.socket_id, ctx.user_id, code, because)
         if self._inbox is not None:
             self._inbox = deque(job for job in self._inbox if job.is_hook)
         event = InternalDisconnect(ctx.user_id, ctx.socket_id, reason)

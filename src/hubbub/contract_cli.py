@@ -105,7 +105,7 @@ def gateway_of(application: Any) -> Gateway:
 
 def _export(application: str, format: Format, guards: bool, url: str, app_dir: Path) -> str:
     try:
-        target = _load(application, app_dir)
+        target = load(application, app_dir)
         gateway = gateway_of(target)
         if format is Format.TYPESCRIPT:
             return typescript(gateway.contract, guards=guards)
@@ -133,7 +133,7 @@ def _write(text: str, path: Path) -> None:
         raise _failure(f"{path} cannot be written: {error}") from None
 
 
-def _load(name: str, app_dir: Path) -> Any:
+def load(name: str, app_dir: Path) -> Any:
     """Imports ``module:attribute``; raises ConfigurationError where it names nothing."""
     module_name, separator, attributes = name.partition(":")
     if not separator or not module_name or not attributes or module_name.startswith("."):
@@ -155,7 +155,7 @@ def _load(name: str, app_dir: Path) -> Any:
 def _document(source: str, app_dir: Path) -> dict[str, Any]:
     path = Path(source)
     if ":" in source and not path.is_file():
-        return schema_document(gateway_of(_load(source, app_dir)).contract)
+        return schema_document(gateway_of(load(source, app_dir)).contract)
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Awaitable, Coroutine
 from typing import Any, Final, Protocol
@@ -37,11 +38,12 @@ class Dispatcher:
         """Starts a task that waits for ``work`` and then for whatever the worker gives next."""
         self.spawn(self._run(worker, work))
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Starts a task that is waited for at the end, and whose failure is logged."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     async def finish(self, seconds: float, hurry: asyncio.Event | None = None) -> int:
         """Waits for the work in flight, then cancels what is left; gives how many tasks it cancelled.
@@ -51,10 +53,12 @@ class Dispatcher:
         seconds: how long to wait at most. hurry: once it is set, the wait is over.
         """
         await self._wait(seconds, hurry)
+        await asyncio.sleep(0)
         unfinished = list(self._tasks)
         for _ in range(2):  # first the work, then the hooks behind it
             for task in self._tasks:
-                task.cancel()
+                if _has_begun(task):
+                    task.cancel()
             await self._wait(HOOK_SECONDS)
         return len(unfinished)
 
@@ -93,3 +97,9 @@ class Dispatcher:
             except Exception as error:  # noqa: BLE001 - whatever it is, it is reported, and the next work goes on
                 worker.work_failed(error, timed_out=timeout.expired())
             work = worker.next_work()
+
+
+def _has_begun(task: asyncio.Task[None]) -> bool:
+    """Tells whether a task has made its first step: cancelled before it, it never runs, and what it holds is lost."""
+    work = task.get_coro()
+    return not inspect.iscoroutine(work) or inspect.getcoroutinestate(work) != inspect.CORO_CREATED

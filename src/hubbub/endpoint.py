@@ -14,6 +14,7 @@ from hubbub.connection import Node
 from hubbub.errors import (
     INTERNAL_ERROR,
     OVERLOADED,
+    RATE_LIMITED,
     RESTART,
     UNAUTHORIZED,
     CloseCode,
@@ -21,6 +22,7 @@ from hubbub.errors import (
     Unauthorized,
 )
 from hubbub.origin import OriginPolicy
+from hubbub.rates import TokenBucket
 
 logger = logging.getLogger("hubbub.endpoint")
 
@@ -31,6 +33,11 @@ SPREAD: Final = 0.8
 PACE_SECONDS: Final = 0.02
 """The shortest pause between two closes of a drain: what is due meanwhile is closed together."""
 
+
+NODE_FULL_RETRY_AFTER: Final = "5"
+"""Seconds a client should wait before it asks a full node again."""
+
+TOO_MANY_SOCKETS: Final = RATE_LIMITED._replace(reason="too many sockets of this user")
 
 STATE_KEY: Final = "hubbub"
 """Where the gateway leaves its endpoint in the lifespan state."""
@@ -70,21 +77,38 @@ class Endpoint:
         self.path = path
         self.accepting = True
         """False from the moment the node drains."""
+        self.held = 0
+        """Sockets that hold a descriptor: handshakes under way, open and closing ones. Transports keep the count."""
+        self._most_held = node.limits.most_sockets
         self._authenticate = authenticate
         self._origins = origins
+        self._handshakes = TokenBucket()
         self._withdrawn_meanwhile: dict[Visitor, set[tuple[str, str | None]]] = {}  # by who waits
 
     def refusal(self, handshake: Handshake) -> Refusal | None:
         """Gives the reason not to upgrade at all, or None."""
         if not self.accepting:
             return self._refuse("draining", Refusal(503, "restarting", (("Retry-After", "1"),)))
+        limits = self.node.limits
+        if self.held > self._most_held:
+            logger.info("refused: %d sockets are all this node may hold (from %s)", self._most_held, handshake.client)
+            return self._refuse("node full", Refusal(503, "node full", (("Retry-After", NODE_FULL_RETRY_AFTER),)))
+        if not self._handshakes.take(self.node.clock.monotonic(), limits.handshakes_per_second, limits.handshake_burst):
+            logger.info("refused: too many handshakes (from %s)", handshake.client)
+            return self._refuse("rate", Refusal(503, "too many handshakes", (("Retry-After", "1"),)))
         if len(handshake.headers_named("host")) != 1:  # RFC 9112 section 3.2
+            logger.info("refused: not one Host header (from %s)", handshake.client)
             return self._refuse("host", Refusal(400, "expected one Host header"))
         foreign = self._origins.refusal(handshake)
         if foreign is not None:
             logger.info("refused: %s (from %s)", foreign, handshake.client)
             return self._refuse("origin", Refusal(403, "origin not allowed"))
         return None
+
+    def misasked(self, status: int, handshake: Handshake) -> None:
+        """Is told that an upgrade was asked for in a wrong way, and is answered with that status."""
+        logger.info("refused: answered a bad upgrade with %d (from %s)", status, handshake.client)
+        self.node.stats.refusals["handshake"] += 1
 
     def admit(self, handshake: Handshake, visitor: Visitor) -> None:
         """Asks the authenticator, once, and tells the visitor what comes of it: at once where nothing has to wait."""
@@ -99,7 +123,7 @@ class Endpoint:
         if isinstance(answer, Identity):
             with self._listening(answer) as waiting:
                 if waiting is None:
-                    visitor.admitted(answer)
+                    self._let_in(answer, handshake, visitor)
                     return
         self.node.dispatcher.spawn(self._admit_later(answer, handshake, visitor))
 
@@ -119,7 +143,7 @@ class Endpoint:
                 if visitor.is_gone:
                     return
                 if self.accepting:
-                    visitor.admitted(identity)
+                    self._let_in(identity, handshake, visitor)
                 else:  # the node began to drain while we waited
                     visitor.refused(RESTART)
         except (Exception, asyncio.CancelledError) as error:
@@ -131,6 +155,15 @@ class Endpoint:
                 raise
         finally:
             del self._withdrawn_meanwhile[visitor]
+
+    def _let_in(self, identity: Identity, handshake: Handshake, visitor: Visitor) -> None:
+        """Lets a visitor register unless the user has too many sockets. Nothing waits between: the count is exact."""
+        most = self.node.limits.sockets_per_user
+        if len(self.node.hub.listeners(identity.user_id)) < most:
+            visitor.admitted(identity)
+            return
+        logger.info("refused: user %s has %d sockets already (from %s)", identity.user_id, most, handshake.client)
+        visitor.refused(self._closed("sockets per user", TOO_MANY_SOCKETS))
 
     @contextlib.contextmanager
     def _listening(self, identity: Identity) -> Iterator[Awaitable[None] | None]:

@@ -17,6 +17,19 @@ def text_frame(data: bytes) -> bytes:
     return Frame(Opcode.TEXT, data).serialize(mask=False)
 
 
+def texts_of(frames: bytes) -> tuple[str, ...]:
+    """Gives the messages in what ``text_frame`` has made, joined as they leave: for who makes frames of their own."""
+    texts, start = [], 0
+    while start < len(frames):
+        length, start = frames[start + 1], start + 2  # RFC 6455 section 5.2; no frame of ours is masked or fragmented
+        if length > 125:
+            extended = 2 if length == 126 else 8
+            length, start = int.from_bytes(frames[start : start + extended], "big"), start + extended
+        texts.append(frames[start : start + length].decode())
+        start += length
+    return tuple(texts)
+
+
 PING: Final = Frame(Opcode.PING, b"").serialize(mask=False)
 
 
@@ -32,9 +45,13 @@ class FrameCodec(ServerProtocol):
     socket's memory.
     """
 
+    ignored = 0
+    """Frames that the peer has sent after our close frame; counted by who reads them."""
+
     def __init__(self, max_message_bytes: int) -> None:
         super().__init__(state=OPEN, max_size=max_message_bytes, logger=_logger)
         self._between_messages = True
+        self.debug = False  # at that level the library would log every frame, and frames hold what people say
 
     @property
     def is_reusable(self) -> bool:
@@ -48,6 +65,8 @@ class FrameCodec(ServerProtocol):
 
     def recv_frame(self, frame: Frame) -> None:
         """Takes in one parsed frame; called by the parser."""
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = None  # a close may come between fragments, as any control frame (RFC 6455 section 5.4)
         super().recv_frame(frame)
         # The parser reads ahead only while bytes are left. If the last byte fed was the last byte of a frame,
         # and that frame ended its message, nothing is in progress.

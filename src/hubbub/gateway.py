@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import math
 import threading
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
+from hubbub.announcer import Announcer, OnLastSeen
 from hubbub.attach import attach
 from hubbub.auth import Authenticator
+from hubbub.backends import Backends, PresenceSettings
 from hubbub.brokers.base import Outcome
-from hubbub.brokers.memory import MemoryBroker
 from hubbub.bus import EventBus
-from hubbub.clock import Clock, SystemClock, Timer
+from hubbub.clock import Clock, SystemClock
+from hubbub.commands import COMMAND, MENTION, Command, Commands, Disconnect, Revoke, Touch
 from hubbub.connection import Connection, Hook, Node
-from hubbub.contract.asyncapi import asyncapi
-from hubbub.contract.events import Status
+from hubbub.contract.description import Description
+from hubbub.contract.events import PresenceUpdate, Status
 from hubbub.contract.payload_shapes import Shapes
-from hubbub.contract.registry import Contract
+from hubbub.contract.registry import Contract, spec_of
+from hubbub.contract.topics import Topic
 from hubbub.dispatcher import Dispatcher
 from hubbub.domains.base import Domain
-from hubbub.domains.presence import PresenceDomain, to_datetime
+from hubbub.domains.presence import PresenceDomain
 from hubbub.domains.system import Authorize, SystemDomain, refuse_all
 from hubbub.endpoint import Endpoint
 from hubbub.errors import WITHDRAWN, ConfigurationError
@@ -36,26 +37,23 @@ from hubbub.heartbeat import Heartbeat
 from hubbub.hub import Hub
 from hubbub.interests import Interests
 from hubbub.jwt import DEFAULT_COOKIE
-from hubbub.lifespan import ASGIApp
 from hubbub.limits import Limits
 from hubbub.notify import Event, current_notifier, init_notifier
 from hubbub.origin import OriginPolicy
 from hubbub.outbox import Outbox
-from hubbub.presence.memory import MemoryPresence
+from hubbub.presence.touches import Touches
 from hubbub.presence.tracker import Presence
+from hubbub.presence.updates import to_datetime
+from hubbub.resync import Resyncs
 from hubbub.router import Router
-from hubbub.stats import Stats
+from hubbub.stats import Load, Stats
+from hubbub.ticks import Ticks
+from hubbub.transports.asgi import ASGIApp
 
 logger = logging.getLogger("hubbub.gateway")
 
-ANNOUNCED_AT_ONCE: Final = 256
-"""Changes of presence published before other work gets its turn; they take a few milliseconds."""
-
-ANY_HOST: Final = "host.invalid"
-"""Stands for the host while the AsyncAPI document is made: making it for every host that is asked would cost more."""
-
-#: The app's hook that stores when users were last seen (UTC): called when they go offline, and for all at the end.
-OnLastSeen = Callable[[Mapping[str, datetime]], Awaitable[None]]
+COMMAND_RETRY_SECONDS: Final = 1.0
+"""The time between two attempts to send what the broker did not take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +85,8 @@ class Gateway:
     presence_tick: seconds between announcements of presence.
     flush_interval: seconds between two flushes under load; 0 flushes in every turn of the loop.
     on_last_seen: stores when users were last seen.
+    redis_url: ``redis://…``: where any number of processes meet to act as one bus; None for this process alone.
+    redis_prefix: what keys and channels there begin with, so that several apps can share a server.
 
     Raises ConfigurationError where these do not fit together, ContractError where an event's payload has a type that no
     client could be told about.
@@ -109,6 +109,8 @@ class Gateway:
         presence_tick: float = 1.0,
         flush_interval: float = 0.005,
         on_last_seen: OnLastSeen | None = None,
+        redis_url: str | None = None,
+        redis_prefix: str = "hubbub",
     ) -> None:
         if not path.startswith("/"):
             raise ConfigurationError(f"path must start with a slash, got {path!r}")
@@ -132,10 +134,12 @@ class Gateway:
         self._presence_tick = presence_tick
         self._flush_interval = flush_interval
         self._on_last_seen = on_last_seen
-        self._broker = MemoryBroker()
         self._hub: Hub[Any] = Hub()
+        settings = PresenceSettings(away_after, offline_after, presence_tick)
+        self._backends = Backends(redis_url, redis_prefix, settings, self._clock, self.stats, self._hub)
+        self._broker = self._backends.broker
+        self._presence = self._backends.presence
         self._heartbeat: Heartbeat[Connection] = Heartbeat(heartbeat_interval)
-        self._presence = MemoryPresence(self._clock, away_after=away_after, offline_after=offline_after)
         self._presence_domain = PresenceDomain(self._presence)
         self._domains = (self._presence_domain, *domains)
         #: Every event this gateway speaks.
@@ -143,10 +147,21 @@ class Gateway:
             [*SystemDomain.events, *(event for domain in self._domains for event in domain.events)]
         )
         Shapes(self.contract)  # raises ContractError here, at set-up, where a payload cannot be written as a schema
-        self._described: tuple[tuple[str, ...], str] | None = None
+        self._description = Description(self.contract, getattr(authenticate, "cookie", DEFAULT_COOKIE))
         self._endpoint: Endpoint | None = None
         self._bus: EventBus | None = None
-        self._timers: dict[str, Timer] = {}
+        self._announcer: Announcer | None = None
+        self._touches = Touches(self._clock)
+        self._ticks = Ticks(self._clock, self.stats)
+        self._commands = Commands(
+            self._broker,
+            self.stats,
+            {
+                Disconnect: self._obey_disconnect,
+                Revoke: self._obey_revoke,
+                Touch: lambda command: self._presence.touch(command.user_id),
+            },
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread_id = 0
 
@@ -165,6 +180,18 @@ class Gateway:
         """Tells whether this node accepts sockets and its events reach everyone: what a readiness probe asks."""
         return self._endpoint is not None and self._endpoint.accepting and self._broker.ready
 
+    @property
+    def is_shared(self) -> bool:
+        """Tells whether this is one node of many, which act as one bus."""
+        return self._presence.is_shared
+
+    @property
+    def load(self) -> Load:
+        """Tells what this node holds at this moment; ``stats`` counts what has happened."""
+        endpoint = self._endpoint
+        tasks = 0 if endpoint is None else len(endpoint.node.dispatcher)
+        return Load(len(self._hub), self._hub.user_count, self._hub.topic_count, tasks)
+
     async def publish(self, event: Event, *, users: Iterable[str] | None = None) -> Outcome:
         """Publishes like ``notify``, and says what became of it. On the event loop only.
 
@@ -175,42 +202,53 @@ class Gateway:
 
     async def presence(self, user_ids: Iterable[str]) -> list[PresenceState]:
         """Gives the announced status of users, in the order asked."""
-        return [_state(presence) for presence in self._presence.announced(user_ids)]
+        return [_state(presence) for presence in await self._presence.announced(user_ids)]
 
     def touch(self, user_id: str) -> None:
         """Records that a person did something, over REST for instance. Never waits; callable from any thread."""
-        self._on_loop(self._presence.touch, user_id)
+        self._on_loop(self._touch, user_id)
 
-    async def disconnect(self, user_id: str, *, session: str | None = None) -> None:
-        """Closes a user's sockets with 4403: all of them, or those of one session."""
-        if self._endpoint is not None:
-            self._endpoint.withdraw(user_id, session)
-        for socket in list(self._hub.sockets_of(user_id)):
-            if session is None or socket.session == session:
-                socket.close(WITHDRAWN)
+    async def disconnect(self, user_id: str, *, session: str | None = None) -> Outcome:
+        """Closes a user's sockets with 4403, on every node: all of them, or those of one session.
+
+        Withdraw the session where ``authenticate`` looks first: then it cannot come back by reconnecting. Where the
+        outcome is not ACCEPTED, this node's sockets are closed, and the other nodes are told as soon as that is
+        possible.
+        """
+        return await self._give(Disconnect(user_id, session))
+
+    async def revoke(self, user_id: str, topic: Topic) -> Outcome:
+        """Takes a topic away from a user's sockets, on every node; each is told by ``subscribed`` what is left.
+
+        Change what ``authorize`` looks at first: then a subscribe under way cannot bring it back. No event of the topic
+        that is published after this returns reaches the user. For the outcome, see ``disconnect``.
+        """
+        return await self._give(Revoke(user_id, topic))
 
     def asyncapi(self, url: str, title: str, version: str) -> str:
         """Describes the contract as an AsyncAPI document in JSON.
 
         url: where the endpoint is, as ``wss://app.example/ws``. title, version: the app's.
         """
-        parts = urlsplit(url)
-        asked = (parts.scheme, parts.path, title, version)
-        if self._described is None or self._described[0] != asked:
-            cookie: str | None = getattr(self._authenticate, "cookie", DEFAULT_COOKIE)
-            neutral = urlunsplit(parts._replace(netloc=ANY_HOST))
-            self._described = (asked, asyncapi(self.contract, title=title, version=version, url=neutral, cookie=cookie))
-        return self._described[1].replace(json.dumps(ANY_HOST), json.dumps(parts.netloc))
+        return self._description.at(url, title, version)
 
     # --- its life -----------------------------------------------------------------------------------------------------
 
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Gives what transports serve; None where this gateway does not run, or runs in another event loop."""
+        return self._endpoint if self._loop is asyncio.get_running_loop() else None
+
     async def start(self) -> Endpoint:
         """Starts the bus on the running event loop; gives the endpoint that transports serve."""
+        if self._loop is not None and self._loop.is_closed():  # as test clients leave it, where nobody stops anything
+            self._ticks.stop()
+            self._endpoint = self._bus = self._loop = None
         if self._endpoint is not None:
             raise ConfigurationError("this gateway already runs: one gateway serves one app in one event loop")
         loop = asyncio.get_running_loop()
         outbox: Outbox[Any] = Outbox(loop, self._flush_interval)
-        interests = Interests(self._broker, self._hub)
+        interests = Interests(self._broker, self._hub, self._backends.forget)
         bus = EventBus(self.contract, self._hub, outbox, self._broker, interests, self.stats)
         node = Node(
             contract=self.contract,
@@ -228,11 +266,29 @@ class Gateway:
             connect_hooks=self._hooks("on_connect"),
             disconnect_hooks=self._hooks("on_disconnect"),
         )
-        await self._broker.start(bus.deliver)
+        announcer = Announcer(
+            self._presence,
+            self._presence_domain,
+            node.dispatcher,
+            self.stats,
+            self._on_last_seen,
+            self._limits.handler_seconds,
+        )
+        bus.observers[COMMAND] = bus.observers[MENTION] = self._commands.observe
+        bus.observers[spec_of(PresenceUpdate).name] = self._presence.observe
+        resyncs = Resyncs(self._hub, self._clock, lambda frame, socket: outbox.put(frame, (socket,)))
+        await self._backends.start(bus.deliver, resyncs.lost)
+        try:
+            await announcer.start()
+        except BaseException:
+            await self._broker.stop()
+            raise
         self._bus, self._loop, self._thread_id = bus, loop, threading.get_ident()
+        self._announcer = announcer
         self._endpoint = Endpoint(node, self.path, self._authenticate, self._origins)
-        self._every("heartbeat", self._heartbeat.step, lambda: self._heartbeat.turn(self._clock.time()))
-        self._every("presence", self._presence_tick, self._announce)
+        self._ticks.every(self._heartbeat.step, "heartbeat", lambda: self._heartbeat.turn(self._clock.time()))
+        self._ticks.every(self._presence_tick, "presence", self._announce)
+        self._ticks.every(COMMAND_RETRY_SECONDS, "commands", self._commands.retry)
         init_notifier(self._notify)
         return self._endpoint
 
@@ -246,15 +302,9 @@ class Gateway:
         for socket in self._hub:
             socket.restart()
         await self._endpoint.node.dispatcher.finish(self._limits.handler_seconds)
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
-        try:
-            async with asyncio.timeout(self._limits.handler_seconds):
-                await self._store_last_seen(self._presence.leave())
-        except TimeoutError:
-            self.stats.errors["on_last_seen"] += 1
-            logger.error("on_last_seen took over %g s: not stored at the end", self._limits.handler_seconds)
+        self._ticks.stop()
+        if self._announcer is not None:
+            await self._announcer.stop()
         await self._broker.stop()
         self._endpoint = self._bus = self._loop = None
 
@@ -305,53 +355,29 @@ class Gateway:
             raise ConfigurationError("the gateway does not run: attach it to the app, and serve that with lifespan on")
         return self._bus
 
-    def _every(self, name: str, seconds: float, call: Callable[[], None]) -> None:
-        """Calls every ``seconds``, without drift; a loop that was late does not catch up in a burst."""
-        due = self._clock.monotonic() + seconds
-
-        def tick() -> None:
-            nonlocal due
-            now = self._clock.monotonic()
-            due = max(due + seconds, now)
-            self._timers[name] = self._clock.call_later(due - now, tick)
-            try:
-                call()
-            except Exception:
-                self.stats.errors[name] += 1
-                logger.exception("the %s tick failed", name)
-
-        self._timers[name] = self._clock.call_later(seconds, tick)
-
     def _announce(self) -> None:
-        endpoint = self._endpoint
-        if endpoint is None or not endpoint.accepting:  # users of a node that drains are on their way to another
+        if self._announcer is None or self._endpoint is None:
             return
-        announcements = self._presence.tick()
-        self._presence_domain.announce(announcements[:ANNOUNCED_AT_ONCE])
-        if len(announcements) > ANNOUNCED_AT_ONCE:
-            endpoint.node.dispatcher.spawn(self._announce_slowly(announcements[ANNOUNCED_AT_ONCE:]))
-        gone = {
-            presence.user_id: presence.last_seen
-            for presence in announcements
-            if presence.status == "offline" and presence.last_seen is not None
-        }
-        if gone:
-            endpoint.node.dispatcher.spawn(self._store_last_seen(gone))
+        if self._presence.is_shared or self._endpoint.accepting:  # with one node, everybody leaves when it drains
+            self._announcer.tick()
 
-    async def _announce_slowly(self, announcements: Sequence[Presence]) -> None:
-        """Lets the loop turn between slices: after a network failure everybody may change at once."""
-        for start in range(0, len(announcements), ANNOUNCED_AT_ONCE):
-            await asyncio.sleep(0)
-            self._presence_domain.announce(announcements[start : start + ANNOUNCED_AT_ONCE])
+    def _touch(self, user_id: str) -> None:
+        if not self._presence.touch(user_id) and self._presence.is_shared and self._touches.first(user_id):
+            self._commands.mention(Touch(user_id))
 
-    async def _store_last_seen(self, seen: Mapping[str, float]) -> None:
-        if self._on_last_seen is None or not seen:
-            return
-        try:
-            await self._on_last_seen({user_id: to_datetime(seconds) for user_id, seconds in seen.items()})
-        except Exception:
-            self.stats.errors["on_last_seen"] += 1
-            logger.exception("on_last_seen failed for %d users", len(seen))
+    async def _give(self, command: Command) -> Outcome:
+        return Outcome.DROPPED if self._endpoint is None else await self._commands.give(command)
+
+    def _obey_disconnect(self, command: Disconnect) -> None:
+        if self._endpoint is not None:
+            self._endpoint.withdraw(command.user_id, command.session)
+        for socket in list(self._hub.listeners(command.user_id)):
+            if command.session in (None, socket.session):
+                socket.close(WITHDRAWN)
+
+    def _obey_revoke(self, command: Revoke) -> None:
+        if self._bus is not None:
+            self._bus.revoke(command.user_id, command.topic)
 
 
 def _overrides(domain: Domain, method: str) -> bool:

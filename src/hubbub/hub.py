@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Generic, Protocol, TypeVar
 
 from hubbub.context import Context
@@ -98,11 +98,17 @@ class Hub(Generic[L]):
         """Tells whether any socket here is subscribed to a topic, or belongs to a user."""
         return interest in (self._by_user if isinstance(interest, str) else self._by_topic)
 
-    def sockets_of(self, user_id: str) -> Collection[L]:
-        """Gives a user's registered sockets."""
-        return self._by_user.get(user_id, ())
+    def listeners(self, interest: Topic | str) -> Collection[L]:
+        """Gives the sockets subscribed to a topic, or those of a user."""
+        return (self._by_user.get(interest) if isinstance(interest, str) else self._by_topic.get(interest)) or ()
 
-    def audience(self, topics: Iterable[Topic], users: Iterable[str] = (), exclude: str | None = None) -> Iterable[L]:
+    def audience(
+        self,
+        topics: Iterable[Topic],
+        users: Iterable[str] = (),
+        exclude: str | None = None,
+        via: Topic | str | None = None,
+    ) -> Iterable[L]:
         """Gives the sockets that hear an event, each once.
 
         This is the guardrail (seed, "Subscriptions"): a socket hears an event because it is subscribed to one of its
@@ -110,24 +116,32 @@ class Hub(Generic[L]):
         reason. There is no way to address everybody.
 
         exclude: the id of a socket that is left out: the sender of what is being relayed.
+        via: the one of ``topics`` and ``users`` that brought this copy of the event, where each brings one: only its
+            sockets hear it, and of these only those that no earlier one has: topics come first.
 
         What is returned may be the live set: use it before anything else changes the hub.
         """
-        heard: list[set[L]] = []
+        heard: list[Collection[L]] = []
         sockets: Iterable[L] = ()
-        for topic in topics:
-            if (group := self._by_topic.get(topic)) is not None:
-                sockets = chain(sockets, _without(group, heard)) if heard else group
-                heard.append(group)
-        for user_id in dict.fromkeys(users):  # a socket has one user: it can only have been heard of by topic
-            if (group := self._by_user.get(user_id)) is not None:
-                sockets = chain(sockets, _without(group, heard))
+        if via is not None:
+            named: Iterable[Topic | str] = (*topics, *users)
+            earlier = takewhile(lambda interest: interest != via, named)
+            heard = [group for interest in earlier if (group := self.listeners(interest))]
+            sockets = _without(self.listeners(via), heard)
+        else:
+            for topic in topics:
+                if group := self.listeners(topic):
+                    sockets = chain(sockets, _without(group, heard)) if heard else group
+                    heard.append(group)
+            for user_id in dict.fromkeys(users):  # a socket has one user: it can only have been heard of by topic
+                if group := self.listeners(user_id):
+                    sockets = chain(sockets, _without(group, heard))
         if exclude is not None:
             return [socket for socket in sockets if socket.context.socket_id != exclude]
         return sockets
 
 
-def _without(group: set[L], heard: list[set[L]]) -> Iterable[L]:
+def _without(group: Collection[L], heard: Sequence[Collection[L]]) -> Iterable[L]:
     return [socket for socket in group if not any(socket in other for other in heard)] if heard else group
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from hubbub.brokers.base import Broker, Interest
@@ -17,8 +17,12 @@ class Interests:
     cannot withdraw what another one is about to rely on.
     """
 
-    def __init__(self, broker: Broker, hub: Hub[Any]) -> None:
+    def __init__(
+        self, broker: Broker, hub: Hub[Any], on_withdrawn: Callable[[Sequence[Interest]], None] = lambda interests: None
+    ) -> None:
+        """on_withdrawn: is told what nobody here listens to any more."""
         self._broker = broker
+        self._on_withdrawn = on_withdrawn
         self._hub = hub
         self._held: Counter[Interest] = Counter()
         hub.on_silent = self._withdraw
@@ -44,3 +48,4 @@ class Interests:
         unused = [interest for interest in interests if interest not in self._held and not self._hub.hears(interest)]
         if unused:
             self._broker.unlisten(unused)
+            self._on_withdrawn(unused)

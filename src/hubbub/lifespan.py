@@ -1,23 +1,24 @@
-"""A gateway starts before its app starts, and stops before it stops."""
+"""A gateway starts before its app starts, and stops before it stops; where a server tells neither, it starts late."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Protocol, TypeAlias
+from collections.abc import MutableMapping
+from typing import Any, Protocol
 
 from hubbub.endpoint import STATE_KEY, Endpoint
+from hubbub.transports.asgi import ASGIApp, Message, Receive, Send
 
 logger = logging.getLogger("hubbub.gateway")
-
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-ASGIApp: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 
 class Startable(Protocol):
     """What has a life beside an app's."""
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Gives what transports serve; None where it does not run in this event loop."""
 
     async def start(self) -> Endpoint:
         """Starts it; gives what transports serve."""
@@ -82,3 +83,24 @@ class Lifespan:
         await self._send({"type": "lifespan.startup.complete"})
         await self.receive()
         await self._send({"type": "lifespan.shutdown.complete"})
+
+
+class LateStart:
+    """Starts a gateway at the first scope that needs it, on a server without lifespan. Nobody then tells it to stop."""
+
+    def __init__(self, gateway: Startable) -> None:
+        self._gateway = gateway
+        self._starting: asyncio.Task[Endpoint] | None = None
+
+    async def endpoint(self) -> Endpoint:
+        """Gives the endpoint, and starts it once for everybody who comes meanwhile.
+
+        Raises what ``start`` raises: ConfigurationError where the gateway runs in another event loop, for instance.
+        """
+        running = self._gateway.endpoint
+        if running is not None:
+            return running
+        loop = asyncio.get_running_loop()
+        if self._starting is None or self._starting.done() or self._starting.get_loop() is not loop:
+            self._starting = loop.create_task(self._gateway.start())
+        return await asyncio.shield(self._starting)

@@ -22,14 +22,24 @@ class Router(Mapping[str, Handler[Any]]):
 
     def __init__(self) -> None:
         self._handlers: dict[str, Handler[Any]] = {}
+        self.per_minute: dict[str, float] = {}
+        """The events with a rate of their own."""
 
-    def on(self, event: type[C], handler: Handler[C]) -> None:
-        """Lets ``handler`` serve ``event``; raises ConfigurationError where another one already does."""
+    def on(self, event: type[C], handler: Handler[C], *, per_minute: float | None = None) -> None:
+        """Lets ``handler`` serve ``event``; raises ConfigurationError where another one already does.
+
+        per_minute: how many of this event one socket may send a minute, at once or evenly; a socket that sends more is
+        closed with 4429. None for no other rate than that of all its events together, ``Limits.events_per_minute``.
+        """
         spec = spec_of(event)
         if not spec.from_client:
             raise ConfigurationError(f"no client sends {spec.name}: only ClientEvents have handlers")
         if spec.name in self._handlers:
             raise ConfigurationError(f"{spec.name} already has a handler: {_name(self._handlers[spec.name])}")
+        if per_minute is not None:
+            if not per_minute >= 1:
+                raise ConfigurationError(f"per_minute of {spec.name} must be at least 1, got {per_minute!r}")
+            self.per_minute[spec.name] = per_minute
         self._handlers[spec.name] = handler
 
     def __getitem__(self, name: str) -> Handler[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -17,6 +18,7 @@ import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
 from hubbub.endpoint import STATE_KEY, Endpoint
+from hubbub.transports.http import HttpProtocol
 
 INTERRUPT_SECONDS: Final = 1.0
 """The drain window after SIGINT: a person waits at the keyboard."""
@@ -27,6 +29,17 @@ TERMINATE_SECONDS: Final = 10.0
 LAST_SECONDS: Final = 0.5
 """What the app's own shutdown gets at least, also after a second signal or when the window is over."""
 
+YOUNG_OBJECTS: Final = 10_000
+"""Objects that a process of sockets allocates before the garbage collector looks at them; Python's own 700 is little
+where each connection allocates a few dozen that stay."""
+
+UNSENT_IN_KERNEL: Final = 64 * 1024
+"""Bytes that the kernel takes from us for one connection and has not sent yet (TCP_NOTSENT_LOWAT, tcp(7)).
+
+Left alone it takes up to 4 MiB for a peer that has stopped to read: ``Limits.unsent_bytes`` would count only what comes
+after that. What is sent and not acknowledged is on top, so nobody who reads is slowed down.
+"""
+
 logger = logging.getLogger("hubbub.server")
 
 
@@ -35,10 +48,29 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, *, terminate_seconds: float = TERMINATE_SECONDS) -> None:
         super().__init__(config)
+        if config.http == "auto":
+            config.http = HttpProtocol
         self._terminate_seconds = terminate_seconds
+        self._owns_process = False
         self._window = INTERRUPT_SECONDS
         self._hurry = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serves in this process, which is for nothing else: what the app is made of is garbage collected no more."""
+        self._owns_process = True
+        super().run(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts the app and accepts connections."""
+        await super().startup(sockets)
+        for server in self.servers:
+            for listening in server.sockets:
+                _bound_unsent(listening)
+        if self._owns_process:
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Is the signal handler; uvicorn's own keeps the signal and raises it again at the end (exit code -15)."""
@@ -89,3 +121,9 @@ class Server(uvicorn.Server):
         finally:
             for sig, handler in originals.items():
                 signal.signal(sig, handler)
+
+
+def _bound_unsent(listening: socket.socket) -> None:
+    """Sets the bound where connections inherit it, so that it costs none of them anything."""
+    if listening.family in (socket.AF_INET, socket.AF_INET6) and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_IN_KERNEL)

@@ -28,5 +28,26 @@ class Stats:
     deliveries: int = 0
     """Copies of published events handed to sockets."""
 
+    over_rate: Counter[str] = field(default_factory=Counter)
+    """Sockets closed with 4429 for sending too much, by what: an event's type, ``events`` of all types, or control
+    frames."""
+
     errors: Counter[str] = field(default_factory=Counter)
     """``server.system.error`` events and failed hooks, by code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a node holds at this moment."""
+
+    sockets: int
+    """Registered sockets."""
+
+    users: int
+    """Users with at least one registered socket."""
+
+    topics: int
+    """Topics with at least one subscriber."""
+
+    tasks: int
+    """Handlers, hooks and handshakes that wait for something."""

@@ -65,6 +65,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.database = database
     app.state.sessions = sessions
     app.state.gateway = gateway
+    app.state.metrics = health.make_registry(gateway)
     app.state.origins = OriginPolicy(settings.allowed_origins)
     problems.install(app)
     api = APIRouter(prefix="/api", dependencies=[Depends(json_only)])

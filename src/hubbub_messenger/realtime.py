@@ -26,6 +26,7 @@ def make_gateway(settings: Settings, database: Database, sessions: Sessions) -> 
         allowed_origins=settings.allowed_origins,
         away_after=settings.away_minutes * 60,
         on_last_seen=partial(remember_last_seen, database),
+        redis_url=settings.redis_url,
     )
 
 

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from hubbub import DEVELOPMENT_SECRET, ConfigurationError
 
 MIN_SECRET_BYTES: Final = 32  # RFC 7518 section 3.2: an HS256 key is at least as long as the hash
+MIN_METRICS_TOKEN_BYTES: Final = 16
 
 
 class Settings(BaseSettings):
@@ -30,6 +31,9 @@ class Settings(BaseSettings):
     session_hours: Annotated[float, Field(gt=0, le=24 * 366)] = 12.0
     """Hours that a session lasts after the login or its latest renewal."""
 
+    redis_url: str | None = None
+    """Where many nodes meet: ``redis://host:6379``, of a Cluster any member. None for a single process."""
+
     away_minutes: Annotated[float, Field(gt=0)] = 5.0
     """Minutes without activity after which a user is shown as away."""
 
@@ -38,6 +42,10 @@ class Settings(BaseSettings):
 
     secure_cookie: bool | None = None
     """Whether the cookie is sent over https only. None: as the request came, which needs a proxy's headers trusted."""
+
+    metrics_token: SecretStr | None = None
+    """What a scraper of ``/metrics`` sends as its bearer token: at least 16 bytes. None: in development anybody may
+    read them, in production there are none, whatever stands in front of the node."""
 
     @field_validator("allowed_origins", mode="before")
     @classmethod
@@ -61,6 +69,16 @@ class Settings(BaseSettings):
                 'make one with `python -c "import secrets; print(secrets.token_urlsafe(48))"`'
             )
         return self
+
+    @field_validator("metrics_token", mode="after")
+    @classmethod
+    def _refuse_short_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().encode()) < MIN_METRICS_TOKEN_BYTES:
+            raise ConfigurationError(
+                f"HUBBUB_METRICS_TOKEN needs at least {MIN_METRICS_TOKEN_BYTES} bytes: "
+                'make one with `python -c "import secrets; print(secrets.token_urlsafe(32))"`'
+            )
+        return value
 
     @property
     def is_development(self) -> bool:

@@ -131,6 +131,24 @@ async def test_a_new_member_hears_of_the_conversation_without_a_subscription(ali
     assert await until(socket, "server.messenger.conversations_changed") == {}
 
 
+async def test_who_leaves_a_conversation_hears_nothing_more_of_it(alice: Person, bob: Person) -> None:
+    conversation = await alice.start_conversation("bob")
+    socket = await bob.hear(f"conversation:{conversation}")
+
+    await bob.rest.delete(f"/api/conversations/{conversation}/members/me")
+    await alice.rest.post(f"/api/conversations/{conversation}/messages", json={"body": "is he gone?"})
+
+    assert await until(socket, "server.system.subscribed") == {
+        "topics": [],
+        "refused": [{"kind": "conversation", "id": conversation}],
+    }
+    await socket.send(json.dumps({"type": "client.system.subscribe", "data": {"topics": []}, "ts": 0}))
+    heard = [json.loads(await socket.recv())["type"]]
+    while heard[-1] != "server.system.subscribed":
+        heard.append(json.loads(await socket.recv())["type"])
+    assert "server.messenger.message_new" not in heard
+
+
 async def test_logging_out_closes_the_sockets_of_that_session_only(alice: Person, log_in: PersonFactory) -> None:
     ended, other = await alice.open_socket(), await log_in("alice").open_socket()
     for socket in (ended, other):

@@ -56,6 +56,14 @@ def test_a_request_is_read_as_it_was_written() -> None:
     assert upgrade.headers == [("host", "a:1"), ("cookie", "x=1: 2")]
 
 
+def test_a_request_from_the_parser_is_the_request_that_uvicorn_writes_out() -> None:
+    headers = [("host", "a:1"), ("cookie", "x=1: \xe9"), ("x-empty", "")]
+    written_out = written(headers).replace(b"/ws?", b"/%77s%3F?")
+    parsed = [(name.encode(), value.encode("latin-1")) for name, value in headers]
+
+    assert Upgrade.of(b"GET", b"/%77s%3F?a=b", parsed) == Upgrade.parse(written_out)
+
+
 VALUES = {
     "upgrade": ["websocket", "WebSocket", "h2c", "websocket, h2c", ""],
     "connection": ["Upgrade", "keep-alive, Upgrade", "upgrade , close", "close", ""],
@@ -90,6 +98,15 @@ def test_every_answer_is_the_negotiators(
     upgrade = Upgrade.parse(written([*base.items(), *added], method))
 
     assert answered(upgrade) == negotiated(upgrade)
+
+
+def test_two_origins_are_no_ordinary_upgrade() -> None:
+    upgrade = Upgrade.parse(
+        written([*ORDINARY.items(), ("origin", "https://a.example"), ("origin", "https://b.example")])
+    )
+
+    assert answered(upgrade) == negotiated(upgrade)
+    assert upgrade.answer()[0] == 400
 
 
 @pytest.mark.parametrize("extension", ["permessage-deflate", "x-webkit-deflate-frame"])

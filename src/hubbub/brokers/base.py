@@ -17,6 +17,7 @@ class Outcome(Enum):
 
     ACCEPTED = "accepted"  # on its way to every node that listens
     DROPPED = "dropped"  # not sent: its listeners get a resync
+    UNKNOWN = "unknown"  # sent, but nobody confirmed it in time: its listeners get a resync
 
 
 class Publication(NamedTuple):
@@ -28,9 +29,16 @@ class Publication(NamedTuple):
     users: tuple[str, ...]
     exclude: str | None = None
     """The id of a socket that does not hear it."""
+    memo: bytes = b""
+    """What it tells the nodes themselves, and no socket."""
 
 
-Deliver = Callable[[Publication], None]
+#: Takes what arrives, and the interest that brought it where each interest of the audience brings a copy; None where
+#: one copy is for all.
+Deliver: TypeAlias = Callable[[Publication, Interest | None], None]
+
+#: Is told the interests for which something may have been lost on the way to this node; None stands for all.
+Lost: TypeAlias = Callable[[Iterable[Interest] | None], None]
 
 
 class Broker(Protocol):
@@ -40,8 +48,11 @@ class Broker(Protocol):
     resync of its topics; a broker never loses silently.
     """
 
-    async def start(self, deliver: Deliver) -> None:
-        """Connects. From here on ``deliver`` is called on the event loop for what arrives; it must not block."""
+    async def start(self, deliver: Deliver, lost: Lost) -> None:
+        """Connects. From here on both are called on the event loop for what arrives or does not; they must not block.
+
+        Raises ConfigurationError, with the remedy, where it cannot connect.
+        """
 
     async def stop(self) -> None:
         """Disconnects; nothing is delivered afterwards."""
@@ -60,6 +71,7 @@ class Broker(Protocol):
         """Declares interests, at once and also where the wait for it is given up.
 
         Gives what to wait for until no later publication for them is missed on this node; None where that is so now.
+        Nobody waits for a server that is away, or for long: what is missed then is told to ``lost`` when it is back.
         """
 
     def unlisten(self, interests: Iterable[Interest]) -> None:

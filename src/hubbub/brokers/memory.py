@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable
 
-from hubbub.brokers.base import Deliver, Interest, Outcome, Publication
+from hubbub.brokers.base import Deliver, Interest, Lost, Outcome, Publication
 
 
 class MemoryBroker:
@@ -13,7 +13,7 @@ class MemoryBroker:
     def __init__(self) -> None:
         self._deliver: Deliver | None = None
 
-    async def start(self, deliver: Deliver) -> None:
+    async def start(self, deliver: Deliver, lost: Lost) -> None:
         """Begins to deliver."""
         self._deliver = deliver
 
@@ -30,7 +30,7 @@ class MemoryBroker:
         """Delivers at once; DROPPED where the broker does not run."""
         if self._deliver is None:
             return Outcome.DROPPED
-        self._deliver(publication)
+        self._deliver(publication, None)
         return Outcome.ACCEPTED
 
     async def publish_and_wait(self, publication: Publication) -> Outcome:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from hubbub.context import Context
@@ -11,6 +13,9 @@ from hubbub.contract.topics import Topic
 from hubbub.domains.base import Domain
 from hubbub.router import Router
 
+TYPING_PER_MINUTE: Final = 90
+"""Typing signals of one socket: a page that says so at most every 3 s, and each time that it stopped, sends 40."""
+
 
 class MessengerDomain(Domain):
     """Relays typing between the sockets of one conversation."""
@@ -19,7 +24,7 @@ class MessengerDomain(Domain):
 
     def register_handlers(self, router: Router) -> None:
         """Serves ``client.messenger.typing``."""
-        router.on(Typing, self.typing)
+        router.on(Typing, self.typing, per_minute=TYPING_PER_MINUTE)
 
     def typing(self, ctx: Context, message: Envelope[Typing]) -> None:
         """Relays to the conversation's other subscribers; a sender who is not subscribed to it is not heard.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol, TypeAlias
 
 from hubbub.context import Context
 from hubbub.contract.envelope import Envelope
 from hubbub.contract.events import SYSTEM_EVENTS, Error, Resync, Subscribe, Subscribed
+from hubbub.contract.registry import ServerEvent
 from hubbub.contract.topics import Topic, is_valid_id
 from hubbub.domains.base import Domain
 from hubbub.router import Router
@@ -31,8 +33,11 @@ async def refuse_all(ctx: Context, topics: Sequence[Topic]) -> Iterable[Topic]:
 class Subscriptions(Protocol):
     """What the system domain asks of the bus beyond publishing."""
 
-    async def subscribe(self, ctx: Context, topics: Iterable[Topic]) -> Sequence[Topic]:
-        """Replaces a socket's subscriptions; gives the topics that are new. From here on nothing on them is missed."""
+    def subscribing(self, ctx: Context) -> AbstractContextManager[None]:
+        """Surrounds one subscribe: what is revoked meanwhile is not granted."""
+
+    async def subscribe(self, ctx: Context, topics: Iterable[Topic]) -> tuple[list[Topic], list[Topic]]:
+        """Replaces a socket's subscriptions; gives those it has now and the new ones. Nothing on them is missed."""
 
 
 class SystemDomain(Domain):
@@ -64,6 +69,10 @@ class SystemDomain(Domain):
 
         Where the app's rule raises, the old set stays and the error event says so.
         """
+        with self._subscriptions.subscribing(ctx):
+            await self._subscribe(ctx, message)
+
+    async def _subscribe(self, ctx: Context, message: Envelope[Subscribe]) -> None:
         asked = tuple(dict.fromkeys(message.data.topics))
         acceptable = [topic for topic in asked if self._is_acceptable(topic)][: self._topics_per_socket]
         try:
@@ -72,8 +81,7 @@ class SystemDomain(Domain):
             logger.exception("authorize failed for user %s: subscriptions stay as they were", ctx.user_id)
             self._tell_error(ctx, message, "internal", "subscribe failed: your subscriptions stay as they were")
             return
-        topics = [topic for topic in acceptable if topic in allowed]
-        added = await self._subscriptions.subscribe(ctx, topics)
+        topics, added = await self._subscriptions.subscribe(ctx, [topic for topic in acceptable if topic in allowed])
         granted = set(topics)
         refused = tuple(topic for topic in asked if topic not in granted)
         self.bus.send(ctx, Subscribed(tuple(topics), refused))
@@ -90,13 +98,19 @@ class SystemDomain(Domain):
 
     async def _send_snapshots(self, ctx: Context, added: Sequence[Topic]) -> None:
         for domain in self._snapshots:
+            topics: list[Topic] = []
+            events: Iterable[ServerEvent] = ()
             try:
-                events = domain.snapshot(ctx, added)
-                for event in await events if inspect.isawaitable(events) else events:
+                # Asked again where a topic was revoked while the domain looked: nothing of it may be told any more.
+                while topics != (held := [topic for topic in added if topic in ctx.subscriptions]):
+                    topics = held
+                    answer = domain.snapshot(ctx, topics)
+                    events = await answer if inspect.isawaitable(answer) else answer
+                for event in events:
                     self.bus.send(ctx, event)
             except Exception:
                 logger.exception("%s.snapshot failed for user %s", type(domain).__name__, ctx.user_id)
-                self.bus.send(ctx, Resync(tuple(added)))  # the client knows from it that its picture is incomplete
+                self.bus.send(ctx, Resync(tuple(topics)))  # the client knows from it that its picture is incomplete
 
 
 def _names(topics: Sequence[Topic]) -> str:

@@ -68,17 +68,18 @@ class Tracker:
             user.left_at = now
             self._leaving[user_id] = None
 
-    def touch(self, user_id: str, now: float) -> None:
-        """Records activity of a user; without a socket it changes nothing."""
+    def touch(self, user_id: str, now: float) -> bool:
+        """Records activity of a user; without a socket it changes nothing, and says so."""
         user = self._users.get(user_id)
         if user is None or user.sockets == 0:
-            return
+            return False
         user.active_at = now
         if user_id in self._active:
             del self._active[user_id]
         else:
             self._changed[user_id] = None
         self._active[user_id] = None
+        return True
 
     def tick(self, now: float) -> list[Presence]:
         """Gives the announcements that are due; from here on they count as announced."""

@@ -12,14 +12,25 @@ from websockets.typing import BytesLike
 
 from hubbub.auth import Handshake, Identity
 from hubbub.clock import Timer
-from hubbub.connection import Connection
+from hubbub.connection import Connection, State
 from hubbub.endpoint import Endpoint
-from hubbub.errors import INVALID_DATA, UNSUPPORTED_DATA, CloseCode
+from hubbub.errors import INVALID_DATA, MESSAGE_TOO_BIG, PROTOCOL_ERROR, UNSUPPORTED_DATA, CloseCode
 from hubbub.frames import FrameCodec
 from hubbub.transports.upgrade import Upgrade, refused
 
 MAX_REASON_BYTES: Final = 123
 """RFC 6455 section 5.5: a control frame carries 125 bytes, two of them the code."""
+
+SLICE: Final = 4096
+"""Bytes that are taken apart before what they hold is looked at: what follows a fault is then never parsed.
+
+Signals are shorter, so they are fed as they come. A slice of the smallest frames takes some 3 ms.
+"""
+
+MOST_IGNORED: Final = 256
+"""Frames that a peer may still send after our close frame, as it had them under way. Then nothing is looked at."""
+
+TOO_MANY_FRAGMENTS: Final = MESSAGE_TOO_BIG._replace(reason="too many fragments")
 
 
 class SocketProtocol(asyncio.Protocol):
@@ -49,6 +60,7 @@ class SocketProtocol(asyncio.Protocol):
         self.write = transport.write
         transport.set_write_buffer_limits(high=endpoint.node.limits.unsent_bytes)
         server_state.connections.add(cast(Any, self))
+        endpoint.held += 1
 
     # --- the opening handshake ----------------------------------------------------------------------------------------
 
@@ -61,7 +73,7 @@ class SocketProtocol(asyncio.Protocol):
             return
         status, response = upgrade.answer()
         if status != 101:
-            self._endpoint.node.stats.refusals["handshake"] += 1
+            self._endpoint.misasked(status, handshake)
             self.write(response)
             self._transport.close()
             return
@@ -95,12 +107,10 @@ class SocketProtocol(asyncio.Protocol):
             return
         codecs = self._endpoint.node.codecs
         codec = self._codec = self._codec or codecs.borrow()
-        codec.receive_data(data)
-        for frame in cast(list[Frame], codec.events_received()):
-            fault = self._receive(frame)
-            if fault is not None:  # RFC 6455 section 7.1.7: fail the connection, and look at nothing further
-                if codec.state is OPEN:
-                    codec.fail(fault.code, fault.reason)
+        for start in range(0, len(data), SLICE):
+            codec.receive_data(data[start : start + SLICE])  # a slice that is everything is no copy
+            self._receive_all(codec)
+            if codec.eof_sent:
                 break
         self._send_from(codec)
         if codecs.give_back(codec):
@@ -121,6 +131,7 @@ class SocketProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Is told that the transport is gone, whoever ended it."""
         self._server_state.connections.discard(cast(Any, self))
+        self._endpoint.held -= 1
         if self._close_timer is not None:
             self._close_timer.cancel()
         if self._connection is not None:
@@ -135,9 +146,19 @@ class SocketProtocol(asyncio.Protocol):
             return
         codec = self._codec = self._codec or self._endpoint.node.codecs.borrow()
         if codec.state is OPEN:
-            codec.send_close(code, reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore"))
+            codec.send_close(code, _fitting(reason))
         self._send_from(codec)
         self._end_soon()
+
+    def fail(self, code: int, reason: str) -> None:
+        """Sends a close frame and closes our side, for a fault of the peer: it may answer, but nobody looks."""
+        if self._transport.is_closing():
+            self._end_soon()
+            return
+        codec = self._codec = self._codec or self._endpoint.node.codecs.borrow()
+        if codec.state is OPEN:
+            codec.fail(code, _fitting(reason))
+        self._send_from(codec)
 
     def pause_reading(self) -> None:
         """Stops reading from the peer."""
@@ -158,31 +179,40 @@ class SocketProtocol(asyncio.Protocol):
 
     # --- details ------------------------------------------------------------------------------------------------------
 
-    def _receive(self, frame: Frame) -> CloseCode | None:
+    def _receive_all(self, codec: FrameCodec) -> None:
+        """Takes in what the codec has parsed; fails the connection at the first fault (RFC 6455 section 7.1.7)."""
+        for frame in cast(list[Frame], codec.events_received()):
+            connection = self._connection
+            if connection is None or connection.state is not State.READY:
+                codec.ignored += 1
+                if codec.ignored > MOST_IGNORED and not codec.eof_sent:
+                    codec.fail(PROTOCOL_ERROR.code)  # the close frame has been sent: this only ends the parsing
+                continue
+            fault = self._receive(frame, connection)
+            if fault is not None:
+                if codec.state is OPEN:
+                    codec.fail(fault.code, fault.reason)
+                break
+
+    def _receive(self, frame: Frame, connection: Connection) -> CloseCode | None:
         """Takes one frame in; gives the code to fail with where it is one that the codec lets pass and we do not."""
-        connection = self._connection
         if frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
             if self._fragments is None:
                 if frame.fin:
-                    return self._receive_text(frame.data)
+                    return _receive_text(frame.data, connection)
                 self._fragments = []
             self._fragments.append(frame.data)
+            if len(self._fragments) > self._endpoint.node.limits.fragments_per_message:
+                return TOO_MANY_FRAGMENTS
             if frame.fin:
                 message, self._fragments = b"".join(self._fragments), None
-                return self._receive_text(message)
-        elif frame.opcode is Opcode.PONG and connection is not None:
+                return _receive_text(message, connection)
+        elif frame.opcode is Opcode.PONG:
             connection.pong()
+        elif frame.opcode is Opcode.PING:
+            connection.ping()
         elif frame.opcode is Opcode.BINARY:
             return UNSUPPORTED_DATA
-        return None
-
-    def _receive_text(self, message: BytesLike) -> CloseCode | None:
-        try:
-            text = str(message, "utf-8")
-        except UnicodeDecodeError:
-            return INVALID_DATA
-        if self._connection is not None:
-            self._connection.receive(text)
         return None
 
     def _send_from(self, codec: FrameCodec) -> None:
@@ -191,7 +221,7 @@ class SocketProtocol(asyncio.Protocol):
         peer_closed = codec.close_rcvd is not None and codec.parser_exc is None
         failed = codec.eof_sent and not peer_closed and self._close_timer is None
         if failed and connection is not None and codec.close_sent is not None:
-            connection.failed(codec.close_sent.code)
+            connection.failed(codec.close_sent.code, codec.close_sent.reason)
         data = b"".join(codec.data_to_send())
         if data:
             self.write(data)
@@ -215,3 +245,16 @@ class SocketProtocol(asyncio.Protocol):
         if self._close_timer is None:
             node = self._endpoint.node
             self._close_timer = node.clock.call_later(node.limits.close_seconds, self._transport.abort)
+
+
+def _receive_text(message: BytesLike, connection: Connection) -> CloseCode | None:
+    try:
+        text = str(message, "utf-8")
+    except UnicodeDecodeError:
+        return INVALID_DATA
+    connection.receive(text)
+    return None
+
+
+def _fitting(reason: str) -> str:
+    return reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")

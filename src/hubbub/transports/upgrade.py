@@ -32,6 +32,7 @@ _NEGOTIATED: Final = frozenset(
         "sec-websocket-version",
         "sec-websocket-protocol",
         "sec-websocket-extensions",
+        "origin",  # which may not come twice
     }
 )
 _ORDINARY_CONNECTIONS: Final = frozenset({"upgrade", "keep-alive, upgrade"})
@@ -61,6 +62,13 @@ class Upgrade(NamedTuple):
             name, _, value = line.partition(": ")
             headers.append((name, value))
         return cls(method, protocol, unquote(path), query, headers)
+
+    @classmethod
+    def of(cls, method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> Upgrade:
+        """Takes over an HTTP/1.1 request from the HTTP parser."""
+        path, _, query = target.decode("latin-1").partition("?")
+        named = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+        return cls(method.decode("latin-1"), "HTTP/1.1", unquote(path) if "%" in path else path, query, named)
 
     def handshake(self, client: tuple[str, int] | None, scheme: Scheme, config: Config) -> Handshake:
         """Gives what an authenticator sees, with what a trusted proxy says of the client."""

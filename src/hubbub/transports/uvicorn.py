@@ -7,7 +7,7 @@ upgrades to the gateway's path and leaves all others, the app's own WebSocket ro
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from uvicorn.config import WS_PROTOCOLS, Config
 from uvicorn.importer import import_from_string
@@ -21,6 +21,8 @@ from hubbub.transports.upgrade import Scheme, Upgrade
 
 class WebSocketProtocol(asyncio.Protocol):
     """Is the class for ``uvicorn.Config(ws=...)``: takes one upgrade in, and hands the transport to who serves it."""
+
+    socket_class: ClassVar[type[SocketProtocol]] = SocketProtocol
 
     def __init__(
         self,
@@ -48,8 +50,10 @@ class WebSocketProtocol(asyncio.Protocol):
         upgrade = Upgrade.parse(data)
         endpoint: Endpoint | None = self._app_state.get(STATE_KEY)
         if endpoint is not None and upgrade.path == endpoint.path:
-            socket = self._server = SocketProtocol(endpoint, self._server_state, self._transport)
+            socket = self._server = self.socket_class(endpoint, self._server_state, self._transport)
             scheme: Scheme = "wss" if is_ssl(self._transport) else "ws"
+            # Written out again, every request says HTTP/1.1.
+            upgrade = upgrade._replace(protocol="HTTP/" + self._http.scope["http_version"])
             socket.handshake(upgrade, upgrade.handshake(self._http.client, scheme, self._config))
         else:
             protocol_class = import_from_string(WS_PROTOCOLS["auto"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from hubbub import ConversationsChanged, Envelope, notify
+from hubbub import ConversationsChanged, Envelope, Topic, notify
 from hubbub_messenger.conversations import create_conversation, leave_conversation, list_conversations
 from hubbub_messenger.problems import responses
 from hubbub_messenger.routes.dependencies import Caller, ConversationId, DatabaseDependency, GatewayDependency
@@ -34,8 +34,9 @@ async def start_conversation(
 
 @router.delete("/{id}/members/me", status_code=204, responses=responses(403, 404, 422), summary="Leave a conversation")
 async def leave(id: ConversationId, caller: Caller, database: DatabaseDependency, gateway: GatewayDependency) -> None:
-    """Leaves a conversation, then tells those who stay and who left with ``conversations_changed``."""
+    """Leaves a conversation: its signals end, and ``conversations_changed`` tells those who stay and who left."""
     async with database.writing() as transaction:
         remaining = await leave_conversation(transaction, id, caller.user.id)
+    await gateway.revoke(caller.user.id, Topic("conversation", id))
     gateway.touch(caller.user.id)
     notify(Envelope.of(ConversationsChanged()), users=[*remaining, caller.user.id])

@@ -1,14 +1,19 @@
-"""What an orchestrator asks a node: whether it lives, and whether to send it traffic."""
+"""What operations ask a node: whether it lives, whether to send it traffic, and what it counts."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Request, Response
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import choose_encoder
 
-from hubbub_messenger.problems import responses
+from hubbub import Gateway, GatewayCollector
+from hubbub_messenger.problems import CHALLENGE, responses
 from hubbub_messenger.routes.dependencies import DatabaseDependency, GatewayDependency
+from hubbub_messenger.settings import Settings
 from hubbub_messenger.shapes import Health
 
 router = APIRouter(tags=["health"])
@@ -35,3 +40,32 @@ async def readyz(database: DatabaseDependency, gateway: GatewayDependency) -> He
         logger.warning("the database does not answer: %r", error)
         raise HTTPException(503, "The database does not answer.") from None
     return Health()
+
+
+@router.get("/metrics", include_in_schema=False)
+async def metrics(request: Request) -> Response:
+    """Answers what the node counts, for Prometheus; 404 or 401 to whoever may not know (docs/metrics.md).
+
+    Where a request comes from proves nothing: behind a proxy on the same machine all of them come from 127.0.0.1.
+    """
+    settings: Settings = request.app.state.settings
+    if settings.metrics_token is not None:
+        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+        expected = settings.metrics_token.get_secret_value().encode()
+        if scheme.lower() != "bearer" or not secrets.compare_digest(credentials.strip().encode(), expected):
+            raise HTTPException(401, "Send the metrics token.", CHALLENGE)
+    elif not settings.is_development:
+        raise HTTPException(404)
+    encode, media_type = choose_encoder(request.headers.get("accept", ""))
+    headers = {"Content-Type": media_type, "Cache-Control": "no-store"}
+    return Response(encode(request.app.state.metrics), headers=headers)
+
+
+def make_registry(gateway: Gateway) -> CollectorRegistry:
+    """Gathers what one node publishes: its bus, and its process (memory, CPU, descriptors, garbage)."""
+    registry = CollectorRegistry()
+    registry.register(GatewayCollector(gateway))
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry

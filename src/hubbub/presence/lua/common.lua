@@ -1,0 +1,61 @@
+-- What the other scripts begin with: it is put before each of them.
+--
+-- A user is one hash: `n:<incarnation>` = `<sockets>:<online|away>` for every node with a socket of the user, and
+--   s     the status last announced            v  its version, which only rises
+--   seen  when last seen, seconds since the epoch
+--   o, e  while nobody has a socket: the incarnation that owes the end of it, and since when (an epoch, in ms)
+-- Every bucket has, per incarnation, a set of the users it answers for (a socket, or the debt of an end), and for a
+-- while after an incarnation was declared dead a tombstone, which refuses what that one still sends.
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Tells whether an incarnation may write no more: declared dead, or what it says has been on the way for too long.
+local function refusal(tombstone, valid_until)
+  if redis.call('EXISTS', tombstone) == 1 then
+    return 'fenced'
+  end
+  if now_ms() > tonumber(valid_until) then
+    return 'late'
+  end
+  return nil
+end
+
+-- Reads a user: the fields above, how many sockets there are, and what follows from all nodes together.
+local function read(key)
+  local user = { total = 0, nodes = {} }
+  local fields = redis.call('HGETALL', key)
+  for i = 1, #fields, 2 do
+    local name, value = fields[i], fields[i + 1]
+    if string.sub(name, 1, 2) == 'n:' then
+      local count, status = string.match(value, '^(%d+):(%a+)$')
+      user.nodes[string.sub(name, 3)] = value
+      user.total = user.total + tonumber(count)
+      if status == 'online' or not user.status then
+        user.status = status
+      end
+    else
+      user[name] = value
+    end
+  end
+  return user
+end
+
+local function saw(key, user, seen)
+  if tonumber(seen) > tonumber(user.seen or 0) then
+    redis.call('HSET', key, 'seen', seen)
+  end
+end
+
+-- Makes a status the announced one, and tells everybody who listens, in the same instant. The version is at least the
+-- time, so that it rises even where all that was stored is lost.
+local function announce(key, user, status, payload, publish, channels)
+  local version = math.max(tonumber(user.v or 0) + 1, now_ms())
+  redis.call('HSET', key, 's', status, 'v', string.format('%.0f', version))
+  local message = payload .. struct.pack('>I8', version)
+  for _, channel in ipairs(channels) do
+    redis.call(publish, channel, message)
+  end
+end

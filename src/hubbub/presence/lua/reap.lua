@@ -1,0 +1,29 @@
+-- Takes a dead incarnation's part in a user away, and announces what follows from it.
+-- KEYS  1 the user   2 the dead incarnation's users
+-- ARGV  1 the dead incarnation   2 user id   3 when the user was seen, seconds since the epoch
+--       4 how long a user who is offline is remembered, seconds
+--       5 the command that publishes   6, 7 channels   8, 9, 10 the publications of online, away, offline
+-- Gives {'left'}: the user went offline by this · {'rest'}: nothing of the kind.
+
+local key, users, dead, id = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
+local before = read(key)
+redis.call('HDEL', key, 'n:' .. dead)
+redis.call('SREM', users, id)
+local user = read(key)
+local channels = { ARGV[6], ARGV[7] }
+
+if user.total > 0 then
+  if user.status ~= user.s then
+    announce(key, user, user.status, user.status == 'online' and ARGV[8] or ARGV[9], ARGV[5], channels)
+  end
+  return { 'rest' }
+end
+-- Where a node that lives owes the end, it waits until the user has had the time to come back; we have waited already.
+local was_decisive = before.nodes[dead] or user.o == dead
+if not was_decisive or not user.s or user.s == 'offline' then
+  return { 'rest' }
+end
+saw(key, user, ARGV[3])
+announce(key, user, 'offline', ARGV[10], ARGV[5], channels)
+redis.call('EXPIRE', key, ARGV[4])
+return { 'left' }

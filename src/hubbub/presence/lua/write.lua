@@ -1,0 +1,67 @@
+-- Sets what one node holds of a user, and announces what follows from it.
+-- KEYS  1 the user   2 the incarnation's users   3 its tombstone
+-- ARGV  1 incarnation   2 user id   3 sockets there   4 'online', 'away', or 'new': a first socket, no activity yet;
+--         without a socket: the status last known
+--       5 when the user was seen, seconds since the epoch   6 valid until, ms   7 how long unused keys live, seconds
+--       8 the command that publishes   9, 10 channels   11 the publication of online   12 of away; each is '' where it
+--         cannot come out
+-- Gives {'present', status of the node} · {'leaving', epoch}: the caller owes the end · {'gone'}: it owes nothing ·
+--       {'fenced'} · {'late'} · {'invalid'}
+
+local key, users, incarnation, id = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
+local count, status = tonumber(ARGV[3]), ARGV[4]
+if not count or count < 0 or count ~= math.floor(count) then
+  return { 'invalid' }
+end
+local refused = refusal(KEYS[3], ARGV[6])
+if refused then
+  return { refused }
+end
+
+local user = read(key)
+local field = 'n:' .. incarnation
+if count > 0 then
+  if status == 'new' then -- a reload that lands on another node is no activity: away stays away
+    status = user.s == 'away' and 'away' or 'online'
+  end
+  redis.call('HSET', key, field, string.format('%d:%s', count, status))
+  redis.call('HDEL', key, 'o', 'e')
+  redis.call('SADD', users, id)
+  redis.call('EXPIRE', key, ARGV[7])
+  redis.call('EXPIRE', users, ARGV[7])
+else
+  redis.call('HDEL', key, field)
+end
+saw(key, user, ARGV[5])
+
+local after = read(key)
+if after.total > 0 then
+  if count == 0 then
+    redis.call('SREM', users, id)
+  end
+  if after.status ~= after.s then
+    announce(key, after, after.status, after.status == 'online' and ARGV[11] or ARGV[12], ARGV[8], { ARGV[9], ARGV[10] })
+  end
+  return { 'present', status }
+end
+
+if after.s == 'offline' then
+  redis.call('SREM', users, id)
+  return { 'gone' }
+end
+if not after.s then -- all was lost, and somebody may still believe what was announced before
+  redis.call('HSET', key, 's', status)
+end
+if not after.o then
+  local epoch = math.max(tonumber(after.v or 0), now_ms())
+  redis.call('HSET', key, 'o', incarnation, 'e', string.format('%.0f', epoch))
+  redis.call('SADD', users, id)
+  redis.call('EXPIRE', key, ARGV[7])
+  redis.call('EXPIRE', users, ARGV[7])
+  return { 'leaving', epoch }
+end
+if after.o == incarnation then
+  return { 'leaving', tonumber(after.e) }
+end
+redis.call('SREM', users, id)
+return { 'gone' }

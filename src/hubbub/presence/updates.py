@@ -1,0 +1,66 @@
+"""A change of presence as a publication: the event's frame for sockets, and a memo for the nodes."""
+
+from __future__ import annotations
+
+import struct
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from hubbub.brokers.base import Publication
+from hubbub.contract.envelope import Envelope, encode
+from hubbub.contract.events import PresenceUpdate, Status
+from hubbub.contract.registry import spec_of
+from hubbub.contract.topics import Topic
+from hubbub.frames import text_frame
+from hubbub.presence.tracker import Presence
+
+UPDATE: Final = spec_of(PresenceUpdate).name
+
+VERSION: Final = struct.Struct("!Q")
+"""A version: 8 bytes at the end of the memo. Whoever decides that the change happens appends them."""
+
+_Memo = tuple[str, Status, float | None]
+_encoder: Final = msgspec.msgpack.Encoder()
+_decoder: Final[msgspec.msgpack.Decoder[_Memo]] = msgspec.msgpack.Decoder(_Memo)
+
+
+class BadUpdate(ValueError):
+    """A publication that should tell a change of presence, and does not."""
+
+
+def publication_of(presence: Presence, version: int | None = None) -> Publication:
+    """Writes a change for everybody who watches the user, and for the user's own sockets.
+
+    ``last_seen`` is in seconds since the epoch. version: None where it is appended later.
+    """
+    memo = _encoder.encode((presence.user_id, presence.status, presence.last_seen))
+    if version is not None:
+        memo += VERSION.pack(version)
+    event = PresenceUpdate(presence.user_id, presence.status, last_seen_at(presence.last_seen))
+    frame = text_frame(encode(Envelope.of(event)))
+    return Publication(UPDATE, frame, (Topic("user", presence.user_id),), (presence.user_id,), memo=memo)
+
+
+def read_update(publication: Publication) -> tuple[Presence, int]:
+    """Reads a change and its version back, without a look into the frame; raises BadUpdate where it is none."""
+    memo = publication.memo
+    try:
+        presence = Presence(*_decoder.decode(memo[: -VERSION.size]))
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise BadUpdate(f"expected who, which status and when seen: {error}") from None
+    if publication.users != (presence.user_id,):
+        raise BadUpdate(f"it is about {presence.user_id!r}, and is addressed to {publication.users!r}")
+    return presence, VERSION.unpack(memo[-VERSION.size :])[0]
+
+
+def last_seen_at(seconds: float | None) -> str | UnsetType:
+    """Writes a time as the wire has it: ISO 8601 in UTC, to the millisecond; absent where it is not known."""
+    return UNSET if seconds is None else to_datetime(seconds).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def to_datetime(seconds: float) -> datetime:
+    """Turns seconds since the epoch into a time in UTC, to the millisecond."""
+    return datetime.fromtimestamp(round(seconds, 3), UTC)

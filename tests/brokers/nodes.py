@@ -1,0 +1,126 @@
+"""Nodes without servers: a broker, a hub, and sockets that keep what they hear."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any
+
+from hubbub.brokers.base import Broker, Interest, Publication
+from hubbub.brokers.link import Timing
+from hubbub.brokers.memory import MemoryBroker
+from hubbub.brokers.redis import RedisBroker
+from hubbub.contract.topics import Topic
+from hubbub.hub import Hub
+from hubbub.stats import Stats
+from tests.fakes import FakeSocket
+
+#: So that tests of silence take no longer than they must.
+QUICK = Timing(probe=0.1, silence=0.5, connect=1.0)
+
+
+class Node:
+    """One process with a broker, as the gateway would wire it."""
+
+    def __init__(self, broker: Broker, stats: Stats) -> None:
+        self.broker = broker
+        self.stats = stats
+        self.hub: Hub[Any] = Hub()
+        self.arrived: list[tuple[Publication, Interest | None]] = []
+        self.lost: list[list[Interest] | None] = []
+        self._ids = itertools.count()
+        self._wake: set[asyncio.Future[None]] = set()
+
+    @property
+    def is_remote(self) -> bool:
+        """Tells whether each interest brings a copy of its own."""
+        return not isinstance(self.broker, MemoryBroker)
+
+    async def start(self) -> None:
+        await self.broker.start(self._deliver, self._lose)
+
+    async def socket(self, user: str, *topics: Topic) -> FakeSocket:
+        """Adds a socket, and waits until it misses nothing."""
+        waiting = self.broker.listen((*topics, user))
+        if waiting is not None:
+            await waiting
+        socket = FakeSocket(user, f"s{next(self._ids)}")
+        self.hub.register(socket)
+        self.hub.replace(socket, topics)
+        return socket
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+        """Waits until something is so; looks whenever something has arrived or was lost."""
+        async with asyncio.timeout(seconds):
+            while not condition():
+                future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._wake.add(future)
+                await future
+
+    async def until_ready(self, is_ready: bool = True, seconds: float = 10.0) -> None:
+        """Waits until the broker is ready, or is not."""
+        broker = self.broker
+        assert isinstance(broker, RedisBroker)
+        broker.watchers.append(lambda _: self._turn())
+        await self.until(lambda: broker.ready is is_ready, seconds)
+
+    def _deliver(self, publication: Publication, via: Interest | None) -> None:
+        self.arrived.append((publication, via))
+        for socket in list(self.hub.audience(publication.topics, publication.users, publication.exclude, via)):
+            socket.write(publication.frame)
+        self._turn()
+
+    def _lose(self, interests: Iterable[Interest] | None) -> None:
+        self.lost.append(None if interests is None else list(interests))
+        self._turn()
+
+    def _turn(self) -> None:
+        wake, self._wake = self._wake, set()
+        for future in wake:
+            if not future.done():
+                future.set_result(None)
+
+
+MakeNode = Callable[..., Awaitable[Node]]
+
+
+@contextlib.asynccontextmanager
+async def redis_nodes(url: str, **options: Any) -> AsyncIterator[MakeNode]:
+    """Gives a maker of nodes on one Redis, under a prefix of their own; ``url`` and options may differ per node."""
+    settings = {"prefix": f"test-{secrets.token_hex(4)}", "timing": QUICK, **options}
+    made: list[Node] = []
+
+    async def make(url: str = url, **options: Any) -> Node:
+        stats = Stats()
+        node = Node(RedisBroker(url, stats=stats, **{**settings, **options}), stats)
+        await node.start()
+        made.append(node)
+        return node
+
+    try:
+        yield make
+    finally:
+        for node in made:
+            await node.broker.stop()
+
+
+@contextlib.asynccontextmanager
+async def memory_nodes() -> AsyncIterator[MakeNode]:
+    """Gives a maker that always gives the same node: memory has but one."""
+    node = Node(MemoryBroker(), Stats())
+    await node.start()
+
+    async def make() -> Node:
+        return node
+
+    try:
+        yield make
+    finally:
+        await node.broker.stop()
+
+
+def publication(frame: bytes, *topics: Topic, users: Iterable[str] = (), **fields: Any) -> Publication:
+    return Publication("server.test.event", frame, topics, tuple(users), **fields)

@@ -1,0 +1,183 @@
+"""What every broker promises, on each: memory, one server of Redis, a Cluster."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hubbub.brokers.base import Outcome
+from hubbub.contract.topics import Topic
+from tests.brokers.nodes import MakeNode, publication
+
+NEWS = Topic("conversation", "news")
+SPORT = Topic("conversation", "sport")
+END = b"the end"
+
+
+async def test_what_is_published_reaches_a_listener_as_it_was(node: MakeNode) -> None:
+    here, there = await node(), await node()
+    alice = await there.socket("alice", NEWS)
+    sent = publication(b"frame \xff\x00", NEWS, users=["bob"], exclude="nobody", memo=b"for nodes")
+
+    assert here.broker.publish(sent) is Outcome.ACCEPTED
+    await there.until(lambda: len(there.arrived) > 0)
+
+    assert there.arrived[0][0] == sent
+    assert alice.written == [b"frame \xff\x00"]
+
+
+async def test_what_is_published_reaches_a_user(node: MakeNode) -> None:
+    here, there = await node(), await node()
+    alice, bob = await there.socket("alice"), await there.socket("bob")
+
+    here.broker.publish(publication(b"to alice", users=["alice"]))
+    here.broker.publish(publication(END, users=["alice", "bob"]))
+    await there.until(lambda: END in alice.written and END in bob.written)
+
+    assert alice.written == [b"to alice", END]
+    assert bob.written == [END]
+
+
+async def test_a_node_hears_itself(node: MakeNode) -> None:
+    here = await node()
+    alice = await here.socket("alice", NEWS)
+
+    here.broker.publish(publication(b"hello", NEWS))
+    await here.until(lambda: bool(alice.written))
+
+    assert alice.written == [b"hello"]
+
+
+async def test_a_socket_that_listens_for_several_reasons_hears_it_once(node: MakeNode) -> None:
+    here, there = await node(), await node()
+    alice = await there.socket("alice", NEWS, SPORT)
+    bob = await there.socket("bob", SPORT)
+
+    here.broker.publish(publication(b"both", NEWS, SPORT, users=["alice", "bob"]))
+    for topic in (NEWS, SPORT):
+        here.broker.publish(publication(END, topic, users=["alice", "bob"]))
+    # Memory brings one copy of each, Redis one per interest: four of the first, three of each other.
+    await there.until(lambda: len(there.arrived) == (10 if there.is_remote else 3))
+
+    assert alice.written.count(b"both") == 1
+    assert bob.written.count(b"both") == 1
+
+
+async def test_the_excluded_socket_does_not_hear_it(node: MakeNode) -> None:
+    here, there = await node(), await node()
+    alice, other_tab = await there.socket("alice", NEWS), await there.socket("alice", NEWS)
+
+    here.broker.publish(publication(b"typing", NEWS, users=["alice"], exclude=alice.socket_id))
+    here.broker.publish(publication(END, NEWS))
+    await there.until(lambda: END in alice.written)
+
+    assert alice.written == [END]
+    assert other_tab.written == [b"typing", END]
+
+
+async def test_the_order_per_topic_is_that_of_publishing(node: MakeNode) -> None:
+    here, there = await node(), await node()
+    alice, bob = await there.socket("alice", NEWS), await there.socket("bob", SPORT)
+
+    for number in range(500):
+        here.broker.publish(publication(b"news %d" % number, NEWS))
+        here.broker.publish(publication(b"sport %d" % number, SPORT))
+        if number % 50 == 0:
+            await asyncio.sleep(0)
+    await there.until(lambda: len(alice.written) == len(bob.written) == 500)
+
+    assert alice.written == [b"news %d" % number for number in range(500)]
+    assert bob.written == [b"sport %d" % number for number in range(500)]
+
+
+async def test_nothing_is_missed_once_listening_was_awaited(node: MakeNode) -> None:
+    here, there = await node(), await node()
+    for number in range(50):
+        topic = Topic("conversation", f"c{number}")
+        socket = await there.socket("alice", topic)
+        here.broker.publish(publication(b"at once", topic))
+        await there.until(lambda socket=socket: bool(socket.written))  # type: ignore[misc]
+
+
+async def test_listening_twice_needs_no_wait(node: MakeNode) -> None:
+    here = await node()
+    await here.socket("alice", NEWS)
+
+    assert here.broker.listen([NEWS, "alice"]) is None
+
+
+async def test_a_wait_that_is_given_up_does_not_withdraw_the_interest(node: MakeNode) -> None:
+    here, there = await node(), await node()
+    waiting = there.broker.listen([NEWS])
+    if waiting is not None:
+        asyncio.ensure_future(waiting).cancel()
+    alice = await there.socket("alice", NEWS)
+
+    here.broker.publish(publication(b"hello", NEWS))
+    await there.until(lambda: bool(alice.written))
+
+    assert alice.written == [b"hello"]
+
+
+async def test_an_interest_that_comes_back_at_once_has_missed_nothing(node: MakeNode) -> None:
+    here, there = await node(), await node()
+    alice = await there.socket("alice", NEWS)
+
+    there.broker.unlisten([NEWS])
+    here.broker.publish(publication(b"meanwhile", NEWS))
+    assert there.broker.listen([NEWS]) is None
+    await there.until(lambda: bool(alice.written))
+
+    assert alice.written == [b"meanwhile"]
+
+
+async def test_an_audience_of_many_users_hears_it_once_each(node: MakeNode) -> None:
+    here, there = await node(), await node()
+    users = [f"user{number}" for number in range(100)]
+    sockets = [await there.socket(user, NEWS) if user == "user7" else await there.socket(user) for user in users]
+
+    here.broker.publish(publication(b"party", NEWS, users=[*users, *users]))
+    here.broker.publish(publication(b"party again", users=users))
+    await there.until(lambda: len(there.arrived) == (201 if there.is_remote else 2))
+
+    # One order there is per topic, and for each user, not between them.
+    assert [sorted(socket.written) for socket in sockets] == [[b"party", b"party again"]] * 100
+
+
+async def test_who_waits_for_the_outcome_is_told_that_it_was_accepted(node: MakeNode) -> None:
+    here = await node()
+
+    assert await here.broker.publish_and_wait(publication(b"x", NEWS, users=["alice"])) is Outcome.ACCEPTED
+    assert await here.broker.publish_and_wait(publication(b"for nobody")) is Outcome.ACCEPTED
+
+
+async def test_a_broker_is_ready_while_it_runs(node: MakeNode) -> None:
+    here = await node()
+    was_ready = here.broker.ready
+    await here.broker.stop()
+
+    assert was_ready
+    assert not here.broker.ready
+
+
+async def test_a_broker_that_has_stopped_takes_and_delivers_nothing(node: MakeNode) -> None:
+    here = await node()
+    alice = await here.socket("alice", NEWS)
+    await here.broker.stop()
+
+    assert here.broker.publish(publication(b"late", NEWS)) is Outcome.DROPPED
+    assert await here.broker.publish_and_wait(publication(b"late", NEWS)) is Outcome.DROPPED
+    assert here.broker.listen([SPORT]) is None
+    here.broker.unlisten([SPORT])
+    assert alice.written == []
+
+
+async def test_a_broker_starts_again(node: MakeNode) -> None:
+    here = await node()
+    await here.broker.stop()
+    await here.start()
+    alice = await here.socket("alice", NEWS)
+
+    here.broker.publish(publication(b"again", NEWS))
+    await here.until(lambda: bool(alice.written))
+
+    assert alice.written == [b"again"]

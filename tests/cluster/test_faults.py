@@ -1,0 +1,164 @@
+"""Redis fails in every way it can; no socket closes, and nothing is lost in silence.
+
+With the short intervals of these tests everything happens sooner than in production; ``-m soak`` runs the real ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+import redis.asyncio
+
+from tests.cluster.nodes import Deaf, Nodes
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+TOPIC = "conversation:c1"
+MESSAGE = "server.messenger.message_new"
+RESYNC = "server.system.resync"
+
+
+@contextlib.asynccontextmanager
+async def listeners(nodes: Nodes) -> AsyncIterator[list[Deaf]]:
+    """Opens a socket per node on the same topic."""
+    async with contextlib.AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(node.open(f"user{node.name}", TOPIC)) for node in nodes]
+
+
+async def delivered(nodes: Nodes, sockets: list[Deaf], id: str) -> None:
+    """Publishes on every node, until each socket has heard an event of each."""
+    for number, node in enumerate(nodes):
+        await node.post(f"/messages/c1/{id}-{number}")
+    for socket in sockets:
+        expected = {f"{id}-{number}" for number in range(len(nodes))}
+        while expected:
+            expected.discard((await socket.until(MESSAGE))[1]["messageId"])
+
+
+#: Marks a test that also runs with the intervals of production, where the nodes have those: see conftest.
+with_real_intervals = pytest.mark.parametrize("intervals", ["short", pytest.param("real", marks=pytest.mark.soak)])
+
+
+@pytest.mark.parametrize("seconds", [2.0, pytest.param(30.0, marks=pytest.mark.soak)])
+async def test_redis_is_away_and_comes_back(nodes: Nodes, seconds: float) -> None:
+    async with listeners(nodes) as sockets:
+        for node in nodes:
+            await node.proxy.cut()
+        for node in nodes:
+            await node.until_ready(False)
+        assert await nodes[0].post("/waited/c1/lost") == "dropped"
+        await asyncio.sleep(seconds)  # the length of the outage is what is tested
+        for node in nodes:
+            await node.proxy.restore()
+        began = time.monotonic()
+        for node in nodes:
+            await node.until_ready()
+
+        for socket in sockets:
+            before, resync = await socket.until(RESYNC)
+            assert before == []
+            assert {"kind": "conversation", "id": "c1"} in resync["topics"]
+        assert time.monotonic() - began < 5
+        await delivered(nodes, sockets, "after")
+
+
+async def test_people_come_and_subscribe_while_redis_is_away(nodes: Nodes) -> None:
+    for node in nodes:
+        await node.proxy.cut()
+        await node.until_ready(False)
+    async with listeners(nodes) as sockets:
+        for node in nodes:
+            await node.proxy.restore()
+        for node in nodes:
+            await node.until_ready()
+        for socket in sockets:
+            await socket.until(RESYNC)
+        await delivered(nodes, sockets, "after")
+
+
+async def test_one_node_is_cut_off(nodes: Nodes) -> None:
+    async with listeners(nodes) as sockets:
+        await nodes[2].proxy.cut()
+        await nodes[2].until_ready(False)
+        await nodes[0].post("/messages/c1/unheard")
+        await nodes[2].post("/messages/c1/unsaid")
+        assert (await sockets[0].expect(MESSAGE))["messageId"] == "unheard"
+        await nodes[2].proxy.restore()
+
+        for socket in sockets:  # to those on the others something is owed that the cut off node could not publish
+            await socket.until(RESYNC)
+        await delivered(nodes, sockets, "after")
+
+
+@with_real_intervals
+async def test_pub_sub_answers_and_no_longer_delivers(nodes: Nodes, intervals: str) -> None:
+    async with listeners(nodes) as sockets:
+        nodes[1].proxy.drops_pushes = True
+        assert await nodes[0].post("/waited/c1/dropped") == "accepted"
+        assert await nodes[1].until_ready(False) < 15
+        nodes[1].proxy.drops_pushes = False
+        await nodes[1].until_ready()
+
+        before, _ = await sockets[1].until(RESYNC)
+        assert before == []
+        await delivered(nodes, sockets, "after")
+
+
+@with_real_intervals
+async def test_redis_hangs(nodes: Nodes, intervals: str) -> None:
+    async with listeners(nodes) as sockets:
+        for node in nodes:
+            node.proxy.hold()
+        began = time.monotonic()
+        assert await nodes[0].post("/waited/c1/held") == "unknown"
+        assert time.monotonic() - began < 2
+        for node in nodes:
+            await node.until_ready(False)
+            await node.proxy.restore()
+        for node in nodes:
+            await node.until_ready()
+        for socket in sockets:
+            await socket.until(RESYNC)
+        await delivered(nodes, sockets, "after")
+
+
+async def test_no_gap_is_silent_when_connections_are_killed_under_load(nodes: Nodes, valkey_port: int) -> None:
+    """A thousand events a second; whatever a socket has not heard is followed by a resync."""
+    async with (
+        listeners(nodes) as sockets,
+        redis.asyncio.Redis(port=valkey_port) as client,
+    ):
+        readers = [asyncio.create_task(heard_until_the_end(socket)) for socket in sockets]
+        count, pause = 3000, 0.05
+        for start in range(0, count, 50):
+            await nodes[start // 50 % 3].post("/range/c1", first=str(start), last=str(start + 50))
+            if start in (500, 1500, 2500):
+                await client.client_kill_filter(_type="pubsub" if start == 1500 else "normal", skipme=True)
+            await asyncio.sleep(pause)  # the rate is what is tested
+        for node in nodes:
+            await node.until_ready()
+        await nodes[0].post("/messages/c1/end")
+
+        for socket, events in zip(sockets, await asyncio.gather(*readers), strict=True):
+            last_resync = max((index for index, number in enumerate(events) if number is None), default=-1)
+            missed = set(range(count)).difference(events)
+            heard_since = [number for number in events[last_resync + 1 :] if number is not None]
+            if missed and (last_resync < 0 or min(heard_since, default=count) < max(missed)):
+                await socket.until(RESYNC, seconds=5.0)
+
+
+async def heard_until_the_end(socket: Deaf) -> list[int | None]:
+    """Gives the numbers of messages in the order they were heard, and None for each resync."""
+    events: list[int | None] = []
+    while True:
+        event = await socket.receive()
+        if event["type"] == RESYNC:
+            events.append(None)
+        elif event["type"] == MESSAGE:
+            if event["data"]["messageId"] == "end":
+                return events
+            events.append(int(event["data"]["messageId"]))

@@ -1,0 +1,126 @@
+"""What the tests under load share: the server and its crowds, each in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import resource
+import sys
+import time
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from hubbub.testing import Address
+from tests.processes import HUBBUB, command
+
+ROOT = Path(__file__).parent.parent.parent
+SPARE_DESCRIPTORS = 300
+
+Tell = Callable[[str], None]
+
+
+def affordable(sockets: int, tell: Tell) -> int:
+    """Gives as many sockets as a process may have here by its file limit, and says where these are fewer."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = int(soft * 0.9) - SPARE_DESCRIPTORS if soft != resource.RLIM_INFINITY else sockets
+    if most < sockets:
+        tell(f"the file limit of {soft} allows {most} sockets instead of {sockets}")
+    return min(sockets, most)
+
+
+class Server:
+    """A server under load, seen from outside."""
+
+    def __init__(self, address: Address, rest: httpx.AsyncClient) -> None:
+        self.address = address
+        self._rest = rest
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def start(cls, **options: Any) -> AsyncIterator[Self]:
+        """Runs ``tests.hostile.server``; options are those of its gateway, with its limits as a dict."""
+        run = (HUBBUB, "run", "tests.hostile.server:app", "--port", "0", "--no-access-log")
+        variables = {"HOSTILE_OPTIONS": json.dumps(options)}
+        async with (
+            command(ROOT, *run, **variables) as running,
+            httpx.AsyncClient(base_url=running.address.http, timeout=120) as rest,
+        ):
+            # What it logs is read all the time: a full pipe would stop it.
+            reading = asyncio.create_task(running.ended())
+            yield cls(running.address, rest)
+            assert running.process.returncode is None, running.log
+            reading.cancel()
+
+    async def inside(self, *, collect: bool = False) -> dict[str, Any]:
+        response = await self._rest.get("/inside", params={"collect": collect})
+        answer: dict[str, Any] = response.raise_for_status().json()
+        return answer
+
+    async def presence(self, prefix: str, count: int) -> dict[str, int]:
+        response = await self._rest.get("/presence", params={"prefix": prefix, "count": count})
+        answer: dict[str, int] = response.raise_for_status().json()
+        return answer
+
+    async def publish(self, *, turns: int, interval: float, size: int = 100, watch: bool = False) -> float:
+        """Publishes to the crowd, and comes back when the last event is published.
+
+        watch: gives the CPU seconds of the longest turn of the server's event loop meanwhile.
+        """
+        parameters: dict[str, Any] = {"turns": turns, "interval": interval, "size": size, "watch": watch}
+        response = await self._rest.post("/publish", params=parameters)
+        longest: float = response.raise_for_status().json()["longest_turn"]
+        return longest
+
+    async def until(self, seconds: float, **expected: int) -> tuple[dict[str, Any], float]:
+        """Asks until these figures are as expected; gives all of them, and the seconds it took."""
+        began = time.monotonic()
+        while True:
+            figures = await self.inside()
+            took = time.monotonic() - began
+            if all(figures[name] == value for name, value in expected.items()):
+                return figures, took
+            assert took < seconds, (expected, figures)
+            await asyncio.sleep(0.2)
+
+
+class Crowd:
+    """Many sockets in a process of their own."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def gather(cls, server: Server, count: int, prefix: str) -> AsyncIterator[Self]:
+        """Opens so many sockets of as many users, all subscribed to the conversation that ``publish`` writes to."""
+        run = (sys.executable, "-m", "tests.hostile.crowd", str(server.address.port))
+        process = await asyncio.create_subprocess_exec(*run, cwd=ROOT, stdin=PIPE, stdout=PIPE)
+        try:
+            crowd = cls(process)
+            assert await crowd.ask(f"open {count} {prefix}") == {"open": count}
+            yield crowd
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+    async def heard(self, messages: int, seconds: float) -> dict[str, Any]:
+        """Waits until so many messages have arrived, but not for ever, and gives the report of them all."""
+        began = time.monotonic()
+        while (await self.ask("count"))["received"] < messages and time.monotonic() - began < seconds:
+            await asyncio.sleep(0.05)
+        return await self.ask("report")
+
+    async def ask(self, request: str) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(request.encode() + b"\n")
+        line = await self._process.stdout.readline()
+        assert line, "the crowd has ended"
+        answer: dict[str, Any] = json.loads(line)
+        return answer

@@ -1,0 +1,104 @@
+"""Who stops reading is closed with 4413, its memory and descriptor come back, and the others are served as before."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from typing import NamedTuple
+
+import pytest
+
+from hubbub import Limits, MessageNew, notify
+from tests.hostile.load import Crowd, Server, Tell, affordable
+from tests.support import make_gateway, running
+from tests.websocket import upgrade
+
+DEADLINE_SECONDS = 45.0
+GROWTH_BYTES = 100 * 1024 * 1024
+LATENCY_GROWTH = 1.10
+
+
+class Outcome(NamedTuple):
+    """What came of the slow ones, and of the others before and meanwhile."""
+
+    gone_seconds: float
+    growth: int
+    before: float
+    meanwhile: float
+
+
+async def stop_reading(slow: int, others: int, *, size: int, interval: float, seconds: float, tell: Tell) -> Outcome:
+    """Lets ``slow`` subscribers of ``slow + others`` stop reading while events flow steadily; checks what must hold."""
+    turns = round(seconds / interval)
+    async with (
+        Server.start() as server,
+        Crowd.gather(server, others, "reader") as readers,
+        Crowd.gather(server, slow, "frozen") as frozen,
+    ):
+        await server.publish(turns=turns, interval=interval, size=size)
+        healthy = await readers.heard(turns * others, 10)
+        assert healthy["received"] == turns * others
+        full = await server.inside()
+
+        await frozen.ask("freeze")
+        began = time.monotonic()
+        gone, heaviest = 0.0, full["resident"]
+        published = 0
+        while time.monotonic() - began < seconds or not gone:
+            await server.publish(turns=20, interval=interval, size=size)
+            published += 20
+            now = await server.inside()
+            heaviest = max(heaviest, now["resident"])
+            if now["sockets"] == others and not gone:
+                gone = time.monotonic() - began
+            assert gone or time.monotonic() - began < DEADLINE_SECONDS, now
+        meanwhile = await readers.heard(published * others, 10)
+        empty, _ = await server.until(10, held=others)
+
+    assert (meanwhile["open"], meanwhile["received"]) == (others, published * others)
+    assert empty["closes"] == {"4413": slow}
+    assert empty["descriptors"] == full["descriptors"] - slow
+    tell(
+        f"{slow} of {slow + others} stopped reading: closed after {gone:.1f} s, memory grew by "
+        f"{(heaviest - full['resident']) / 2**20:.0f} MiB, p99 of the others {healthy['p99'] * 1e3:.1f} ms before and "
+        f"{meanwhile['p99'] * 1e3:.1f} ms meanwhile"
+    )
+    return Outcome(gone, heaviest - full["resident"], healthy["p99"], meanwhile["p99"])
+
+
+async def test_the_kernel_takes_little_of_what_a_slow_consumer_does_not_read(tell: Tell) -> None:
+    limit = Limits().unsent_bytes
+    gateway = make_gateway(flush_interval=0.0)
+    async with running(gateway) as server:
+        with contextlib.closing(socket.socket()) as slow:
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+            slow.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(slow, (server.host, server.port))
+            slow.send(upgrade(server, "Authorization: slow"))
+            sent = 0
+            while not gateway.stats.closes[4413]:
+                if gateway.stats.connects:
+                    notify(MessageNew("c", "m", "slow", "x" * 10_000))  # "self" for the sender
+                    sent += 10_000
+                await asyncio.sleep(0)
+            tell(f"closed after {sent // 1024} KiB, of which {limit // 1024} may wait")
+
+    assert limit < sent < 4 * limit
+
+
+async def test_slow_consumers_are_closed_and_the_others_hear_everything(tell: Tell) -> None:
+    outcome = await stop_reading(20, 80, size=4000, interval=0.01, seconds=2, tell=tell)
+
+    assert outcome.growth <= GROWTH_BYTES
+
+
+@pytest.mark.soak
+async def test_a_fifth_of_a_thousand_stops_reading_for_a_minute(tell: Tell) -> None:
+    sockets = affordable(1000, tell)
+
+    outcome = await stop_reading(sockets // 5, sockets * 4 // 5, size=1000, interval=0.05, seconds=60, tell=tell)
+
+    assert outcome.growth <= GROWTH_BYTES
+    assert outcome.meanwhile <= outcome.before * LATENCY_GROWTH

@@ -1,0 +1,51 @@
+"""Tokens that name keys nobody knows, or bring keys along, over real sockets: refused, and nobody is asked for them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hubbub import JWTAuthenticator
+from tests.support import make_gateway, running
+from tests.test_jwks import OTHER_RSA_KEY, Issuer, MovedClock, issuer, jwk, token
+from tests.websocket import RawSocket
+
+__all__ = ["issuer"]  # a fixture is found by its name
+
+AT_ONCE = 50
+
+
+@pytest.fixture
+def authenticate(issuer: Issuer) -> JWTAuthenticator:
+    return JWTAuthenticator(jwks_url=issuer.url, algorithms=["RS256"], clock=MovedClock())
+
+
+async def test_a_thousand_unknown_key_ids_are_refused_and_cost_one_fetch(
+    issuer: Issuer, authenticate: JWTAuthenticator
+) -> None:
+    gateway = make_gateway(authenticate=authenticate)
+    free = asyncio.Semaphore(AT_ONCE)
+    async with running(gateway) as server:
+
+        async def knock(number: int) -> int | None:
+            name, value = token(OTHER_RSA_KEY, f"unknown-{number}").headers[0]
+            async with free, RawSocket.upgraded(server, f"{name}: {value}") as raw:
+                return await raw.close_code()
+
+        codes = await asyncio.gather(*map(knock, range(1000)))
+
+    assert set(codes) == {4401}
+    assert (gateway.stats.connects, gateway.stats.refusals) == (0, {"unauthorized": 1000})
+    assert len(issuer.paths) == 1
+
+
+async def test_where_a_token_says_its_key_is_nobody_looks(issuer: Issuer, authenticate: JWTAuthenticator) -> None:
+    elsewhere = issuer.url.replace("jwks", "theirs")
+    brought = token(OTHER_RSA_KEY, "key-1", jku=elsewhere, x5u=elsewhere, jwk=jwk(OTHER_RSA_KEY))
+    async with running(make_gateway(authenticate=authenticate)) as server:
+        name, value = brought.headers[0]
+        async with RawSocket.upgraded(server, f"{name}: {value}") as raw:
+            assert await raw.close_code() == 4401
+
+    assert issuer.paths == ["/jwks.json"]

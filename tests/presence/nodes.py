@@ -1,0 +1,248 @@
+"""Nodes without servers: each a store of presence, a broker and a hub, wired as the gateway does, on one clock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import secrets
+from collections.abc import AsyncIterator, Iterable, Mapping
+from typing import Any
+
+import redis
+
+from hubbub.brokers.base import Broker, Interest, Publication
+from hubbub.brokers.link import Timing
+from hubbub.brokers.memory import MemoryBroker
+from hubbub.brokers.redis import RedisBroker
+from hubbub.contract.topics import Topic
+from hubbub.hub import Hub
+from hubbub.interests import Interests
+from hubbub.presence.base import PresenceStore
+from hubbub.presence.memory import MemoryPresence
+from hubbub.presence.redis import RedisPresence
+from hubbub.presence.tracker import Presence
+from hubbub.presence.updates import UPDATE, publication_of, read_update
+from hubbub.stats import Stats
+from hubbub.testing import ManualClock
+from tests.fakes import FakeSocket
+
+AWAY, OFFLINE, TICK = 300.0, 3.0, 1.0
+START = 1_700_000_000.0
+
+MARKER = "server.test.marker"
+
+
+class Watcher:
+    """A socket that watches users, and what it has heard of them: the change, with its version."""
+
+    def __init__(self, node: Node, socket: FakeSocket, snapshot: list[Presence]) -> None:
+        self._node = node
+        self._socket = socket
+        self.snapshot = snapshot
+        self.heard: list[tuple[Presence, int]] = []
+
+    async def changes(self) -> list[Presence]:
+        """Gives what was heard since the last time; all that was published before has arrived."""
+        await self._node.arrived(self._socket)
+        heard, self.heard = self.heard, []
+        return [presence for presence, _ in heard]
+
+    async def statuses(self) -> list[str]:
+        """Gives the same as statuses alone."""
+        return [presence.status for presence in await self.changes()]
+
+    def leave(self) -> None:
+        """Stops watching."""
+        self._node.hub.unregister(self._socket)
+        del self._node.watchers[self._socket]
+
+
+class Node:
+    """One process."""
+
+    _ids = itertools.count()
+
+    def __init__(self, clock: ManualClock, stats: Stats) -> None:
+        self.clock = clock
+        self.stats = stats
+        self.hub: Hub[Any] = Hub()
+        self.left: list[Mapping[str, float]] = []
+        self.watchers: dict[FakeSocket, Watcher] = {}
+        self._markers: dict[str, asyncio.Future[None]] = {}
+
+    async def start(self, broker: Broker, presence: PresenceStore) -> None:
+        self.broker, self.presence = broker, presence
+        self.interests = Interests(broker, self.hub)
+        if isinstance(presence, RedisPresence):
+            self.interests = Interests(broker, self.hub, presence.forget)
+            presence.deliver = self.deliver
+        await broker.start(self.deliver, self._lose)
+        await presence.start(self.left.append)
+
+    def connect(self, *users: str) -> None:
+        for user in users:
+            self.presence.connect(user)
+
+    def disconnect(self, *users: str) -> None:
+        for user in users:
+            self.presence.disconnect(user)
+
+    async def watch(self, *users: str) -> Watcher:
+        """Subscribes somebody to users, and reads the snapshot as the gateway does."""
+        topics = [Topic("user", user) for user in users]
+        waiting = self.interests.hold(topics)
+        if waiting is not None:
+            await waiting
+        socket = FakeSocket(f"watcher-{next(self._ids)}", f"s{next(self._ids)}")
+        self.hub.register(socket)
+        self.hub.replace(socket, topics)
+        self.interests.release(topics)
+        watcher = self.watchers[socket] = Watcher(self, socket, [])
+        watcher.snapshot = await self.presence.announced(users)
+        return watcher
+
+    async def status(self, user: str) -> str:
+        """Gives the announced status of a user."""
+        (presence,) = await self.presence.announced([user])
+        return presence.status
+
+    def tick(self) -> None:
+        for presence in self.presence.tick():  # memory's
+            self.broker.publish(publication_of(presence, int(self.clock.monotonic() * 1000)))
+
+    async def idle(self) -> None:
+        if isinstance(self.presence, RedisPresence):
+            await self.presence.idle()
+
+    async def until_ready(self) -> None:
+        """Waits until what is published arrives again."""
+        async with asyncio.timeout(10):
+            while not self.broker.ready:
+                await asyncio.sleep(0.01)
+
+    async def arrived(self, socket: FakeSocket) -> None:
+        """Waits until everything published so far has arrived: a channel keeps its order."""
+        for topic in list(socket.subscriptions):
+            marker = secrets.token_hex(8)
+            future = self._markers[marker] = asyncio.get_running_loop().create_future()
+            async with asyncio.timeout(10):
+                while not future.done():  # a marker can be lost where a connection is just about to fail
+                    await self.until_ready()
+                    self.broker.publish(Publication(MARKER, b"", (topic,), (), memo=marker.encode()))
+                    await asyncio.wait({future}, timeout=1)
+
+    def deliver(self, publication: Publication, via: Interest | None) -> None:
+        if publication.type == MARKER:
+            future = self._markers.pop(publication.memo.decode(), None)
+            if future is not None and not future.done():
+                future.set_result(None)
+        elif publication.type == UPDATE and self.presence.observe(publication):
+            for socket in list(self.hub.audience(publication.topics, publication.users, None, via)):
+                if socket in self.watchers:
+                    self.watchers[socket].heard.append(read_update(publication))
+
+    def _lose(self, interests: Iterable[Interest] | None) -> None:
+        if isinstance(self.presence, RedisPresence):
+            self.presence.lost(interests)
+
+
+class System:
+    """Any number of nodes on one clock."""
+
+    def __init__(self, url: str | None, prefix: str, **options: Any) -> None:
+        self.url = url
+        self.prefix = prefix
+        self.clock = ManualClock(START)
+        self.nodes: list[Node] = []
+        self._options = options
+
+    @property
+    def is_cluster(self) -> bool:
+        """Tells whether the store is a Cluster."""
+        with redis.Redis.from_url(str(self.url)) as client:
+            return bool(client.info("cluster")["cluster_enabled"])
+
+    @property
+    def grace(self) -> float:
+        """Gives the seconds without a socket after which the end of a user is due."""
+        return OFFLINE if self.url is None else OFFLINE + TICK
+
+    async def node(self, url: str | None = None) -> Node:
+        """Starts a node."""
+        if self.url is None and self.nodes:
+            return self.nodes[0]
+        node = Node(self.clock, Stats())
+        if self.url is None:
+            await node.start(MemoryBroker(), MemoryPresence(self.clock, away_after=AWAY, offline_after=OFFLINE))
+        else:
+            await node.start(*self._shared(url or self.url, node))
+        self.nodes.append(node)
+        return node
+
+    async def tick(self, times: int = 1) -> None:
+        """Lets so many ticks of a second pass on every node."""
+        for _ in range(times):
+            self.clock.advance(TICK)
+            for node in self.nodes:
+                node.tick()
+            for node in self.nodes:
+                await node.idle()
+
+    def kill(self, node: Node) -> None:
+        """Takes a node out as kill -9 does: nothing more is heard of it."""
+        self.nodes.remove(node)
+        presence = node.presence
+        assert isinstance(presence, RedisPresence)
+        presence._is_running = False
+        self._dead.append(node)
+
+    async def stop(self) -> None:
+        for node in self.nodes:
+            await node.presence.stop()
+            await node.broker.stop()
+        for node in self._dead:
+            assert isinstance(node.presence, RedisPresence)
+            await node.presence._store.close()
+            await node.broker.stop()
+
+    def _shared(self, url: str, node: Node) -> tuple[Broker, PresenceStore]:
+        timing = Timing(probe=1.0, silence=5.0, connect=2.0)
+        return (
+            RedisBroker(url, stats=node.stats, prefix=self.prefix, timing=timing),
+            RedisPresence(
+                url,
+                clock=self.clock,
+                stats=node.stats,
+                hears=node.hub.hears,
+                away_after=AWAY,
+                offline_after=OFFLINE,
+                tick=TICK,
+                prefix=self.prefix,
+                **self._options,
+            ),
+        )
+
+    @property
+    def _dead(self) -> list[Node]:
+        return self.__dict__.setdefault("_dead_nodes", [])  # type: ignore[no-any-return]
+
+
+@contextlib.asynccontextmanager
+async def redis_system(url: str, **options: Any) -> AsyncIterator[System]:
+    """Gives a system on Redis, under a prefix of its own."""
+    system = System(url, f"test-{secrets.token_hex(4)}", **options)
+    try:
+        yield system
+    finally:
+        await system.stop()
+
+
+@contextlib.asynccontextmanager
+async def memory_system() -> AsyncIterator[System]:
+    """Gives a system of one node, whose store is memory."""
+    system = System(None, "")
+    try:
+        yield system
+    finally:
+        await system.stop()

@@ -1,0 +1,309 @@
+"""Every store of presence against one model: whatever happens to users and nodes, in whatever order.
+
+Online <=> a socket exists on a node that lives; one event per transition; versions only rise; nobody is announced
+offline who was not without a socket for long enough; a node that died leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from hubbub.presence import replica, rounds
+from tests.presence.nodes import AWAY, OFFLINE, TICK, Node, System, Watcher, memory_system, redis_system
+from tests.presence.test_redis import client, end_lease, flush, incarnation_of, keys_with, user_key
+
+USERS = ("alice", "bob", "carol")
+NODES = 4
+QUIET = 20
+"""Ticks after which everything that was broken is mended, with the shorter times below."""
+
+BURIAL = 10.0
+"""Seconds within which a name whose lease is gone is certainly buried."""
+
+LONG_AGO = 1000.0
+
+
+@dataclass
+class ModelNode:
+    """What really is on a node."""
+
+    node: Node
+    sockets: dict[str, int] = field(default_factory=lambda: dict.fromkeys(USERS, 0))
+    active_at: dict[str, float | None] = field(default_factory=dict)  # None where it is not known
+    is_frozen: bool = False
+    is_buried_until: float = -LONG_AGO
+    """Until when its former name is buried: of who leaves meanwhile, that has the last word, and needs no grace."""
+
+
+class PresenceMachine(RuleBasedStateMachine):
+    """Drives a system, and keeps what is true beside it."""
+
+    url: ClassVar[str | None] = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.nodes: list[ModelNode] = []
+        self.dead: list[str] = []
+        self.gaps: dict[str, tuple[float, float]] = dict.fromkeys(USERS, (-LONG_AGO, float("inf")))
+        self.last: dict[tuple[int, str], tuple[str, int]] = {}
+        self.watchers: list[Watcher] = []
+
+    def run(self, work: Any) -> Any:
+        return self.runner.run(work)
+
+    @initialize()
+    def begin(self) -> None:
+        self.context = memory_system() if self.url is None else redis_system(self.url)
+        self.system: System = self.run(self.context.__aenter__())
+        for _ in range(1 if self.url is None else 2):
+            self.nodes.append(ModelNode(self.run(self.system.node())))
+        self.watchers = [self.run(self.nodes[0].node.watch(*USERS)) for _ in range(2)]
+        self.tick(6)  # nodes that are here for a while reap
+
+    @property
+    def now(self) -> float:
+        return self.system.clock.monotonic()
+
+    # --- what happens -------------------------------------------------------------------------------------------------
+
+    @rule(user=st.sampled_from(USERS), at=st.integers(0, NODES - 1))
+    def connect(self, user: str, at: int) -> None:
+        one = self.nodes[at % len(self.nodes)]
+        if one.is_frozen:
+            return
+        if not self.exists(user):
+            self.gaps[user] = (self.gaps[user][0], self.now)
+        if not one.sockets[user]:
+            # For a user who is away it is no activity, so of one who is there already nothing is known.
+            is_new = all(self.last.get((number, user), ("offline", 0))[0] == "offline" for number in range(2))
+            one.active_at[user] = self.now if is_new and not self.exists(user) else None
+        one.node.connect(user)
+        one.sockets[user] += 1
+
+    @rule(user=st.sampled_from(USERS), at=st.integers(0, NODES - 1))
+    def disconnect(self, user: str, at: int) -> None:
+        holders = [one for one in self.nodes if one.sockets[user] and not one.is_frozen]
+        if holders:
+            self.close(holders[at % len(holders)], user)
+
+    @rule(user=st.sampled_from(USERS), at=st.integers(0, NODES - 1))
+    def touch(self, user: str, at: int) -> None:
+        one = self.nodes[at % len(self.nodes)]
+        assert one.node.presence.touch(user) is (one.sockets[user] > 0)
+        if one.sockets[user]:
+            one.active_at[user] = self.now
+
+    @rule(times=st.sampled_from([1, 2, 3, 4, 5, 10]))
+    def tick(self, times: int) -> None:
+        for _ in range(times):
+            self.run(self.system.tick())
+            self.hear()
+
+    @rule(seconds=st.sampled_from([0.5, 2.99, 100.0, 299.0, 300.0]))
+    def wait(self, seconds: float) -> None:
+        self.system.clock.advance(seconds)
+        self.tick(1)
+
+    # --- what befalls nodes and their store ---------------------------------------------------------------------------
+
+    @precondition(lambda self: self.url is not None and len(self.nodes) < NODES)
+    @rule()
+    def join(self) -> None:
+        self.nodes.append(ModelNode(self.run(self.system.node())))
+
+    @precondition(lambda self: len(self.nodes) > 1)
+    @rule(at=st.integers(0, NODES - 1))
+    def kill(self, at: int) -> None:
+        one = self.nodes.pop(1 + at % (len(self.nodes) - 1))
+        self.vanish()
+        if one.node in self.system.nodes:
+            self.system.kill(one.node)
+        end_lease(self.system, one.node)
+        self.dead.append(incarnation_of(one.node))
+
+    @precondition(lambda self: len(self.nodes) > 1)
+    @rule(at=st.integers(0, NODES - 1))
+    def stop(self, at: int) -> None:
+        one = self.nodes[1 + at % (len(self.nodes) - 1)]
+        if one.is_frozen:
+            return
+        for user in USERS:
+            while one.sockets[user]:
+                self.close(one, user)
+        self.tick(5)
+        self.nodes.remove(one)
+        self.system.nodes.remove(one.node)
+        self.run(one.node.presence.stop())
+        self.run(one.node.broker.stop())
+        self.dead.append(incarnation_of(one.node))
+
+    @precondition(lambda self: len(self.nodes) > 1)
+    @rule(at=st.integers(0, NODES - 1))
+    def freeze(self, at: int) -> None:
+        one = self.nodes[1 + at % (len(self.nodes) - 1)]
+        if not one.is_frozen:
+            one.is_frozen = True
+            self.system.nodes.remove(one.node)
+            end_lease(self.system, one.node)
+            self.dead.append(incarnation_of(one.node))
+            self.vanish()
+
+    @rule()
+    def thaw(self) -> None:
+        for one in self.nodes:
+            if one.is_frozen:
+                one.is_frozen = False
+                one.is_buried_until = self.now + BURIAL
+                self.system.nodes.append(one.node)
+                for user in USERS:
+                    if one.sockets[user] and not any(o.sockets[user] for o in self.nodes if o is not one):
+                        self.gaps[user] = (-LONG_AGO, self.now)
+
+    @precondition(lambda self: self.url is not None)
+    @rule(at=st.integers(0, NODES - 1))
+    def lose_lease(self, at: int) -> None:
+        one = self.nodes[at % len(self.nodes)]
+        if not one.is_frozen:
+            self.dead.append(incarnation_of(one.node))
+            end_lease(self.system, one.node)
+            one.is_buried_until = self.now + BURIAL
+            self.vanish()
+
+    @precondition(lambda self: self.url is not None)
+    @rule()
+    def flush(self) -> None:
+        flush(self.system)
+
+    @precondition(lambda self: self.url is not None)
+    @rule(user=st.sampled_from(USERS))
+    def lose_user(self, user: str) -> None:
+        with client(self.system) as connection:
+            connection.delete(user_key(self.system, user))
+
+    @precondition(lambda self: self.url is not None)
+    @rule()
+    def lose_news(self) -> None:
+        self.nodes[0].node._lose(None)
+
+    # --- what must be so ----------------------------------------------------------------------------------------------
+
+    def hear(self) -> None:
+        """Looks at every event: it is a transition, in order, and true."""
+        for number, watcher in enumerate(self.watchers):
+            self.run(watcher._node.arrived(watcher._socket))
+            heard, watcher.heard = watcher.heard, []
+            for presence, version in heard:
+                key = number, presence.user_id
+                status, before = self.last.get(key, ("offline", -1))
+                assert presence.status != status, f"{presence} is no transition"
+                assert version > before, f"{presence} has version {version} after {before}"
+                self.last[key] = (presence.status, version)
+                if presence.status == "offline":
+                    since, until = self.gaps[presence.user_id]
+                    was_gone = min(until, self.now) - since
+                    assert was_gone >= OFFLINE, f"{presence} was without a socket for {was_gone} s"
+                    assert until >= self.now - TICK, f"{presence} came back at {until}, and it is {self.now}"
+
+    @rule()
+    def all_is_well_in_the_end(self) -> None:
+        self.thaw()
+        self.tick(QUIET)
+        for user in USERS:
+            (presence,) = self.run(self.nodes[0].node.presence.announced([user]))
+            assert (presence.status != "offline") is self.exists(user)
+            here = [one.active_at[user] for one in self.nodes if one.sockets[user]]
+            is_active = [self.now - at < AWAY for at in here if at is not None]
+            if any(is_active):
+                assert presence.status == "online"
+            elif is_active and len(is_active) == len(here):
+                assert presence.status == "away"
+            for number in range(len(self.watchers)):
+                assert self.last.get((number, user), ("offline", 0))[0] == presence.status
+        for name in self.dead:
+            assert all(f":x:{name}" in key for key in keys_with(self.system, name))
+
+    def teardown(self) -> None:
+        try:
+            if self.watchers:
+                self.all_is_well_in_the_end()
+        finally:
+            self.run(self.context.__aexit__(None, None, None))
+            self.run(asyncio.sleep(0.01))  # connections end in the turn after that
+            self.runner.close()
+
+    # --- details ------------------------------------------------------------------------------------------------------
+
+    def exists(self, user: str) -> bool:
+        return any(one.sockets[user] for one in self.nodes if not one.is_frozen)
+
+    def close(self, one: ModelNode, user: str) -> None:
+        one.node.disconnect(user)
+        one.sockets[user] -= 1
+        if not one.sockets[user]:
+            del one.active_at[user]
+        if not self.exists(user):
+            self.gaps[user] = (-LONG_AGO if self.now < one.is_buried_until else self.now, float("inf"))
+
+    def vanish(self) -> None:
+        """Takes in that a node is taken for dead, which is 10 s after its last word at the earliest.
+
+        Here it happens at once, so whoever has no socket now, or had one there alone, has had none for long.
+        """
+        for user in USERS:
+            if not self.exists(user):
+                self.gaps[user] = (-LONG_AGO, float("inf"))
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes a minute takes a few ticks."""
+    monkeypatch.setattr(rounds, "VERIFY_SECONDS", 4.0)
+    monkeypatch.setattr(replica, "REFRESH_SECONDS", 4.0)
+    monkeypatch.setattr(replica, "MISSING_SECONDS", 8.0)
+    monkeypatch.setattr(replica, "MISSING_AFTER_LOSS_SECONDS", 4.0)
+
+
+def check(url: str | None, examples: int, steps: int) -> None:
+    machine = type("Machine", (PresenceMachine,), {"url": url})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            phases=(
+                Phase.explicit,
+                Phase.reuse,
+                Phase.generate,
+            ),  # shrinking takes minutes; the steps are printed as they are
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+@pytest.fixture(params=["memory", "one server", "cluster"])
+def url(request: pytest.FixtureRequest) -> str | None:
+    if request.param == "memory":
+        return None
+    fixture = "valkey" if request.param == "one server" else "valkey_cluster"
+    found: str = request.getfixturevalue(fixture)
+    return found
+
+
+@pytest.mark.usefixtures("hurry")
+def test_presence_follows_the_model(url: str | None) -> None:
+    check(url, examples=10, steps=30)
+
+
+@pytest.mark.soak
+@pytest.mark.usefixtures("hurry")
+def test_presence_follows_the_model_for_long(url: str | None) -> None:
+    check(url, examples=1000, steps=50)

