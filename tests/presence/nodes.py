@@ -155,6 +155,7 @@ class System:
         self.prefix = prefix
         self.clock = ManualClock(START)
         self.nodes: list[Node] = []
+        self._dead: list[Node] = []
         self._options = options
 
     @property
@@ -191,10 +192,8 @@ class System:
 
     def kill(self, node: Node) -> None:
         """Takes a node out as kill -9 does: nothing more is heard of it."""
-        self.nodes.remove(node)
-        presence = node.presence
-        assert isinstance(presence, RedisPresence)
-        presence._is_running = False
+        if node in self.nodes:
+            self.nodes.remove(node)
         self._dead.append(node)
 
     async def stop(self) -> None:
@@ -222,10 +221,6 @@ class System:
                 **self._options,
             ),
         )
-
-    @property
-    def _dead(self) -> list[Node]:
-        return self.__dict__.setdefault("_dead_nodes", [])  # type: ignore[no-any-return]
 
 
 @contextlib.asynccontextmanager

@@ -124,8 +124,7 @@ class PresenceMachine(RuleBasedStateMachine):
     def kill(self, at: int) -> None:
         one = self.nodes.pop(1 + at % (len(self.nodes) - 1))
         self.vanish()
-        if one.node in self.system.nodes:
-            self.system.kill(one.node)
+        self.system.kill(one.node)
         end_lease(self.system, one.node)
         self.dead.append(incarnation_of(one.node))
 

@@ -55,7 +55,7 @@ def user_key(system: System, user: str) -> str:
 
 
 def end_lease(system: System, *nodes: Node) -> None:
-    """Lets the leases of nodes run out now, as 15 seconds without a beat do."""
+    """Lets the leases of nodes run out now, as some seconds without a beat do."""
     with client(system) as connection:
         for node in nodes:
             connection.zadd(f"{system.prefix}:{{b0}}:nodes", {incarnation_of(node): 1}, xx=True)
