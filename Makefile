@@ -12,7 +12,7 @@ EXPORT := HUBBUB_ENVIRONMENT=development $(BIN)/hubbub contract export
 MESSENGER := hubbub_messenger.app:app
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 
-.PHONY: help run test soak check build conformance contract release-contract format clean
+.PHONY: help run test soak check build bench conformance contract release-contract format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -41,6 +41,9 @@ check: $(BIN)/.installed $(NODE_TOOLS) ## Lint, types, imports in one direction,
 conformance: $(BIN)/.installed ## Let the Autobahn suite judge the transport (RFC 6455; needs a Python 2.7 besides)
 	$(BIN)/python tools/conformance/fuzz.py
 
+bench: $(BIN)/.installed ## Measure Hubbub beside its peers into benchmarks/report/, within 20 minutes (QUICK=1: within 2)
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(BENCH)
+
 build: $(BIN)/.installed $(WEB_APP) ## Build wheel and sdist into dist/, with the web app in them
 	$(UV) build
 
@@ -55,7 +58,7 @@ format: $(BIN)/.installed ## Format the code
 	$(BIN)/ruff format
 
 clean: ## Remove what the other targets have made
-	rm -rf .venv .uv {web,web/*,tools/contract}/node_modules web/client/dist src/hubbub_messenger/static .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist {benchmarks,tools/conformance}/build
+	rm -rf .venv .uv benchmarks/peers/.venv {benchmarks/peers,web,web/*,tools/contract}/node_modules web/client/dist src/hubbub_messenger/static .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist {benchmarks,tools/conformance}/build
 
 $(BIN)/.installed: pyproject.toml uv.lock | $(UV)
 	$(UV) sync --locked --all-extras

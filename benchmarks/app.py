@@ -57,17 +57,6 @@ gateway = Gateway(
 gateway.attach(app)
 
 
-@app.post("/broadcast")
-async def broadcast(turns: int, events: int, interval: float) -> dict[str, int]:
-    """Publishes ``turns`` times, ``interval`` seconds apart, ``events`` events in one turn of the event loop."""
-    for _ in range(turns):
-        for number in range(events):
-            notify(workload.event(number))
-        # Never sooner, even when late: two turns that fall together would be written as one, and cost half.
-        await asyncio.sleep(interval)
-    return {"published": turns * events}
-
-
 @app.post("/publish")
 async def publish_all(topic: str, rooms: int, count: int, burst: int, interval: float, paced: int) -> dict[str, int]:
     """Publishes ``count`` events, ``burst`` in one turn of the event loop, ``interval`` seconds apart.

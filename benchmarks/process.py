@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -98,19 +99,31 @@ class Program:
         return self._process.pid
 
     def cpu_seconds(self) -> float:
-        """Gives the user and system time of the process so far, all threads, to the nanosecond.
+        """Gives the user and system time of the process and its children so far, all threads, to the nanosecond.
 
         It is the process's CPU-time clock (clock_getcpuclockid(3), whose Linux encoding this is): the figure that
         getrusage gives the process itself, readable from outside for a server in any language.
         """
-        return time.clock_gettime((~self.pid << 3) | 2)
+        return sum(time.clock_gettime((~pid << 3) | 2) for pid in self._family(self.pid))
 
     def resident_bytes(self) -> int:
-        """Gives the resident memory of the process."""
-        for line in Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines():
+        """Gives the resident memory of the process and its children."""
+        return sum(self._resident(pid) for pid in self._family(self.pid))
+
+    def _resident(self, pid: int) -> int:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Rss:"):
                 return int(line.split()[1]) * 1024
         raise BenchmarkError(f"{self.name}: no resident memory to be read")
+
+    def _family(self, pid: int) -> Iterator[int]:
+        yield pid
+        children: list[str] = []
+        for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+            with contextlib.suppress(OSError):  # a thread that has just ended
+                children += thread.read_text().split()
+        for child in children:
+            yield from self._family(int(child))
 
     def ask(self, command: str, seconds: float = 30.0) -> dict[str, Any]:
         """Sends one line to a program that speaks, and gives its answer."""

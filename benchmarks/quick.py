@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from benchmarks import workload
 from benchmarks.process import BenchmarkError
-from benchmarks.servers import Floor, Hubbub, Server
+from benchmarks.servers import Floor, Hubbub, Publication, Server
 
 WARM: Final = 1000
 """Connections opened before those whose memory is measured: the first ones also pay for what is shared."""
@@ -45,7 +45,7 @@ class Pattern(NamedTuple):
         """Broadcasts, waits for everything to arrive, and gives the number of deliveries."""
         deliveries = self.turns * self.events * server.sockets
         server.client.expect(deliveries, workload.EVENT)
-        server.broadcast(self.turns, self.events, self.interval)
+        server.publish(Publication(self.turns * self.events, self.interval, server.sockets, burst=self.events))
         arrived = server.client.arrived()
         if arrived["bytes"] != deliveries * workload.EVENT_BYTES:
             raise BenchmarkError(f"{server.name}: events of {arrived['bytes'] / deliveries} bytes")

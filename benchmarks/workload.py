@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from functools import cache
 from typing import Final
 
 from hubbub import MessageNew, mint_token
@@ -11,10 +11,14 @@ from hubbub.contract.envelope import Envelope, encode
 PATH: Final = "/ws"
 SECRET: Final = "for measurements only: thirty-two bytes at least"
 CONVERSATION: Final = "conversation"
+ROOM_SIZE: Final = 10
+BUSY_SOCKETS: Final = 100
+REST_SOCKETS: Final = 10
 
 READY: Final = "server.system.ready"
 SUBSCRIBED: Final = "server.system.subscribed"
 EVENT: Final = "server.messenger.message_new"
+TYPING: Final = "client.messenger.typing"
 EVENT_BYTES: Final = 200
 
 
@@ -23,24 +27,22 @@ def user_id(index: int) -> str:
     return f"user-{index:07d}"
 
 
+@cache
 def token(index: int) -> str:
     """Gives a JWT (HS256) of one user."""
     return mint_token(user_id(index), key=SECRET)
 
 
-def subscribe(index: int) -> str:
-    """Gives the event by which one user subscribes to two topics: their own, and the conversation of all."""
-    topics = [{"kind": "user", "id": user_id(index)}, {"kind": "conversation", "id": CONVERSATION}]
-    event = {"type": "client.system.subscribe", "data": {"topics": topics}, "ts": 1}
-    return json.dumps(event, separators=(",", ":"))
+def event(number: int, conversation: str = CONVERSATION, sender: int = 0) -> MessageNew:
+    """Gives the event that everybody hears, from one of them: 200 bytes on the wire where ids have twelve characters.
 
-
-def event(number: int) -> MessageNew:
-    """Gives the event that everybody hears, from one of them: 200 bytes on the wire."""
+    number: the message's id, of 21 digits: the moment it was due, where latency is measured.
+    sender: a member of the conversation, as in life, so that it is found out that they hear it for two reasons.
+    """
     return MessageNew(
-        conversation_id=CONVERSATION,
+        conversation_id=conversation,
         message_id=f"{number:021d}",
-        sender_id=user_id(0),
+        sender_id=user_id(sender),
         created_at="2026-01-01T12:00:00.000Z",
     )
 

@@ -1,24 +1,40 @@
-/* The load generator: opens many WebSocket connections from one thread, answers pings, and counts what arrives.
+/* The load generator: opens many WebSocket connections from one thread, answers pings, counts what arrives and measures
+ * how long it took. It knows nothing of any server: what is sent, and what is waited for, is told to it.
  *
- *     client PORT [--path /ws] [--header "Name: value"]... [--headers-file FILE] [--messages-file FILE]
- *                 [--sources N] [--raw]
+ *     client PORT [--path /ws] [--header "Name: value"]... [--headers-file FILE] [--greetings-file FILE]
+ *                 [--messages-file FILE] [--signals-file FILE] [--post PATH] [--body TEXT] [--mark TEXT]
+ *                 [--sources N] [--engine-io] [--raw]
  *
- *     --header         a header line of every handshake
- *     --headers-file   line i is one more header line for connection i, such as its Authorization
- *     --messages-file  line i is the text that `send` sends on connection i, such as its subscribe event
- *     --sources        addresses 127.0.0.1 to 127.0.0.N to connect from, where one has too few ports
- *     --raw            no handshake: a TCP connection is enough (the server still speaks in frames)
+ *     --header          a header line of every handshake
+ *     --headers-file    line i is one more header line for connection i, such as its Authorization
+ *     --greetings-file  line i is the text that connection i sends as soon as it is upgraded (Socket.IO's CONNECT)
+ *     --messages-file   line i is the text that `send` sends on connection i, such as its subscribe event
+ *     --signals-file    line i is the text that `relay` sends on connection i, such as its typing event
+ *     --post, --body    where `post` posts, and which JSON; 21 zeros in it become the time stamp
+ *     --mark            the text in front of the time stamp in a message: nanoseconds of CLOCK_MONOTONIC in decimal
+ *     --sources         addresses 127.0.0.1 to 127.0.0.N to connect from, where one has too few ports
+ *     --engine-io       answers Engine.IO's ping "2" with "3"
+ *     --raw             no handshake: a TCP connection is enough (the server still speaks in frames)
  *
  * Commands come on standard input, one a line, each answered by lines of JSON; the end of standard input ends the
- * program. A PATTERN, if there is one, is searched in the first 125 bytes of a text or binary message.
+ * program. A PATTERN, if there is one, is searched in the first 255 bytes of a text or binary message.
  *
  *     connect COUNT AT_ONCE SECONDS [PATTERN]   open COUNT more, at most AT_ONCE under way; each is done when it is
  *                                               upgraded and, given a PATTERN, a message containing it has arrived
  *     send AT_ONCE SECONDS [PATTERN]            send each connection's line; done likewise
+ *     tell AT_ONCE SECONDS [PATTERN]            the same for those connections whose line was not sent yet
  *     expect COUNT SECONDS [PATTERN]            answers "armed" at once, and again when COUNT such messages arrived
+ *     relay COUNT RATE SIZE SECONDS [PATTERN]   every group of SIZE connections is a room: sends COUNT signals, RATE a
+ *                                               second, room after room; the others of the room hear each, and latency
+ *                                               is from sending to hearing (one signal of a room is under way)
+ *     post COUNT RATE HEARD SECONDS [PATTERN]   posts COUNT times, RATE a second; HEARD connections hear of each
+ *     drop COUNT                                cuts the first COUNT connections, without a close frame
+ *     storm AT_ONCE SECONDS PATTERN\tPATTERN    opens those again: upgrade, first PATTERN, send the line, second PATTERN;
+ *                                               latency is from connect() to the end of that
  *     stats                                     connections, and the CPU seconds this program has used
  *
- * SECONDS bounds each command: what is then missing shows in the figures of its answer ("complete": false).
+ * SECONDS bounds each command: what is then missing shows in the figures of its answer ("complete": false). Latencies
+ * are in milliseconds.
  */
 #define _GNU_SOURCE
 #include "websocket.h"
@@ -36,6 +52,8 @@
 
 #define MAX_CONNECTIONS 65536
 #define RESPONSE_LIMIT 4096
+#define POSTERS 64 /* HTTP connections: a request that finds all of them busy waits, and its stamp does not move */
+#define STAMP_DIGITS 21
 
 enum state { UNUSED, UPGRADING, OPEN, GONE };
 
@@ -43,7 +61,10 @@ struct connection {
     int fd;
     enum state state;
     bool under_way;           /* the command in progress waits for this connection */
+    bool told;                /* its line was sent */
+    bool greeted;             /* in a storm: the first pattern has arrived */
     uint32_t matched;         /* messages with the pattern, in the command in progress */
+    uint64_t began;           /* of its connect(), in nanoseconds */
     char *response;           /* the handshake's, while it is incomplete */
     size_t response_length;
     struct frame_reader reader;
@@ -55,26 +76,70 @@ static int epoll, port, sources = 1;
 static bool raw;
 static const char *path = "/";
 static char common_headers[8192];
-static char **header_lines, **message_lines;
-static size_t header_line_count, message_line_count;
+static char **header_lines, **greeting_lines, **message_lines, **signal_lines;
+static size_t header_line_count, greeting_line_count, message_line_count, signal_line_count;
+static bool engine_io;
+static const char *post_path = "/", *post_body = "", *mark;
 static char first_failure[128];
 
 /* The command in progress. */
-static enum { IDLE, CONNECTING, SENDING, EXPECTING } command;
-static char pattern[KEPT + 1];
-static int target, at_once, started, finished, failed, under_way;
+static enum { IDLE, CONNECTING, SENDING, TELLING, EXPECTING, RELAYING, POSTING, STORMING } command;
+static char pattern[KEPT + 1], second_pattern[KEPT + 1];
+static int target, at_once, started, finished, failed, under_way, cursor;
 static uint64_t matched, matched_bytes;
-static double begun, deadline;
+static double begun, deadline, cpu_begun;
+
+/* Of `relay` and `post`: COUNT of them to go out, INTERVAL nanoseconds apart. */
+static int signals, signals_sent, room_size, responses;
+static uint64_t interval, first_due;
+static uint64_t room_sent_at[MAX_CONNECTIONS];
+
+/* Latencies, in buckets of 1/64 of a power of two: the error is below 1 %. */
+static uint32_t histogram[64 * 64];
+static uint64_t measured, longest;
+static uint64_t received_at; /* the moment of the last recv(), in nanoseconds */
 
 static void fail(const char *what) {
     perror(what);
     exit(1);
 }
 
-static double now(void) {
+static uint64_t now_ns(void) {
     struct timespec moment;
     clock_gettime(CLOCK_MONOTONIC, &moment);
-    return moment.tv_sec + moment.tv_nsec / 1e9;
+    return moment.tv_sec * 1000000000ull + moment.tv_nsec;
+}
+
+static double now(void) { return now_ns() / 1e9; }
+
+static double cpu_seconds(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+static void measure(uint64_t nanoseconds) {
+    size_t bucket = nanoseconds;
+    if (nanoseconds >= 64) {
+        int exponent = 63 - __builtin_clzll(nanoseconds);
+        bucket = (exponent - 5) * 64 + ((nanoseconds >> (exponent - 6)) & 63);
+    }
+    histogram[bucket]++;
+    measured++;
+    if (nanoseconds > longest) longest = nanoseconds;
+}
+
+/* Gives the latency that a part of all messages stayed below, in milliseconds. */
+static double percentile(double part) {
+    uint64_t rank = part * measured, seen = 0;
+    for (size_t bucket = 0; bucket < sizeof histogram / sizeof *histogram; bucket++) {
+        seen += histogram[bucket];
+        if (seen <= rank) continue;
+        if (bucket < 64) return bucket / 1e6;
+        int exponent = bucket / 64 + 5;
+        return ((64 + bucket % 64) + 0.5) * (double)(1ull << (exponent - 6)) / 1e6;
+    }
+    return longest / 1e6;
 }
 
 static char **read_lines(const char *name, size_t *count) {
@@ -123,6 +188,9 @@ static void transmit(struct connection *connection, const void *bytes, size_t si
 
 static void open_one(struct connection *connection) {
     size_t index = connection - connections;
+    memset(&connection->reader, 0, sizeof connection->reader);
+    connection->told = connection->greeted = false;
+    connection->began = now_ns();
     int on = 1;
     struct sockaddr_in address = {.sin_family = AF_INET};
     connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -142,11 +210,19 @@ static void open_one(struct connection *connection) {
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, connection->fd, &event) < 0) fail("epoll_ctl");
 }
 
+static void send_text(struct connection *connection, const char *text) {
+    static uint8_t bytes[65536 + 8];
+    size_t length = strlen(text);
+    transmit(connection, bytes, write_masked(bytes, TEXT, (const uint8_t *)text, length > 65535 ? 65535 : length));
+}
+
 static void upgraded(struct connection *connection) {
+    size_t index = connection - connections;
     free(connection->response);
     connection->response = NULL;
     connection->state = OPEN;
     open_count++;
+    if (index < greeting_line_count) send_text(connection, greeting_lines[index]);
     if (!pattern[0]) settle(connection, NULL);
 }
 
@@ -166,12 +242,49 @@ static void connected(struct connection *connection) {
     transmit(connection, request, size);
 }
 
+/* Finds a text in the message. Events of one type have it in one place: looking there first is most of the work saved. */
+static const uint8_t *find(struct frame_reader *reader, const char *text, size_t *last) {
+    size_t length = strlen(text);
+    if (*last + length <= reader->kept_length && memcmp(reader->kept + *last, text, length) == 0)
+        return reader->kept + *last;
+    const uint8_t *found = memmem(reader->kept, reader->kept_length, text, length);
+    if (found) *last = found - reader->kept;
+    return found;
+}
+
+static uint64_t stamp_of(struct frame_reader *reader) {
+    static size_t last;
+    const uint8_t *at = find(reader, mark, &last), *end = reader->kept + reader->kept_length;
+    uint64_t stamp = 0;
+    if (!at) return 0;
+    for (at += strlen(mark); at < end && *at >= '0' && *at <= '9'; at++) stamp = stamp * 10 + (*at - '0');
+    return stamp;
+}
+
 static void on_message(struct connection *connection) {
+    static size_t last;
     struct frame_reader *reader = &connection->reader;
-    if (pattern[0] && !memmem(reader->kept, reader->kept_length, pattern, strlen(pattern))) return;
+    if (engine_io && reader->payload_size == 1 && reader->kept[0] == '2') return send_text(connection, "3");
+    if (command == STORMING && connection->under_way) {
+        size_t anywhere = 0;
+        if (!find(reader, connection->greeted ? second_pattern : pattern, &anywhere)) return;
+        if (connection->greeted) {
+            measure(received_at - connection->began);
+            return settle(connection, NULL);
+        }
+        connection->greeted = connection->told = true;
+        return send_text(connection, message_lines[connection - connections]);
+    }
+    if (pattern[0] && !find(reader, pattern, &last)) return;
     connection->matched++;
     matched++;
     matched_bytes += reader->payload_size;
+    if (command == RELAYING) {
+        measure(received_at - room_sent_at[(connection - connections) / room_size]);
+    } else if (mark && (command == EXPECTING || command == POSTING)) {
+        uint64_t stamp = stamp_of(reader);
+        if (stamp) measure(received_at > stamp ? received_at - stamp : 0);
+    }
     settle(connection, NULL);
 }
 
@@ -220,53 +333,176 @@ static void read_response(struct connection *connection, const uint8_t *bytes, s
     read_frames(connection, bytes + head, count - head);
 }
 
+/* --- posting --------------------------------------------------------------------------------------------------------- */
+
+static struct poster {
+    int fd;
+    bool busy;
+    size_t length;
+    char response[RESPONSE_LIMIT];
+} posters[POSTERS];
+static int poster_count;
+
+static bool is_poster(const void *pointer) {
+    return (const char *)pointer >= (char *)posters && (const char *)pointer < (char *)(posters + POSTERS);
+}
+
+static struct poster *free_poster(void) {
+    for (int i = 0; i < poster_count; i++)
+        if (!posters[i].busy) return &posters[i];
+    if (poster_count == POSTERS) return NULL;
+    struct poster *poster = &posters[poster_count++];
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int on = 1;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    poster->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (poster->fd < 0 || connect(poster->fd, (struct sockaddr *)&address, sizeof address) < 0) fail("post: connect");
+    setsockopt(poster->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = poster};
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, poster->fd, &event) < 0) fail("epoll_ctl");
+    return poster;
+}
+
+static bool post_one(uint64_t stamp) {
+    static const char zeros[] = "000000000000000000000";
+    static char request[4096], body[2048], digits[STAMP_DIGITS + 1];
+    struct poster *poster = free_poster();
+    if (!poster) return false;
+    snprintf(body, sizeof body, "%s", post_body);
+    snprintf(digits, sizeof digits, "%021llu", (unsigned long long)stamp);
+    char *place = strstr(body, zeros);
+    if (place) memcpy(place, digits, STAMP_DIGITS);
+    int size = snprintf(request, sizeof request,
+                        "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%sContent-Type: application/json\r\n"
+                        "Content-Length: %zu\r\n\r\n%s", post_path, port, common_headers, strlen(body), body);
+    if (send(poster->fd, request, size, MSG_NOSIGNAL) != size) fail("post: send");
+    poster->busy = true;
+    poster->length = 0;
+    return true;
+}
+
+static void on_response(struct poster *poster) {
+    ssize_t count = recv(poster->fd, poster->response + poster->length, RESPONSE_LIMIT - 1 - poster->length, 0);
+    if (count <= 0) {
+        /* An idle connection that the server has closed: its place is taken by a new one. */
+        if (poster->busy) fail("post: the server hung up");
+        close(poster->fd);
+        *poster = posters[--poster_count];
+        if (poster != &posters[poster_count]) {
+            struct epoll_event event = {.events = EPOLLIN, .data.ptr = poster};
+            epoll_ctl(epoll, EPOLL_CTL_MOD, poster->fd, &event);
+        }
+        return;
+    }
+    poster->length += count;
+    poster->response[poster->length] = 0;
+    char *end = strstr(poster->response, "\r\n\r\n"), *length = strcasestr(poster->response, "\r\nContent-Length:");
+    if (!end) return;
+    bool chunked = strcasestr(poster->response, "\r\nTransfer-Encoding: chunked") != NULL;
+    size_t body = poster->length - (end + 4 - poster->response);
+    if (chunked ? !strstr(end + 4, "0\r\n\r\n") : body < (length && length < end ? strtoul(length + 17, NULL, 10) : 0)) return;
+    poster->busy = false;
+    responses++;
+    if (strncmp(poster->response + 8, " 201", 4) != 0) {
+        failed++;
+        snprintf(first_failure, sizeof first_failure, "HTTP%.4s", poster->response + 8);
+    }
+}
+
 static void on_ready(struct connection *connection, uint32_t events) {
     static uint8_t bytes[262144];
+    if (is_poster(connection)) return on_response((struct poster *)connection);
     if (connection->state == GONE) return;
     if (events & EPOLLOUT && !(events & (EPOLLERR | EPOLLHUP))) return connected(connection);
     ssize_t count = recv(connection->fd, bytes, sizeof bytes, 0);
     if (count < 0 && errno == EAGAIN) return;
     if (count <= 0) return drop(connection, count ? strerror(errno) : "connection closed");
+    received_at = now_ns();
     if (connection->state == UPGRADING) read_response(connection, bytes, count);
     else read_frames(connection, bytes, count);
 }
 
-static void send_one(struct connection *connection) {
-    static uint8_t bytes[65536 + 8];
-    const char *line = message_lines[connection - connections];
-    size_t length = strlen(line);
-    transmit(connection, bytes, write_masked(bytes, TEXT, (const uint8_t *)line, length > 65535 ? 65535 : length));
-    if (connection->state == OPEN && !pattern[0]) settle(connection, NULL);
+static void start_one(struct connection *connection) {
+    connection->under_way = true;
+    under_way++;
+    if (command == SENDING || command == TELLING) {
+        connection->told = true;
+        send_text(connection, message_lines[connection - connections]);
+        if (connection->state == OPEN && !pattern[0]) settle(connection, NULL);
+    } else {
+        open_one(connection);
+    }
+}
+
+/* Sends the signals, or posts, that are due. */
+static void signal_due(void) {
+    uint64_t moment = now_ns();
+    while (signals_sent < signals && first_due + signals_sent * interval <= moment) {
+        if (command == POSTING) {
+            if (!post_one(first_due + signals_sent * interval)) return;
+        } else {
+            int rooms = signal_line_count / room_size, room = signals_sent % rooms;
+            int member = signals_sent / rooms % room_size;
+            room_sent_at[room] = now_ns();
+            send_text(&connections[room * room_size + member], signal_lines[room * room_size + member]);
+        }
+        signals_sent++;
+    }
+}
+
+static bool is_complete(void) {
+    switch (command) {
+    case EXPECTING: return matched >= (uint64_t)target;
+    case RELAYING: return signals_sent == signals && matched >= (uint64_t)target;
+    case POSTING: return responses == signals && matched >= (uint64_t)target;
+    default: return started == target && under_way == 0;
+    }
+}
+
+static void report(bool complete) {
+    static const char *const names[] = {"", "connect", "send", "tell", "expect", "relay", "post", "storm"};
+    uint32_t fewest = UINT32_MAX, least = UINT32_MAX, most = 0;
+    int hearing = 0;
+    for (int i = 0; i < opened; i++) {
+        uint32_t heard = connections[i].matched;
+        if (connections[i].state != OPEN) continue;
+        if (heard < fewest) fewest = heard;
+        if (heard > most) most = heard;
+        if (heard > 0) hearing++;
+        if (heard > 0 && heard < least) least = heard;
+    }
+    printf("{\"done\": \"%s\", \"complete\": %s, \"seconds\": %.6f, \"finished\": %d, \"failed\": %d, \"open\": %d, "
+           "\"messages\": %lu, \"bytes\": %lu, \"fewest\": %u, \"most\": %u, \"hearing\": %d, \"least\": %u, "
+           "\"responses\": %d, \"cpu_seconds\": %.6f, ",
+           names[command], complete && !failed ? "true" : "false", now() - begun, finished, failed, open_count, matched,
+           matched_bytes, open_count ? fewest : 0, most, hearing, hearing ? least : 0, responses,
+           cpu_seconds() - cpu_begun);
+    if (measured)
+        printf("\"latency\": {\"p50\": %.6f, \"p99\": %.6f, \"p999\": %.6f, \"max\": %.6f}, ", percentile(0.5),
+               percentile(0.99), percentile(0.999), longest / 1e6);
+    printf("\"first_failure\": \"%s\"}\n", first_failure);
+}
+
+static bool opens_or_tells(void) {
+    return command == CONNECTING || command == SENDING || command == TELLING || command == STORMING;
 }
 
 /* Starts what the command in progress may have under way, and reports when it is through or out of time. */
 static void advance(void) {
-    static const char *const names[] = {"", "connect", "send", "expect"};
-    while ((command == CONNECTING || command == SENDING) && started < target && under_way < at_once) {
-        struct connection *connection = &connections[command == CONNECTING ? opened : started];
+    if (command == IDLE) return;
+    while (opens_or_tells() && started < target && under_way < at_once) {
+        struct connection *connection = &connections[cursor++];
+        if (command == TELLING && connection->told) continue;
+        if (command == STORMING && connection->state != GONE) continue;
         started++;
-        if (command == SENDING && connection->state != OPEN) continue;
-        connection->under_way = true;
-        under_way++;
-        if (command == SENDING) {
-            send_one(connection);
-        } else {
-            opened++;
-            open_one(connection);
-        }
+        if ((command == SENDING || command == TELLING) && connection->state != OPEN) continue;
+        if (command == CONNECTING) opened++;
+        start_one(connection);
     }
-    bool complete = command == EXPECTING ? matched >= (uint64_t)target : started == target && under_way == 0;
-    if (command == IDLE || (!complete && now() < deadline)) return;
-    uint32_t fewest = UINT32_MAX, most = 0;
-    for (int i = 0; i < opened; i++) {
-        if (connections[i].state != OPEN) continue;
-        if (connections[i].matched < fewest) fewest = connections[i].matched;
-        if (connections[i].matched > most) most = connections[i].matched;
-    }
-    printf("{\"done\": \"%s\", \"complete\": %s, \"seconds\": %.6f, \"finished\": %d, \"failed\": %d, \"open\": %d, "
-           "\"messages\": %lu, \"bytes\": %lu, \"fewest\": %u, \"most\": %u, \"first_failure\": \"%s\"}\n",
-           names[command], complete && !failed ? "true" : "false", now() - begun, finished, failed, open_count, matched,
-           matched_bytes, open_count ? fewest : 0, most, first_failure);
+    if (command == RELAYING || command == POSTING) signal_due();
+    bool complete = is_complete();
+    if (!complete && now() < deadline) return;
+    report(complete);
     for (int i = 0; i < opened; i++) connections[i].under_way = false;
     under_way = 0;
     command = IDLE;
@@ -276,33 +512,67 @@ static void begin(int what, int count, int width, double seconds, const char *te
     command = what;
     target = count;
     at_once = width;
-    started = finished = failed = under_way = 0;
-    matched = matched_bytes = 0;
+    started = finished = failed = under_way = signals_sent = responses = 0;
+    cursor = what == CONNECTING ? opened : 0;
+    matched = matched_bytes = measured = longest = 0;
+    memset(histogram, 0, sizeof histogram);
     first_failure[0] = 0;
     snprintf(pattern, sizeof pattern, "%s", text);
     for (int i = 0; i < opened; i++) connections[i].matched = 0;
     begun = now();
+    cpu_begun = cpu_seconds();
     deadline = begun + seconds;
+}
+
+static void begin_signals(int what, int count, int heard, double rate, double seconds, const char *text) {
+    begin(what, count * heard, 0, seconds, text);
+    signals = count;
+    interval = 1e9 / rate;
+    first_due = now_ns();
+}
+
+static int count_untold(void) {
+    int count = 0;
+    for (int i = 0; i < opened; i++) count += !connections[i].told;
+    return count;
 }
 
 static void obey(void) {
     static char line[4096];
     int count, width, at = 0;
-    double seconds;
+    double seconds, rate;
     if (!fgets(line, sizeof line, stdin)) exit(0);
     line[strcspn(line, "\n")] = 0;
     if (sscanf(line, "connect %d %d %lf %n", &count, &width, &seconds, &at) == 3 && opened + count <= MAX_CONNECTIONS) {
         begin(CONNECTING, count, width, seconds, line + at);
     } else if (sscanf(line, "send %d %lf %n", &width, &seconds, &at) == 2 && message_line_count >= (size_t)opened) {
         begin(SENDING, opened, width, seconds, line + at);
+    } else if (sscanf(line, "tell %d %lf %n", &width, &seconds, &at) == 2 && message_line_count >= (size_t)opened) {
+        begin(TELLING, count_untold(), width, seconds, line + at);
     } else if (sscanf(line, "expect %d %lf %n", &count, &seconds, &at) == 2) {
         begin(EXPECTING, count, 0, seconds, line + at);
         printf("{\"done\": \"armed\"}\n");
+    } else if (sscanf(line, "relay %d %lf %d %lf %n", &count, &rate, &width, &seconds, &at) == 4
+               && signal_line_count >= (size_t)width && signal_line_count <= (size_t)opened) {
+        room_size = width;
+        begin_signals(RELAYING, count, width - 1, rate, seconds, line + at);
+    } else if (sscanf(line, "post %d %lf %d %lf %n", &count, &rate, &width, &seconds, &at) == 4) {
+        begin_signals(POSTING, count, width, rate, seconds, line + at);
+    } else if (sscanf(line, "drop %d", &count) == 1 && count <= opened) {
+        for (int i = 0; i < count; i++)
+            if (connections[i].state == OPEN) drop(&connections[i], "dropped");
+        printf("{\"done\": \"drop\", \"open\": %d}\n", open_count);
+    } else if (sscanf(line, "storm %d %lf %n", &width, &seconds, &at) == 2 && strchr(line + at, '\t')
+               && message_line_count >= (size_t)opened) {
+        char *second = strchr(line + at, '\t');
+        *second++ = 0;
+        snprintf(second_pattern, sizeof second_pattern, "%s", second);
+        count = 0;
+        for (int i = 0; i < opened; i++) count += connections[i].state == GONE;
+        begin(STORMING, count, width, seconds, line + at);
     } else if (strcmp(line, "stats") == 0) {
-        struct rusage usage;
-        getrusage(RUSAGE_SELF, &usage);
         printf("{\"done\": \"stats\", \"open\": %d, \"gone\": %d, \"cpu_seconds\": %.6f}\n", open_count, gone_count,
-               usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
+               cpu_seconds());
     } else {
         printf("{\"error\": \"no such command, or more connections than there are lines for\"}\n");
     }
@@ -310,8 +580,8 @@ static void obey(void) {
 
 static void read_arguments(int argc, char **argv) {
     for (int i = 2; i < argc; i++) {
-        if (strcmp(argv[i], "--raw") == 0) {
-            raw = true;
+        if (strcmp(argv[i], "--raw") == 0 || strcmp(argv[i], "--engine-io") == 0) {
+            *(argv[i][2] == 'r' ? &raw : &engine_io) = true;
             continue;
         }
         const char *name = argv[i], *value = ++i < argc ? argv[i] : NULL;
@@ -320,6 +590,11 @@ static void read_arguments(int argc, char **argv) {
         if (strcmp(name, "--path") == 0) path = value;
         else if (strcmp(name, "--header") == 0) snprintf(common_headers + used, sizeof common_headers - used, "%s\r\n", value);
         else if (strcmp(name, "--headers-file") == 0) header_lines = read_lines(value, &header_line_count);
+        else if (strcmp(name, "--greetings-file") == 0) greeting_lines = read_lines(value, &greeting_line_count);
+        else if (strcmp(name, "--signals-file") == 0) signal_lines = read_lines(value, &signal_line_count);
+        else if (strcmp(name, "--post") == 0) post_path = value;
+        else if (strcmp(name, "--body") == 0) post_body = value;
+        else if (strcmp(name, "--mark") == 0) mark = value;
         else if (strcmp(name, "--messages-file") == 0) message_lines = read_lines(value, &message_line_count);
         else if (strcmp(name, "--sources") == 0) sources = atoi(value);
         else {
@@ -342,7 +617,7 @@ int main(int argc, char **argv) {
     struct epoll_event input = {.events = EPOLLIN, .data.ptr = NULL};
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, STDIN_FILENO, &input) < 0) fail("epoll_ctl");
     for (;;) {
-        int count = epoll_wait(epoll, ready, 512, command == IDLE ? -1 : 100);
+        int count = epoll_wait(epoll, ready, 512, command == IDLE ? -1 : command == RELAYING || command == POSTING ? 1 : 100);
         for (int i = 0; i < count; i++) {
             if (ready[i].data.ptr) on_ready(ready[i].data.ptr, ready[i].events);
             else obey();

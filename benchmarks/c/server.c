@@ -5,8 +5,12 @@
  * It listens on 127.0.0.1, upgrades whoever asks and discards whatever is sent to it. Commands come on standard input,
  * one a line, each answered by one line of JSON; the end of standard input ends the program:
  *
- *     broadcast TURNS EVENTS INTERVAL_MICROSECONDS PAYLOAD
- *         TURNS times, INTERVAL apart: EVENTS times: PAYLOAD as a text frame to every socket, each by its own send().
+ *     publish ROOMS SIZE COUNT BURST INTERVAL_MICROSECONDS PACED JOINED PAYLOAD
+ *         COUNT events, BURST at a time, INTERVAL apart. Event i goes to the SIZE sockets from (i % ROOMS) * SIZE on, in
+ *         the order in which they came. 21 zeros in PAYLOAD become the time. PACED: bursts stick to their schedule, and
+ *         those that are late leave together, stamped with the moment at which they were due; else each waits for
+ *         INTERVAL after the last. JOINED: the events of a burst leave in one send() per socket, which is the floor of
+ *         whoever coalesces (one room only).
  */
 #define _GNU_SOURCE
 #include "websocket.h"
@@ -116,34 +120,53 @@ static double cpu_seconds(void) {
     return usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static void broadcast(int turns, int events, long interval, const char *payload) {
-    static uint8_t bytes[65536 + 4];
-    size_t size = frame(bytes, payload);
-    long sent = 0, refused = 0;
-    double before = cpu_seconds();
+static uint64_t now_ns(void) {
     struct timespec moment;
     clock_gettime(CLOCK_MONOTONIC, &moment);
-    for (int turn = 0; turn < turns; turn++) {
-        for (int event = 0; event < events; event++)
-            for (int i = 0; i < socket_count; i++)
-                if (send(sockets[i], bytes, size, MSG_NOSIGNAL) == (ssize_t)size) sent++;
-                else refused++;
-        if (turn + 1 < turns) sleep_until(&moment, interval);
+    return moment.tv_sec * 1000000000ull + moment.tv_nsec;
+}
+
+static void publish(int rooms, int size, int count, int burst, long interval, bool paced, bool joined, char *payload) {
+    static const char zeros[] = "000000000000000000000";
+    static uint8_t bytes[1 << 20];
+    char *place = strstr(payload, zeros), digits[sizeof zeros];
+    long sent = 0, refused = 0;
+    size_t length = 0;
+    struct timespec moment;
+    clock_gettime(CLOCK_MONOTONIC, &moment);
+    double before = cpu_seconds();
+    uint64_t began = now_ns();
+    for (int event = 0; event < count; event++) {
+        uint64_t due = paced ? began + event / burst * interval * 1000ull : now_ns();
+        if (place) {
+            snprintf(digits, sizeof digits, "%021llu", (unsigned long long)due);
+            memcpy(place, digits, sizeof zeros - 1);
+        }
+        if (!joined || event % burst == 0 || length + 65536 > sizeof bytes) length = 0;
+        length += frame(bytes + length, payload);
+        bool last = event % burst == burst - 1 || event + 1 == count;
+        for (int i = 0; (!joined || last) && i < size; i++)
+            if (send(sockets[event % rooms * size + i], bytes, length, MSG_NOSIGNAL) == (ssize_t)length) sent++;
+            else refused++;
+        if (!last || event + 1 == count) continue;
+        if (!paced) clock_gettime(CLOCK_MONOTONIC, &moment);
+        sleep_until(&moment, interval);
     }
-    printf("{\"done\": \"broadcast\", \"sockets\": %d, \"sent\": %ld, \"refused\": %ld, \"cpu_seconds\": %.6f}\n",
-           socket_count, sent, refused, cpu_seconds() - before);
+    printf("{\"done\": \"publish\", \"published\": %d, \"sent\": %ld, \"refused\": %ld, \"cpu_seconds\": %.6f}\n",
+           count, sent, refused, cpu_seconds() - before);
 }
 
 static void obey(void) {
     static char line[65536];
-    int turns, events, payload_at;
+    int rooms, size, count, burst, paced, joined, payload_at;
     long interval;
     if (!fgets(line, sizeof line, stdin)) exit(0);
     line[strcspn(line, "\n")] = 0;
-    if (sscanf(line, "broadcast %d %d %ld %n", &turns, &events, &interval, &payload_at) == 3)
-        broadcast(turns, events, interval, line + payload_at);
+    if (sscanf(line, "publish %d %d %d %d %ld %d %d %n", &rooms, &size, &count, &burst, &interval, &paced, &joined,
+                    &payload_at) == 7 && (long)rooms * size <= socket_count)
+        publish(rooms, size, count, burst, interval, paced, joined, line + payload_at);
     else
-        printf("{\"error\": \"expected: broadcast TURNS EVENTS INTERVAL_MICROSECONDS PAYLOAD\"}\n");
+        printf("{\"error\": \"no such command, or more sockets than there are\"}\n");
 }
 
 int main(int argc, char **argv) {

@@ -14,8 +14,8 @@
 
 enum { TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10 };
 
-/* Enough for every control frame (RFC 6455 section 5.5) and for the type at the beginning of an event. */
-#define KEPT 125
+/* Enough for every control frame (RFC 6455 section 5.5), and for the type and the time stamp of an event. */
+#define KEPT 255
 
 struct frame_reader {
     uint64_t payload_size, payload_left;

@@ -117,7 +117,7 @@ class Node:
 
     async def until_ready(self) -> None:
         """Waits until what is published arrives again."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not self.broker.ready:
                 await asyncio.sleep(0.01)
 
@@ -126,7 +126,7 @@ class Node:
         for topic in list(socket.subscriptions):
             marker = secrets.token_hex(8)
             future = self._markers[marker] = asyncio.get_running_loop().create_future()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while not future.done():  # a marker can be lost where a connection is just about to fail
                     await self.until_ready()
                     self.broker.publish(Publication(MARKER, b"", (topic,), (), memo=marker.encode()))
@@ -202,8 +202,9 @@ class System:
             await node.broker.stop()
         for node in self._dead:
             assert isinstance(node.presence, RedisPresence)
+            await node.broker.stop()  # first: it tells presence of gaps, which then reads again
+            await node.presence._reader.stop()
             await node.presence._store.close()
-            await node.broker.stop()
 
     def _shared(self, url: str, node: Node) -> tuple[Broker, PresenceStore]:
         timing = Timing(probe=1.0, silence=5.0, connect=2.0)

