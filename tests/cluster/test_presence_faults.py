@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 import redis.asyncio
 
+from hubbub.presence.lease import LEASE_SECONDS
 from tests.cluster.nodes import Node, Nodes
 from tests.support import Client
 from tests.valkey import run_valkey
@@ -43,7 +44,7 @@ class Speed:
 
 
 QUICK = Speed(lease=3.0, gone=8.0)
-REAL = Speed(lease=15.0, gone=20.0)
+REAL = Speed(lease=LEASE_SECONDS, gone=20.0)
 
 
 class System:

@@ -9,8 +9,6 @@ import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
-import redis
-
 from hubbub.brokers.base import Broker, Interest, Publication
 from hubbub.brokers.link import Timing
 from hubbub.brokers.memory import MemoryBroker
@@ -157,12 +155,6 @@ class System:
         self.nodes: list[Node] = []
         self._dead: list[Node] = []
         self._options = options
-
-    @property
-    def is_cluster(self) -> bool:
-        """Tells whether the store is a Cluster."""
-        with redis.Redis.from_url(str(self.url)) as client:
-            return bool(client.info("cluster")["cluster_enabled"])
 
     @property
     def grace(self) -> float:

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from hubbub.presence import replica, rounds
 from tests.presence.nodes import AWAY, OFFLINE, TICK, Node, System, Watcher, memory_system, redis_system
-from tests.presence.test_redis import client, end_lease, flush, incarnation_of, keys_with, user_key
+from tests.presence.test_redis import client, end_lease, everywhere, incarnation_of, keys_with, user_key
 
 USERS = ("alice", "bob", "carol")
 NODES = 4
@@ -179,7 +179,7 @@ class PresenceMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.url is not None)
     @rule()
     def flush(self) -> None:
-        flush(self.system)
+        everywhere(self.system, "FLUSHALL")
 
     @precondition(lambda self: self.url is not None)
     @rule(user=st.sampled_from(USERS))

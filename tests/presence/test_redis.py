@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,32 +23,31 @@ from hubbub.stats import Stats
 from hubbub.testing import ManualClock
 from tests.presence.nodes import START, Node, System, redis_system
 from tests.proxy import Proxy
-from tests.valkey import free_ports, run_valkey
+from tests.valkey import Clients, free_ports, run_valkey
 
 REAPED = 8
 """Ticks within which a node whose lease is gone has been reaped by those that have been there for a while."""
 
 
 @contextlib.contextmanager
-def client(system: System) -> Any:
-    """Gives a plain client of the tests' own."""
+def client(system: System) -> Iterator[Clients]:
+    """Gives plain clients of the tests' own."""
     assert system.url is not None
-    kind = redis.RedisCluster if system.is_cluster else redis.Redis
-    with kind.from_url(system.url) as connection:
-        yield connection
+    with contextlib.closing(Clients(system.url)) as clients:
+        yield clients
 
 
-def flush(system: System) -> None:
-    """Empties the store."""
+def everywhere(system: System, command: str) -> None:
+    """Sends a command to every server."""
     with client(system) as connection:
-        connection.flushall(**({"target_nodes": redis.RedisCluster.PRIMARIES} if system.is_cluster else {}))
+        for one in connection.every:
+            one.execute_command(*command.split())
 
 
 def keys_with(system: System, part: str) -> list[str]:
     """Gives the keys that have something in their name, wherever they are."""
     with client(system) as connection:
-        options = {"target_nodes": redis.RedisCluster.PRIMARIES} if system.is_cluster else {}
-        return [key.decode() for key in connection.keys(f"{system.prefix}:*{part}*", **options)]
+        return [key.decode() for one in connection.every for key in one.keys(f"{system.prefix}:*{part}*")]
 
 
 def user_key(system: System, user: str) -> str:
@@ -218,9 +218,7 @@ async def test_a_store_that_forgets_is_told_again(nodes: System, command: str) -
     here.disconnect("bob", "carol")
     await nodes.tick()
 
-    with client(nodes) as connection:
-        options = {"target_nodes": redis.RedisCluster.PRIMARIES} if nodes.is_cluster else {}
-        connection.execute_command(*command.split(), **options)
+    everywhere(nodes, command)
     there.connect("carol")
     await nodes.tick(10)
 
@@ -256,7 +254,7 @@ async def test_a_user_who_left_while_the_store_was_emptied_and_the_node_died_is_
     assert await watcher.statuses() == ["online"]
 
     nodes.kill(dying)
-    flush(nodes)
+    everywhere(nodes, "FLUSHALL")
     await nodes.tick(14)
 
     assert await watcher.changes() == [Presence("alice", "offline", None)]

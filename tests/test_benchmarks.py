@@ -1,0 +1,102 @@
+"""What the benchmark makes of its figures; the figures themselves are measured by `make bench`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks import report
+from benchmarks.goals import Verdict, verdicts
+from benchmarks.layout import BUSY, EVERYBODY, Crowd, Rooms
+from benchmarks.plots import bars
+from benchmarks.results import Outcome, Results, Section, ratios
+from benchmarks.servers import Publication
+from benchmarks.speech import SocketIO, Speech
+
+
+def bursts(**cpu: list[float]) -> Results:
+    outcomes = {name: Outcome([{"cpu": value, "p99": 1.0} for value in values]) for name, values in cpu.items()}
+    section = Section("b", "Bursts", "delivery", ["cpu", "p99"], outcomes)
+    servers = {name: name.title() for name in cpu}
+    return Results("then", "full", {"cores": "2"}, servers, sections={"bursts": section})
+
+
+def verdict_on(results: Results, other: str) -> Verdict:
+    return next(verdict for verdict in verdicts(results) if verdict.what.endswith(other))
+
+
+def test_ratios_are_of_runs_of_the_same_round() -> None:
+    ours, theirs = Outcome([{"cpu": 1.0}, {"cpu": 9.0}]), Outcome([{"cpu": 10.0}, {"cpu": 30.0}])
+    assert ratios(ours, theirs, "cpu") == [0.1, 0.3]
+
+
+@pytest.mark.parametrize(("cost", "met"), [(1.2, True), (1.3, False)])
+def test_a_goal_is_met_or_missed(cost: float, met: bool) -> None:
+    verdict = verdict_on(bursts(hubbub=[cost] * 3, floor=[10.0] * 3), "floor")
+    assert verdict.met is met
+
+
+def test_what_could_not_be_measured_is_neither_met_nor_missed() -> None:
+    assert verdict_on(bursts(hubbub=[1.0]), "floor").met is None
+
+
+def test_a_python_peer_is_compared_in_every_workload() -> None:
+    assert verdict_on(bursts(hubbub=[1.0], chanx=[4.0]), "chanx").found == 0.25
+
+
+def test_the_page_names_who_was_not_measured_and_why(tmp_path: Path) -> None:
+    results = bursts(hubbub=[1.0], floor=[10.0])
+    results.absent["Centrifugo"] = "no centrifugo on the PATH"
+    page = report.write(results, tmp_path, None).read_text()
+    assert "**not measured**: Centrifugo: no centrifugo on the PATH" in page
+
+
+def test_a_run_that_failed_says_so_in_its_table(tmp_path: Path) -> None:
+    results = bursts(hubbub=[1.0], floor=[10.0])
+    results.sections["bursts"].outcomes["floor"].failure = "not everybody heard the same"
+    assert "Floor: 1 runs counted; not everybody heard the same" in report.write(results, tmp_path, None).read_text()
+
+
+def test_results_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+    results = bursts(hubbub=[1.0], floor=[10.0])
+    results.save(tmp_path / "report.json")
+    assert Results.load(tmp_path / "report.json") == results
+
+
+@pytest.mark.parametrize(("now", "is_named"), [([2.0, 2.1], True), ([1.0, 1.05], False), ([1.05, 1.3], False)])
+def test_a_change_is_named_when_it_is_large_and_out_of_the_spread(
+    now: list[float], is_named: bool, tmp_path: Path
+) -> None:
+    before = bursts(hubbub=[1.0, 1.1], floor=[10.0, 10.0])
+    page = report.write(bursts(hubbub=now, floor=[10.0, 10.0]), tmp_path, before).read_text()
+    assert ("| (b) Bursts | CPU, µs per delivery |" in page) is is_named
+
+
+def test_a_plot_is_xml_with_a_bar_for_each_server() -> None:
+    plot = ElementTree.fromstring(bars("CPU <µs>", [("Hubbub", [1.0, 3.0, 2.0], True), ("bare C", [4.0], False)]))
+    written = [element.text for element in plot.iter("{http://www.w3.org/2000/svg}text")]
+    assert written == ["CPU <µs>", "Hubbub", "2.00", "bare C", "4.00"]
+
+
+def test_every_socket_of_a_stage_has_two_topics() -> None:
+    for layout in (Crowd(200), Rooms(200, gathered=100)):
+        assert {len(layout.topics(index)) for index in range(200)} == {2}
+
+
+def test_the_busy_topic_has_as_many_listeners_as_the_workload_expects() -> None:
+    assert sum(BUSY in Crowd(1000).topics(index) for index in range(1000)) == 100
+    assert sum(EVERYBODY in Rooms(300, gathered=200).topics(index) for index in range(300)) == 200
+
+
+def test_a_publication_to_rooms_is_heard_by_the_rooms_it_reaches() -> None:
+    assert Publication(5, 0.1, 10, rooms=100).hearing == 50
+    assert Publication(200, 0.1, 10, rooms=100).hearing == 1000
+
+
+def test_socket_io_is_told_the_same_in_its_own_words() -> None:
+    ours, theirs = Speech().subscribe(7, [BUSY]), SocketIO().subscribe(7, [BUSY])
+    topics = '{"topics":[{"kind":"conversation","id":"busy-channel"}]}'
+    assert ours == '{"type":"client.system.subscribe","data":' + topics + ',"ts":1}'
+    assert theirs == '42["client.system.subscribe",' + topics + "]"
