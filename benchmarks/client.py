@@ -49,7 +49,8 @@ class Client(Program):
 
     def subscribe_new(self, until: str) -> dict[str, Any]:
         """Sends the subscribe event on every connection that has not sent it yet, and waits likewise."""
-        return self._complete(self.ask(f"tell {AT_ONCE} {PATIENCE:g} {until}", PATIENCE + 10))
+        seconds = 2 * PATIENCE
+        return self._complete(self.ask(f"tell {AT_ONCE} {seconds:g} {until}", seconds + 10))
 
     def expect(self, messages: int, containing: str, seconds: float = 30.0) -> None:
         """Starts to count messages that contain a text; ``arrived`` waits for them."""

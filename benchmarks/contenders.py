@@ -11,6 +11,9 @@ from benchmarks.process import Program
 from benchmarks.servers import Floor, Hubbub, Server
 from benchmarks.speech import Chanx, Silence, SocketIO, Speech
 
+SLOW: Final = 10_000
+"""Sockets of those who take over a millisecond to connect one."""
+
 
 class Node(Server):
     """A server on Node: ``peers/<folder>/server.js``."""
@@ -87,6 +90,7 @@ class PythonSocketIO(Uvicorn):
 
     name, title = "python-socketio", "python-socketio"
     folder, packages = "python_socketio", ("python-socketio", "uvicorn")
+    most_sockets = SLOW
     speech = SocketIO()
     has_redis = True
 
@@ -97,6 +101,7 @@ class ChannelsUvicorn(Uvicorn):
     name, title = "channels-uvicorn", "Channels (uvicorn)"
     folder, packages = "channels", ("channels", "channels-redis", "django", "uvicorn")
     has_redis = needs_redis = True
+    most_sockets = SLOW
 
 
 class ChannelsDaphne(Server):
@@ -104,6 +109,7 @@ class ChannelsDaphne(Server):
 
     name, title = "channels-daphne", "Channels (Daphne)"
     has_redis = needs_redis = True
+    most_sockets = SLOW
 
     def start(self) -> Program:
         """Makes the server's program."""
@@ -131,6 +137,7 @@ class ChanxServer(Uvicorn):
     folder, packages = "chanx", ("chanx", "fast-channels", "uvicorn")
     speech = Chanx()
     has_redis = needs_redis = True
+    most_sockets = SLOW
 
 
 EVERYBODY: Final[tuple[type[Server], ...]] = (

@@ -48,6 +48,7 @@ class Layout:
         return room(index // ROOM_SIZE)
 
 
+@dataclass(frozen=True)
 class Bare(Layout):
     """Sockets that nobody hears of: they subscribe to nothing."""
 

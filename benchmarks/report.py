@@ -22,6 +22,7 @@ WORDS: Final = {
     "core": "% of a core",
     "memory": "memory, MB",
     "seconds": "seconds",
+    "sockets": "sockets",
     "client": "load generator busy",
 }
 REMARKABLE: Final = 0.1
@@ -146,7 +147,7 @@ def _changes(results: Results, before: Results) -> Iterator[str]:
             continue
         for column in section.columns:
             then, now = old.outcomes[OURS].values(column), section.outcomes[OURS].values(column)
-            if not then or not now or column in ("client", "rate") or not statistics.median(then):
+            if not then or not now or column in ("client", "rate", "sockets") or not statistics.median(then):
                 continue
             change = statistics.median(now) / statistics.median(then) - 1
             if abs(change) < REMARKABLE or (min(now) <= max(then) and max(now) >= min(then)):

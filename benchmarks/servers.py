@@ -24,6 +24,9 @@ SERVER_CORE: Final = CORES[0] if len(CORES) > 1 else None
 CLIENT_CORE: Final = CORES[1] if len(CORES) > 1 else None
 
 
+CONNECTED_TOGETHER: Final = 3000
+"""Connections that the load generator's patience is meant for."""
+
 EXPECTED_COST: Final = 50.0
 """Microseconds of CPU per delivery of a server that was not measured yet."""
 
@@ -94,6 +97,9 @@ class Server(ExitStack):
     needs_redis: ClassVar[bool] = False
     """Whether it takes one even by itself."""
 
+    most_sockets: ClassVar[int] = 1_000_000
+    """Sockets it is given at most: who takes milliseconds to connect one would take minutes for all."""
+
     def __init__(self, layout: Layout | int, *, redis: str | None = None, role: str = "") -> None:
         super().__init__()
         self.layout = Layout(layout) if isinstance(layout, int) else layout
@@ -145,7 +151,8 @@ class Server(ExitStack):
 
     def connect(self, count: int) -> None:
         """Opens connections, and waits until the server has answered all of them."""
-        self.client.connect(count, self.speech.ready)
+        for opened in range(0, count, CONNECTED_TOGETHER):
+            self.client.connect(min(CONNECTED_TOGETHER, count - opened), self.speech.ready)
 
     def subscribe(self) -> None:
         """Subscribes every connection to its topics, where the server knows topics."""

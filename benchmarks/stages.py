@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from benchmarks.layout import Bare, Crowd, Layout, Rooms
@@ -45,6 +45,7 @@ class Scale:
     """How many of the sockets are in one conversation."""
 
     storm: int
+    saturation_runs: int
     saturation_seconds: float
     saturation_step: float
     """The part by which saturation is found too low at most."""
@@ -59,8 +60,9 @@ FULL: Final = Scale(
     crowd=1000,
     sockets=15_000,
     gathered=10_000,
-    storm=1000,
-    saturation_seconds=1.2,
+    storm=500,
+    saturation_runs=5,
+    saturation_seconds=1.5,
     saturation_step=1.12,
     idle_seconds=25.0,
     seconds=0.7,
@@ -71,7 +73,8 @@ QUICK: Final = Scale(
     sockets=1000,
     gathered=500,
     storm=200,
-    saturation_seconds=0.4,
+    saturation_runs=1,
+    saturation_seconds=0.8,
     saturation_step=1.5,
     idle_seconds=3.0,
     seconds=0.25,
@@ -88,8 +91,8 @@ class Stage:
 
     def steps(self, contenders: Sequence[type[Server]], runs: int) -> int:
         """Gives the number of runs."""
-        taken = [sum(workload.takes(contender) for workload in self.workloads) for contender in contenders]
-        return sum(count * runs + 1 for count in taken if count)
+        taken = [[work for work in self.workloads if work.takes(contender)] for contender in contenders]
+        return sum(1 + sum(min(runs, work.most_runs) for work in works) for works in taken if works)
 
     def run(self, contenders: Sequence[type[Server]], runs: int, results: Results, step: Step) -> None:
         """Runs every workload; what fails is written into the results, and the rest goes on."""
@@ -102,7 +105,7 @@ class Stage:
                 for server in taking:
                     section.outcomes.setdefault(server.name, Outcome())
                 self._before(workload, taking)
-                for number in range(runs):
+                for number in range(min(runs, workload.most_runs)):
                     for server in _turned(taking, number):
                         step(f"({workload.letter}) {workload.title}: {server.title}")
                         outcome, began = section.outcomes[server.name], time.monotonic()
@@ -137,7 +140,9 @@ class Stage:
         time.sleep(SETTLE_SECONDS)
 
     def _layout_of(self, contender: type[Server]) -> Layout:
-        return self.layout if contender.has_topics else Bare(self.layout.sockets)
+        if not contender.has_topics:
+            return Bare(self.layout.sockets)
+        return replace(self.layout, sockets=min(self.layout.sockets, contender.most_sockets))
 
     def _prepare(self, server: Server) -> None:
         server.connect(server.sockets)
@@ -210,7 +215,7 @@ def stages(scale: Scale, redis: str | None) -> list[Stage]:
                 Bursts(scale.crowd, scale.seconds),
                 BusyTopic(scale.seconds),
                 Posting(scale.seconds),
-                Saturation(scale.crowd, scale.saturation_seconds, scale.saturation_step),
+                Saturation(scale.crowd, scale.saturation_runs, scale.saturation_seconds, scale.saturation_step),
             ],
             redis,
         ),

@@ -33,6 +33,7 @@ class Workload:
     letter: ClassVar[str]
     unit: ClassVar[str] = "delivery"
     columns: ClassVar[Sequence[str]] = ("cpu", "p50", "p99", "p999", "memory", "client")
+    most_runs: int = 1_000_000
 
     @property
     def title(self) -> str:
@@ -67,6 +68,8 @@ class Broadcast(Workload):
 
     def __init__(self, listeners: int, seconds: float) -> None:
         self.key = f"broadcast-{listeners}"
+        # A server that yields while it writes must be through before the next event, or it would join the two.
+        self._pause = listeners * 3e-5
         self._listeners = listeners
         self._seconds = seconds
 
@@ -82,10 +85,12 @@ class Broadcast(Workload):
     def run(self, server: Server) -> Run:
         """Measures once."""
         # After idling, Linux acknowledges each of the first 16 segments by itself, which costs the sender as well.
-        lead_in = _affordable(server, self._listeners, self._seconds / 2, most=16)
-        server.hear(Publication(lead_in, 0.01, self._listeners))
-        count = _affordable(server, self._listeners, self._seconds, most=max(10, round(25 * self._seconds)))
-        return _found(server, server.hear(Publication(count, 0.02, self._listeners)))
+        part = min(1.0, 1000 / self._listeners)
+        lead_in = _affordable(server, self._listeners, self._seconds / 2, most=max(2, round(16 * part)))
+        server.hear(Publication(lead_in, self._pause, self._listeners))
+        most = max(5, round(max(10, 25 * self._seconds) * part))
+        count = _affordable(server, self._listeners, self._seconds, most=most)
+        return _found(server, server.hear(Publication(count, self._pause, self._listeners)))
 
 
 class Bursts(Workload):
@@ -187,8 +192,9 @@ class Saturation(Paced):
     key, letter = "saturation", "b3"
     columns = ("deliveries", "cpu", "p50", "p99", "client")
 
-    def __init__(self, listeners: int, seconds: float, step: float) -> None:
+    def __init__(self, listeners: int, runs: int, seconds: float, step: float) -> None:
         super().__init__(seconds)
+        self.most_runs = runs
         self.listeners = listeners
         self.step = step
 
@@ -316,11 +322,11 @@ class Connecting(Workload):
 
     key, letter = "connecting", "e"
     unit = "connect"
-    columns = ("cpu", "subscribe", "memory", "seconds")
+    columns = ("cpu", "subscribe", "memory", "seconds", "sockets")
 
     def __init__(self, sockets: int, runs: int) -> None:
         self._sockets = sockets
-        self._part = sockets // runs
+        self._runs = runs
 
     @property
     def title(self) -> str:
@@ -333,12 +339,14 @@ class Connecting(Workload):
 
     def run(self, server: Server) -> Run:
         """Measures once: CPU in microseconds and memory in KB per socket, seconds for all of the part."""
+        part = server.sockets // self._runs
         before, began = server.resident(), time.monotonic()
-        connect = server.spent(lambda: server.connect(self._part)) / self._part
-        subscribe = server.spent(server.subscribe_new) / self._part
+        connect = server.spent(lambda: server.connect(part)) / part
+        subscribe = server.spent(server.subscribe_new) / part
         seconds = time.monotonic() - began
-        memory = (server.resident() - before) / self._part / 1024
-        return {"cpu": connect * 1e6, "subscribe": subscribe * 1e6, "memory": memory, "seconds": seconds}
+        memory = (server.resident() - before) / part / 1024
+        found = {"cpu": connect * 1e6, "subscribe": subscribe * 1e6, "memory": memory}
+        return {**found, "seconds": seconds, "sockets": server.sockets}
 
 
 class Storm(Workload):
@@ -371,7 +379,8 @@ class Idle(Workload):
 
     key, letter = "idle", "f"
     unit = "second"
-    columns = ("core", "memory")
+    columns = ("core", "memory", "sockets")
+    most_runs = 2
 
     def __init__(self, sockets: int, seconds: float) -> None:
         self._seconds = seconds
@@ -399,7 +408,7 @@ class Idle(Workload):
         """Gives the percentage of a core that was used since ``begin``, and the memory of the process in MB."""
         moment, cpu = self._began[server.name]
         core = (server.process.cpu_seconds() - cpu) / (time.monotonic() - moment) * 100
-        return {"core": core, "memory": server.process.resident_bytes() / 1e6}
+        return {"core": core, "memory": server.process.resident_bytes() / 1e6, "sockets": server.sockets}
 
 
 class Nodes(Workload):

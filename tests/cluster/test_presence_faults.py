@@ -43,7 +43,7 @@ class Speed:
         return {"HUBBUB_TEST_QUICK": "1", "HUBBUB_TEST_LEASE": str(self.lease)}
 
 
-QUICK = Speed(lease=3.0, gone=8.0)
+QUICK = Speed(lease=3.0, gone=12.0)
 REAL = Speed(lease=LEASE_SECONDS, gone=20.0)
 
 
