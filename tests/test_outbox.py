@@ -107,30 +107,100 @@ def test_a_write_that_fails_keeps_nobody_else_from_theirs() -> None:
     assert other.written == [b"a", b"b"]
 
 
+def test_events_to_the_same_sockets_are_joined_once_for_all() -> None:
+    outbox, loop = make_outbox()
+    sockets = (FakeSocket(), FakeSocket())
+
+    outbox.put(b"a", sockets)
+    outbox.put(b"b", sockets)
+    loop.turn()
+
+    (one,), (other,) = (socket.written for socket in sockets)
+    assert one == b"ab"
+    assert one is other
+
+
+def test_one_frame_for_one_socket_follows_what_was_put_before_it() -> None:
+    outbox, loop = make_outbox()
+    one, other = FakeSocket(), FakeSocket()
+
+    outbox.put(b"a", (one, other))
+    outbox.send(b"b", one)
+    outbox.put(b"c", (one, other))
+    loop.turn()
+
+    assert (one.written, other.written) == ([b"abc"], [b"ac"])
+
+
+def test_a_socket_that_leaves_between_two_slices_gets_nothing_and_one_that_is_flushed_gets_it_once() -> None:
+    outbox, loop = make_outbox()
+    sockets = tuple(FakeSocket(socket_id=str(number)) for number in range(SLICE + 3))
+    *_, leaving, flushed, staying = sockets
+    outbox.put(b"a", sockets)
+    loop.turn()
+
+    outbox.discard(leaving)
+    outbox.flush(flushed)
+    loop.turn()
+
+    assert (leaving.written, flushed.written, staying.written) == ([], [b"a"], [b"a"])
+
+
+def test_an_event_that_comes_between_two_slices_follows_the_one_being_written() -> None:
+    outbox, loop = make_outbox(interval=0.005)
+    sockets = tuple(FakeSocket(socket_id=str(number)) for number in range(SLICE + 1))
+    outbox.put(b"a", sockets)
+    loop.turn()
+
+    outbox.put(b"b", sockets)
+    loop.turn()
+    assert (sockets[0].written, sockets[-1].written) == ([b"a"], [b"a"])
+    loop.turn(0.005)
+    loop.turn()
+
+    assert all(socket.written == [b"a", b"b"] for socket in sockets)
+    assert loop.calls == []
+
+
+GROUPS = [(0, 1, 2, 3, 4), (0, 1, 2, 3), (2, 4), (3,), ()]
+
+
 @given(
     st.lists(
         st.one_of(
-            st.sets(st.integers(0, 4)),  # put the next frame to these sockets
-            st.sampled_from([0.0, 0.001, 0.01]),  # let time pass
-            st.integers(0, 4),  # flush that socket
+            st.tuples(st.just("put"), st.integers(0, len(GROUPS) - 1)),  # the next frame, to a group
+            st.tuples(st.sampled_from(["send", "flush", "discard"]), st.integers(0, 4)),  # and for one socket
+            st.tuples(st.just("turn"), st.sampled_from([0.0, 0.001, 0.01])),
         )
     )
 )
-def test_every_socket_gets_its_frames_complete_and_in_order(steps: list[set[int] | float | int]) -> None:
+def test_every_socket_gets_its_frames_complete_and_in_order(steps: list[tuple[str, int | float]]) -> None:
     outbox, loop = make_outbox()
     sockets = [FakeSocket(socket_id=str(number)) for number in range(5)]
+    groups = [tuple(sockets[index] for index in group) for group in GROUPS]
     expected: list[bytes] = [b""] * 5
-    for number, step in enumerate(steps):
-        if isinstance(step, set):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hubbub.outbox.SLICE", 2)
+        for number, (act, argument) in enumerate(steps):
             frame = b"%d;" % number
-            outbox.put(frame, [sockets[index] for index in step])
-            for index in step:
-                expected[index] += frame
-        elif isinstance(step, float):
-            loop.turn(step)
-        else:
-            outbox.flush(sockets[step])
-    loop.turn(1)
+            match act:
+                case "put":
+                    outbox.put(frame, groups[int(argument)])
+                    for index in GROUPS[int(argument)]:
+                        expected[index] += frame
+                case "send":
+                    outbox.send(frame, sockets[int(argument)])
+                    expected[int(argument)] += frame
+                case "flush":
+                    outbox.flush(sockets[int(argument)])
+                    assert b"".join(sockets[int(argument)].written) == expected[int(argument)]
+                case "discard":
+                    outbox.discard(sockets[int(argument)])
+                    expected[int(argument)] = b"".join(sockets[int(argument)].written)
+                case "turn":
+                    loop.turn(argument)
+        while loop.calls:
+            loop.turn(1)
 
     assert [b"".join(socket.written) for socket in sockets] == expected
     assert all(socket.pending is None for socket in sockets)

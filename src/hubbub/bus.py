@@ -84,7 +84,7 @@ class EventBus:
             spec_in(self._contract, envelope)
             if isinstance(envelope.data, Error) and isinstance(envelope.data.code, str):
                 self._stats.errors[envelope.data.code] += 1
-            self._outbox.put(text_frame(encode(envelope)), (socket,))
+            self._outbox.send(text_frame(encode(envelope)), socket)
 
     @contextlib.contextmanager
     def subscribing(self, ctx: Context) -> Iterator[None]:

@@ -360,7 +360,7 @@ class Connection:
         self._node.stats.errors[code] += 1
         if self.state is State.READY:
             event: Envelope[ServerEvent] = Envelope.of(Error(message, code), id=correlation_id)
-            self._node.outbox.put(text_frame(encode(event)), (self,))
+            self._node.outbox.send(text_frame(encode(event)), self)
 
     @property
     def _user(self) -> str:

@@ -276,7 +276,7 @@ class Gateway:
         )
         bus.observers[COMMAND] = bus.observers[MENTION] = self._commands.observe
         bus.observers[spec_of(PresenceUpdate).name] = self._presence.observe
-        resyncs = Resyncs(self._hub, self._clock, lambda frame, socket: outbox.put(frame, (socket,)))
+        resyncs = Resyncs(self._hub, self._clock, outbox.send)
         await self._backends.start(bus.deliver, resyncs.lost)
         try:
             await announcer.start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from itertools import chain, takewhile
+from itertools import takewhile
 from typing import Generic, Protocol, TypeVar
 
 from hubbub.context import Context
@@ -23,6 +23,7 @@ class Listener(Protocol):
 
 
 L = TypeVar("L", bound=Listener)
+K = TypeVar("K", Topic, str)
 
 
 class Hub(Generic[L]):
@@ -36,6 +37,7 @@ class Hub(Generic[L]):
         self._sockets: dict[str, L] = {}
         self._by_user: dict[str, set[L]] = {}
         self._by_topic: dict[Topic, set[L]] = {}
+        self._members: dict[Topic | str, tuple[L, ...]] = {}  # of those that were heard of since they last changed
 
     def __len__(self) -> int:
         return len(self._sockets)
@@ -64,13 +66,14 @@ class Hub(Generic[L]):
         """Adds an authenticated socket; it hears its user's "self" events from now on."""
         self._sockets[socket.context.socket_id] = socket
         self._by_user.setdefault(socket.context.user_id, set()).add(socket)
+        self._members.pop(socket.context.user_id, None)
 
     def unregister(self, socket: L) -> None:
         """Removes a socket and its subscriptions; does nothing for one that is not registered."""
         if self._sockets.pop(socket.context.socket_id, None) is None:
             return
         user_id = socket.context.user_id
-        _discard(self._by_user, user_id, socket)
+        self._discard(self._by_user, user_id, socket)
         self._drop(socket, list(socket.subscriptions))
         if user_id not in self._by_user:
             self.on_silent((user_id,))
@@ -84,12 +87,13 @@ class Hub(Generic[L]):
         for topic in added:
             held[topic] = None
             self._by_topic.setdefault(topic, set()).add(socket)
+            self._members.pop(topic, None)
         return added
 
     def _drop(self, socket: L, topics: list[Topic]) -> None:
         for topic in topics:
             del socket.subscriptions[topic]
-            _discard(self._by_topic, topic, socket)
+            self._discard(self._by_topic, topic, socket)
         silent = [topic for topic in topics if topic not in self._by_topic]
         if silent:
             self.on_silent(silent)
@@ -108,7 +112,7 @@ class Hub(Generic[L]):
         users: Iterable[str] = (),
         exclude: str | None = None,
         via: Topic | str | None = None,
-    ) -> Iterable[L]:
+    ) -> Sequence[L]:
         """Gives the sockets that hear an event, each once.
 
         This is the guardrail (seed, "Subscriptions"): a socket hears an event because it is subscribed to one of its
@@ -119,37 +123,39 @@ class Hub(Generic[L]):
         via: the one of ``topics`` and ``users`` that brought this copy of the event, where each brings one: only its
             sockets hear it, and of these only those that no earlier one has: topics come first.
 
-        What is returned may be the live set: use it before anything else changes the hub.
+        As long as its subscribers stay the same, a topic gives the same tuple.
         """
-        heard: list[Collection[L]] = []
-        sockets: Iterable[L] = ()
         if via is not None:
             named: Iterable[Topic | str] = (*topics, *users)
             earlier = takewhile(lambda interest: interest != via, named)
             heard = [group for interest in earlier if (group := self.listeners(interest))]
-            sockets = _without(self.listeners(via), heard)
+            sockets = self._members_without(via, heard)
         else:
+            sockets = ()
+            heard = []
             for topic in topics:
                 if group := self.listeners(topic):
-                    sockets = chain(sockets, _without(group, heard)) if heard else group
+                    sockets += self._members_without(topic, heard)  # () + a tuple is that tuple
                     heard.append(group)
             for user_id in dict.fromkeys(users):  # a socket has one user: it can only have been heard of by topic
-                if group := self.listeners(user_id):
-                    sockets = chain(sockets, _without(group, heard))
+                sockets += self._members_without(user_id, heard)
         if exclude is not None:
             return [socket for socket in sockets if socket.context.socket_id != exclude]
         return sockets
 
+    def _members_without(self, interest: Topic | str, heard: Sequence[Collection[L]]) -> tuple[L, ...]:
+        members = self._members.get(interest)
+        if members is None:
+            members = tuple(self.listeners(interest))
+            if members:
+                self._members[interest] = members
+        if heard:
+            return tuple(socket for socket in members if not any(socket in other for other in heard))
+        return members
 
-def _without(group: Collection[L], heard: Sequence[Collection[L]]) -> Iterable[L]:
-    return [socket for socket in group if not any(socket in other for other in heard)] if heard else group
-
-
-K = TypeVar("K")
-
-
-def _discard(index: dict[K, set[L]], key: K, socket: L) -> None:
-    group = index[key]
-    group.discard(socket)
-    if not group:
-        del index[key]
+    def _discard(self, index: dict[K, set[L]], key: K, socket: L) -> None:
+        group = index[key]
+        group.discard(socket)
+        self._members.pop(key, None)
+        if not group:
+            del index[key]

@@ -1,10 +1,12 @@
-"""What waits to be written: frames are coalesced per socket and written once per turn of the event loop."""
+"""What waits to be written: frames are coalesced and written once per socket and turn of the event loop."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Final, Generic, Protocol, TypeVar, cast
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from operator import length_hint
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar, cast
 
 SLICE: Final = 256
 """Sockets written to before other work gets its turn; a slice takes 1 to 2 ms."""
@@ -37,49 +39,90 @@ class Scheduler(Protocol):
 S = TypeVar("S", bound=Sink)
 
 
+class Run(NamedTuple, Generic[S]):
+    """Frames that follow one another to the same sockets."""
+
+    sockets: Sequence[S]
+    frames: list[bytes]
+
+    def joined(self) -> bytes:
+        """Gives what each of the sockets is to get."""
+        return self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+
+
 class Outbox(Generic[S]):
-    """Collects frames per socket and flushes them together.
+    """Collects frames and flushes them together.
 
     The system call is what a delivery costs, so the frames that one loop turn brings for a socket leave in one write.
     The first event after quiet leaves in the same turn; under load a flush follows the last one after ``interval``
     seconds at the earliest. Frames leave each socket in the order in which they were put.
+
+    Most turns bring one event, or many to the same sockets: they wait once for all of them, as a run, and no socket is
+    touched before it is written to. Only where several runs meet are they settled: spread over their sockets.
     """
 
     def __init__(self, scheduler: Scheduler, interval: float) -> None:
         self._scheduler = scheduler
         self._interval = interval
-        self._dirty: deque[S] = deque()
+        self._runs: list[Run[S]] = []
+        self._unwritten: Iterator[S] = iter(())  # of the run being written, whose bytes are:
+        self._bytes = b""
+        self._dirty: deque[S] = deque()  # the sockets with something pending; before any run
         self._scheduled = False
         self._last_flush = float("-inf")
 
-    def put(self, frame: bytes, sockets: Iterable[S]) -> int:
-        """Appends one frame to the pending list of each socket; gives their number."""
-        dirty = self._dirty
-        count = 0
-        for socket in sockets:
-            pending = socket.pending
-            if pending is None:
-                socket.pending = frame
-                dirty.append(socket)
-            elif type(pending) is list:
-                pending.append(frame)
-            else:
-                socket.pending = [cast(bytes, pending), frame]
-            count += 1
-        if dirty and not self._scheduled:
+    def put(self, frame: bytes, sockets: Sequence[S]) -> int:
+        """Sends one frame to each of the sockets; gives their number. The sequence must not change afterwards."""
+        if not sockets:
+            return 0
+        runs = self._runs
+        if runs and runs[-1].sockets is sockets:
+            runs[-1].frames.append(frame)
+        else:
+            runs.append(Run(sockets, [frame]))
+        if not self._scheduled:
             self._schedule()
-        return count
+        return len(sockets)
+
+    def send(self, frame: bytes, socket: S) -> None:
+        """Sends one frame to one socket."""
+        self._settle()
+        self._append(frame, socket)
+        if not self._scheduled:
+            self._schedule()
 
     def flush(self, socket: S) -> None:
-        """Writes what is pending for one socket now: a change of its membership must not overtake it."""
+        """Writes what waits for one socket now: a change of its membership must not overtake it."""
+        self._settle()
         pending = socket.pending
         if pending is not None:
             socket.pending = None
             socket.write(b"".join(pending) if type(pending) is list else cast(bytes, pending))
 
     def discard(self, socket: S) -> None:
-        """Forgets what is pending for a socket that will not be written to again."""
+        """Forgets what waits for a socket that will not be written to again."""
+        self._settle()
         socket.pending = None
+
+    def _settle(self) -> None:
+        """Hands what waits for many to each of them."""
+        for socket in self._unwritten:
+            self._append(self._bytes, socket)
+        for run in self._runs:
+            joined = run.joined()
+            for socket in run.sockets:
+                self._append(joined, socket)
+        self._runs.clear()
+
+    def _append(self, data: bytes, socket: S) -> None:
+        pending = socket.pending
+        if pending is None:
+            socket.pending = data
+            self._dirty.append(socket)
+        elif type(pending) is list:
+            pending.append(data)
+        else:
+            socket.pending = [cast(bytes, pending), data]
 
     def _schedule(self) -> None:
         self._scheduled = True
@@ -92,25 +135,43 @@ class Outbox(Generic[S]):
     def _flush_slice(self) -> None:
         """Writes to at most one slice of sockets, then lets the loop turn before it goes on."""
         self._last_flush = self._scheduler.time()
-        dirty = self._dirty
-        joined, parts = b"", list[bytes]()
         try:
-            for _ in range(min(SLICE, len(dirty))):
-                socket = dirty.popleft()
-                pending = socket.pending
-                if pending is None:
-                    continue
-                socket.pending = None
-                write = socket.write  # CPython 3.11 calls a local faster than it calls a slot
-                if type(pending) is list:
-                    # Subscribers of the same topics have equal lists: join them once, and share the bytes.
-                    if pending != parts:
-                        joined, parts = b"".join(pending), pending
-                    write(joined)
+            if not length_hint(self._unwritten):
+                if len(self._runs) == 1 and not self._dirty:
+                    run = self._runs.pop()
+                    self._unwritten, self._bytes = iter(run.sockets), run.joined()
                 else:
-                    write(cast(bytes, pending))
+                    self._settle()
+            if self._dirty:
+                self._write_pending()
+            else:
+                data = self._bytes
+                for socket in islice(self._unwritten, SLICE):
+                    write = socket.write  # CPython 3.11 calls a local faster than it calls a slot
+                    write(data)
         finally:  # whatever one write does, the others get theirs
-            if dirty:
+            if self._dirty or length_hint(self._unwritten):
                 self._scheduler.call_soon(self._flush_slice)
             else:
+                self._unwritten, self._bytes = iter(()), b""  # a finished iterator may still hold its sockets
                 self._scheduled = False
+                if self._runs:
+                    self._schedule()
+
+    def _write_pending(self) -> None:
+        dirty = self._dirty
+        joined, parts = b"", list[bytes]()
+        for _ in range(min(SLICE, len(dirty))):
+            socket = dirty.popleft()
+            pending = socket.pending
+            if pending is None:
+                continue
+            socket.pending = None
+            write = socket.write
+            if type(pending) is list:
+                # Subscribers of the same topics have equal lists: join them once, and share the bytes.
+                if pending != parts:
+                    joined, parts = b"".join(pending), pending
+                write(joined)
+            else:
+                write(cast(bytes, pending))
