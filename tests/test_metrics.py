@@ -4,6 +4,7 @@ import asyncio
 import re
 import subprocess
 import sys
+import time
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import hubbub
 from hubbub import CLOSE_CODES, Gateway, GatewayCollector, MessageNew
-from hubbub.metrics import COUNTERS, FAULTS, FAULTY_REFUSALS, GAUGES
+from hubbub.clock import SystemClock
+from hubbub.histogram import Histogram
+from hubbub.metrics import COUNTERS, FAULTS, FAULTY_REFUSALS, GAUGES, HISTOGRAMS
 from hubbub.stats import Load, Stats
+from hubbub.ticks import Ticks
 from tests.support import Client, make_gateway, running
 from tests.websocket import RawSocket, frame, upgrade
 
@@ -38,8 +42,8 @@ class Metrics:
 
 
 def test_every_field_of_stats_is_published() -> None:
-    """Whoever adds a counter gives it a name here: hubbub.metrics.COUNTERS, and docs/metrics.md."""
-    assert set(COUNTERS) == {field.name for field in fields(Stats)}
+    """Whoever adds a counter gives it a name here: hubbub.metrics.COUNTERS or HISTOGRAMS, and docs/metrics.md."""
+    assert set(COUNTERS) | set(HISTOGRAMS) == {field.name for field in fields(Stats)}
 
 
 def test_every_field_of_load_is_published() -> None:
@@ -59,17 +63,18 @@ def test_names_and_help_follow_the_conventions_of_prometheus() -> None:
     assert families
     for name, family in families.items():
         assert re.fullmatch(r"hubbub_[a-z_]+", name)
-        assert family.type in {"counter", "gauge"}
+        assert family.type in {"counter", "gauge", "histogram"}
         assert re.fullmatch(r".+[^.]\.|1 while .+\.", family.documentation), name
-        suffix = "_total" if family.type == "counter" else ""
-        assert {sample.name for sample in family.samples} <= {name + suffix}, name
+        suffixes = {"counter": ["_total"], "gauge": [""], "histogram": ["_bucket", "_count", "_sum"]}[family.type]
+        assert {sample.name for sample in family.samples} <= {name + suffix for suffix in suffixes}, name
 
 
 def test_every_metric_is_in_the_documentation() -> None:
     documented = set(re.findall(r"^\| `(hubbub_\w+)", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE))
     counted = {names.name + "_total" for names in COUNTERS.values()}
+    timed = {names.name for names in HISTOGRAMS.values()}
 
-    assert documented == counted | {name for name, _ in GAUGES.values()} | {"hubbub_ready"}
+    assert documented == counted | timed | {name for name, _ in GAUGES.values()} | {"hubbub_ready"}
 
 
 def test_the_alert_for_faults_asks_for_every_series_that_begins_at_zero_for_it() -> None:
@@ -184,3 +189,45 @@ def test_importing_hubbub_leaves_the_client_library_alone() -> None:
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
 
     assert output.strip() == "False"
+
+
+async def test_histograms_tell_how_large_flushes_are_and_how_long_handlers_take() -> None:
+    gateway = make_gateway()
+    metrics = Metrics(gateway)
+    async with (
+        running(gateway) as address,
+        Client.open(address, "alice", "conversation:c1") as alice,
+        Client.open(address, "bob", "conversation:c1") as bob,
+    ):
+        before = metrics("hubbub_flush_sockets_sum")
+        assert before is not None
+        hubbub.notify(MessageNew("c1", "m1", "alice", "2026-01-01T00:00:00Z"))
+        await alice.expect("server.messenger.message_new")
+        await bob.expect("server.messenger.message_new")
+        while metrics("hubbub_flush_sockets_sum") == before:
+            await asyncio.sleep(0)
+
+        assert metrics("hubbub_flush_sockets_sum") == before + 2
+        assert metrics("hubbub_flush_seconds_count") == metrics("hubbub_flush_sockets_count")
+        assert metrics("hubbub_handler_seconds_count", handler="client.system.subscribe") == 2
+        assert metrics("hubbub_handler_seconds_bucket", handler="client.system.subscribe", le="10.0") == 2
+
+
+def test_a_histogram_counts_a_value_in_the_first_class_that_holds_it() -> None:
+    histogram = Histogram((1, 4))
+    for value in (0.5, 1, 2, 4, 5):
+        histogram.observe(value)
+
+    assert (histogram.counts, histogram.total) == ([2, 2, 1], 12.5)
+
+
+async def test_a_loop_that_was_kept_waiting_shows_it_as_lag() -> None:
+    stats = Stats()
+    ticks = Ticks(SystemClock(), stats)
+    ticked = asyncio.Event()
+    ticks.every(0.001, "test", ticked.set)
+    time.sleep(0.03)  # noqa: ASYNC251 - what is measured
+    await ticked.wait()
+    ticks.stop()
+
+    assert stats.loop_lag_seconds.total >= 0.028

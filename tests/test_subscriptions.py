@@ -114,7 +114,7 @@ class Node:
     def __init__(self) -> None:
         self.broker = SlowBroker()
         self.hub: Hub[FakeSocket] = Hub()
-        outbox: Outbox[FakeSocket] = Outbox(FakeLoop(), 0.0)
+        outbox: Outbox[FakeSocket] = Outbox(FakeLoop(), 0.0, Stats())
         interests = Interests(self.broker, self.hub)
         contract = Contract(MESSENGER_EVENTS)
         self.bus = EventBus(contract, self.hub, outbox, self.broker, interests, Stats())  # type: ignore[arg-type]

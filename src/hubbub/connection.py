@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from time import perf_counter
 from typing import Any, Final, NamedTuple, Protocol
 
 from hubbub.allowance import EVENTS, Allowance
@@ -329,6 +330,11 @@ class Connection:
         self._inbox = self._job = None
         return None
 
+    def worked(self, seconds: float) -> None:
+        """Is told how long the job took that has just ended."""
+        if self._job is not None:
+            self._node.stats.handler_seconds[self._job.name].observe(seconds)
+
     def work_failed(self, error: BaseException, *, timed_out: bool = False) -> None:
         """Answers a failed job with an error event; the socket stays open (seed, "Failure behavior")."""
         job = self._job
@@ -346,6 +352,7 @@ class Connection:
 
     def _start(self, job: Job) -> Awaitable[None] | None:
         self._job = job
+        began = perf_counter()
         try:
             result = job.call(*job.arguments)
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is reported, and ends with it
@@ -353,6 +360,7 @@ class Connection:
         else:
             if inspect.isawaitable(result):
                 return result
+        self.worked(perf_counter() - began)
         self._job = None
         return None
 

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Coroutine
+from time import perf_counter
 from typing import Any, Final, Protocol
 
 logger = logging.getLogger("hubbub.dispatcher")
@@ -19,6 +20,9 @@ class Worker(Protocol):
 
     def next_work(self) -> Awaitable[None] | None:
         """Gives what to wait for next; None when there is nothing left, which ends the task."""
+
+    def worked(self, seconds: float) -> None:
+        """Is told how long the last work took, however it ended."""
 
     def work_failed(self, error: BaseException, *, timed_out: bool = False) -> None:
         """Is told what the last work raised, and whether that was because it took too long."""
@@ -84,6 +88,7 @@ class Dispatcher:
         task = asyncio.current_task()
         is_ending = False
         while work is not None:
+            began = perf_counter()
             try:
                 async with asyncio.timeout(self._seconds) as timeout:
                     await work
@@ -96,6 +101,7 @@ class Dispatcher:
                 worker.work_failed(error)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is reported, and the next work goes on
                 worker.work_failed(error, timed_out=timeout.expired())
+            worker.worked(perf_counter() - began)
             work = worker.next_work()
 
 

@@ -60,6 +60,7 @@ COMMAND_RETRY_SECONDS: Final = 1.0
 class PresenceState:
     """One user's announced status.
 
+    user_id: whose. status: as it was last announced.
     last_seen_at: in UTC; None while online, and for users offline since before this process began or long since gone.
     """
 
@@ -125,6 +126,7 @@ class Gateway:
                 raise ConfigurationError(f"{name} must be at least {at_least:g} seconds, got {seconds!r}")
         self.path = path
         self.asyncapi_path = asyncapi_path
+        #: What has happened on this node, counted.
         self.stats = Stats()
         self._authenticate = authenticate
         self._authorize = authorize
@@ -247,7 +249,7 @@ class Gateway:
         if self._endpoint is not None:
             raise ConfigurationError("this gateway already runs: one gateway serves one app in one event loop")
         loop = asyncio.get_running_loop()
-        outbox: Outbox[Any] = Outbox(loop, self._flush_interval)
+        outbox: Outbox[Any] = Outbox(loop, self._flush_interval, self.stats)
         interests = Interests(self._broker, self._hub, self._backends.forget)
         bus = EventBus(self.contract, self._hub, outbox, self._broker, interests, self.stats)
         node = Node(

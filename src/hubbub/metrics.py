@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hubbub.errors import ABNORMAL_CLOSURE, CLOSE_CODES, NO_STATUS_RECEIVED, ConfigurationError
 from hubbub.gateway import Gateway
+from hubbub.histogram import Histogram
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -26,7 +28,8 @@ class CounterNames(NamedTuple):
     """What the keys of the field are; None for a plain number."""
 
 
-#: Every field of Stats; a test holds that none is missing. The names follow prometheus.io/docs/practices/naming.
+#: With HISTOGRAMS every field of Stats; a test holds that none is missing.
+#: The names follow prometheus.io/docs/practices/naming.
 COUNTERS: Final[Mapping[str, CounterNames]] = {
     "connects": CounterNames("hubbub_connects", "Sockets that were registered."),
     "refusals": CounterNames("hubbub_refusals", "Handshakes that were refused, by reason.", "reason"),
@@ -36,6 +39,13 @@ COUNTERS: Final[Mapping[str, CounterNames]] = {
     "deliveries": CounterNames("hubbub_deliveries", "Copies of published events handed to sockets."),
     "over_rate": CounterNames("hubbub_over_rate", "Sockets closed for sending too much, by what of.", "kind"),
     "errors": CounterNames("hubbub_errors", "Error events sent, and failures of hooks and timers, by code.", "code"),
+}
+
+HISTOGRAMS: Final[Mapping[str, CounterNames]] = {
+    "flush_sockets": CounterNames("hubbub_flush_sockets", "Sockets that one flush wrote to."),
+    "flush_seconds": CounterNames("hubbub_flush_seconds", "Time that one flush took, system calls included."),
+    "loop_lag_seconds": CounterNames("hubbub_loop_lag_seconds", "How late the event loop made its ticks."),
+    "handler_seconds": CounterNames("hubbub_handler_seconds", "Time that handlers and hooks took, by name.", "handler"),
 }
 
 #: Every field of Load.
@@ -98,11 +108,23 @@ class GatewayCollector(Collector):
             for key, count in sorted((self._zeros.get(field, {}) | counted).items()):
                 family.add_metric([key], count)
             yield family
+        for field, names in HISTOGRAMS.items():
+            value = getattr(stats, field)
+            labels = [] if names.label is None else [names.label]
+            classes = core.HistogramMetricFamily(names.name, names.help, labels=labels)
+            for key, histogram in sorted(dict(value).items()) if labels else [(None, value)]:
+                classes.add_metric([] if key is None else [key], _buckets(histogram), histogram.total)
+            yield classes
         for field, (name, text) in GAUGES.items():
             yield core.GaugeMetricFamily(name, text, getattr(load, field))
         yield core.GaugeMetricFamily(
             "hubbub_ready", "1 while the node accepts sockets and its events reach everyone.", self._gateway.ready
         )
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
+    bounds = [*(str(float(bound)) for bound in histogram.bounds), "+Inf"]
+    return list(zip(bounds, accumulate(histogram.counts), strict=True))
 
 
 def _zeros(*keys: object) -> dict[str, int]:

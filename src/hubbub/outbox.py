@@ -6,7 +6,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from operator import length_hint
+from time import perf_counter
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar, cast
+
+from hubbub.stats import Stats
 
 SLICE: Final = 256
 """Sockets written to before other work gets its turn; a slice takes 1 to 2 ms."""
@@ -61,15 +64,18 @@ class Outbox(Generic[S]):
     touched before it is written to. Only where several runs meet are they settled: spread over their sockets.
     """
 
-    def __init__(self, scheduler: Scheduler, interval: float) -> None:
+    def __init__(self, scheduler: Scheduler, interval: float, stats: Stats) -> None:
         self._scheduler = scheduler
         self._interval = interval
+        self._stats = stats
         self._runs: list[Run[S]] = []
         self._unwritten: Iterator[S] = iter(())  # of the run being written, whose bytes are:
         self._bytes = b""
         self._dirty: deque[S] = deque()  # the sockets with something pending; before any run
         self._scheduled = False
         self._last_flush = float("-inf")
+        self._began = 0.0  # the flush under way, in seconds of perf_counter
+        self._written = 0  # sockets, by it
 
     def put(self, frame: bytes, sockets: Sequence[S]) -> int:
         """Sends one frame to each of the sockets; gives their number. The sequence must not change afterwards."""
@@ -135,6 +141,8 @@ class Outbox(Generic[S]):
     def _flush_slice(self) -> None:
         """Writes to at most one slice of sockets, then lets the loop turn before it goes on."""
         self._last_flush = self._scheduler.time()
+        if not self._written:
+            self._began = perf_counter()
         try:
             if not length_hint(self._unwritten):
                 if len(self._runs) == 1 and not self._dirty:
@@ -143,8 +151,10 @@ class Outbox(Generic[S]):
                 else:
                     self._settle()
             if self._dirty:
+                self._written += min(SLICE, len(self._dirty))
                 self._write_pending()
             else:
+                self._written += min(SLICE, length_hint(self._unwritten))
                 data = self._bytes
                 for socket in islice(self._unwritten, SLICE):
                     write = socket.write  # CPython 3.11 calls a local faster than it calls a slot
@@ -154,9 +164,16 @@ class Outbox(Generic[S]):
                 self._scheduler.call_soon(self._flush_slice)
             else:
                 self._unwritten, self._bytes = iter(()), b""  # a finished iterator may still hold its sockets
+                self._scheduler.call_soon(self._end_flush)
                 self._scheduled = False
                 if self._runs:
                     self._schedule()
+
+    def _end_flush(self) -> None:
+        """Follows the last slice a turn later: uvloop has then made the system calls of what it was handed."""
+        self._stats.flush_sockets.observe(self._written)
+        self._stats.flush_seconds.observe(perf_counter() - self._began)
+        self._written = 0
 
     def _write_pending(self) -> None:
         dirty = self._dirty

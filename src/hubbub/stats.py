@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+
+from hubbub.histogram import SECONDS, SIZES, Histogram
 
 
 @dataclass(slots=True)
 class Stats:
-    """Counters that only rise. Every key comes from our own code or contract, so each has a bounded set of keys."""
+    """What only rises. Every key comes from our own code or contract, so each has a bounded set of keys."""
 
     connects: int = 0
     """Sockets that were registered."""
@@ -34,6 +36,20 @@ class Stats:
 
     errors: Counter[str] = field(default_factory=Counter)
     """``server.system.error`` events and failed hooks, by code."""
+
+    flush_sockets: Histogram = field(default_factory=lambda: Histogram(SIZES))
+    """Sockets that one flush wrote to."""
+
+    flush_seconds: Histogram = field(default_factory=lambda: Histogram(SECONDS))
+    """Time from a flush's first write until the system had taken its last."""
+
+    loop_lag_seconds: Histogram = field(default_factory=lambda: Histogram(SECONDS))
+    """How late a tick was: the longest that anything on the event loop has kept it waiting."""
+
+    handler_seconds: defaultdict[str, Histogram] = field(
+        default_factory=lambda: defaultdict(lambda: Histogram(SECONDS))
+    )
+    """Time that handlers took, by the event's type, and hooks, by name; what they waited for included."""
 
 
 @dataclass(frozen=True, slots=True)

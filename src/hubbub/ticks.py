@@ -26,6 +26,7 @@ class Ticks:
         def tick() -> None:
             nonlocal due
             now = self._clock.monotonic()
+            self._stats.loop_lag_seconds.observe(max(0.0, now - due))
             due = max(due + seconds, now)
             self._timers[name] = self._clock.call_later(due - now, tick)
             try:
