@@ -16,15 +16,16 @@ def turn_for(heartbeat: Heartbeat[FakeSocket], seconds: float, start: float = 0.
     return now
 
 
-def test_every_socket_beats_once_per_interval() -> None:
+def test_every_socket_beats_once_per_turn_of_the_wheel_and_an_interval_has_room_for_a_late_step() -> None:
     heartbeat: Heartbeat[FakeSocket] = Heartbeat(25.0)
     sockets = [FakeSocket(socket_id=str(number)) for number in range(250)]
     for socket in sockets:
         heartbeat.add(socket, 0.0)
 
-    turn_for(heartbeat, 75.0)
+    turn_for(heartbeat, 3 * SLOTS * heartbeat.step)
 
     assert {socket.beats for socket in sockets} == {3}
+    assert 3 * SLOTS * heartbeat.step < 75.0 - heartbeat.step
 
 
 def test_a_burst_of_connects_beats_evenly_over_the_interval() -> None:

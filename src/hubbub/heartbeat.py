@@ -33,7 +33,7 @@ B = TypeVar("B", bound=Beating)
 
 
 class Heartbeat(Generic[B]):
-    """Visits every socket once per ``interval`` seconds, evenly spread, and those whose token expires on time.
+    """Visits every socket at least once per ``interval`` seconds, evenly spread, and those whose token expires on time.
 
     Pure: whoever owns it calls ``turn`` every ``step`` seconds. A socket at rest costs one entry of one set, and its
     expiry nothing at all until the last visit before it.
@@ -41,7 +41,7 @@ class Heartbeat(Generic[B]):
 
     def __init__(self, interval: float) -> None:
         self.interval = interval
-        self.step = interval / SLOTS
+        self.step = interval / (SLOTS + 1)  # a whole turn and a late step fit into the interval
         self._slots: list[set[B]] = [set() for _ in range(SLOTS)]
         self._hand = 0
         self._next_slot = 0
