@@ -8,7 +8,7 @@ from hypothesis import given
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from hubbub.frames import MAX_SPARE_CODECS, PING, CodecPool, FrameCodec, text_frame, texts_of
+from hubbub.frames import MAX_SPARE_CODECS, PING, CodecPool, FrameCodec, is_pong, text_frame, texts_of
 from tests.websocket import frame
 
 
@@ -20,6 +20,34 @@ def test_a_text_frame_is_what_rfc_6455_says() -> None:
     assert text_frame(b"Hello") == bytes.fromhex("810548656c6c6f")  # section 5.7, the unmasked single-frame message
     assert text_frame(b"x" * 200)[:4] == bytes.fromhex("817e00c8")
     assert bytes.fromhex("8900") == PING
+
+
+@given(key=st.binary(min_size=4, max_size=4))
+def test_what_is_taken_for_a_pong_is_one_to_the_codec_too(key: bytes) -> None:
+    pong = b"\x8a\x80" + key
+    codec = FrameCodec(100)
+    codec.receive_data(pong)
+
+    assert is_pong(pong)
+    assert codec.events_received() == [Frame(Opcode.PONG, b"")]
+    assert codec.is_reusable
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x8a\x80\1\2\3",  # not all of it
+        b"\x8a\x80\1\2\3\4\x81",  # more than it
+        b"\x8a\x84\1\2\3\4",  # with a payload
+        b"\x8a\x04\1\2\3\4",  # not masked
+        b"\x0a\x80\1\2\3\4",  # fragmented
+        b"\xca\x80\1\2\3\4",  # with a reserved bit
+        b"\x89\x80\1\2\3\4",  # a ping
+    ],
+)
+def test_everything_else_is_left_to_the_codec(data: bytes) -> None:
+    assert not is_pong(data)
 
 
 @given(texts=st.lists(st.text(max_size=80) | st.sampled_from([125, 126, 65535, 65536]).map("x".__mul__), max_size=6))

@@ -33,6 +33,15 @@ def texts_of(frames: bytes) -> tuple[str, ...]:
 PING: Final = Frame(Opcode.PING, b"").serialize(mask=False)
 
 
+def is_pong(data: bytes) -> bool:
+    """Tells whether bytes are the answer to PING and nothing else: the most that a socket at rest ever sends.
+
+    RFC 6455 section 5.2: FIN and opcode, mask and length 0, and the key, which then masks nothing. Section 5.5.3: a
+    pong has the ping's payload, so a client's other pongs are unsolicited, and are left to the codec.
+    """
+    return len(data) == 6 and data.startswith(b"\x8a\x80")
+
+
 MAX_SPARE_CODECS: Final = 16
 """Codecs kept for the next socket. Sockets are served one after another, so one is usually enough."""
 

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, WebSocket
 from websockets.asyncio.client import connect
+from websockets.frames import Opcode
 
 from hubbub import (
     Context,
@@ -441,9 +442,9 @@ async def test_a_peer_that_misses_two_pongs_is_closed_with_4408_and_then_aborted
         await frozen.next_frame()  # ready
         clock = clock_of(gateway)
 
-        clock.advance(50)
+        clock.advance(49)
         assert len(gateway._hub) == 1
-        clock.advance(25)
+        clock.advance(26)
 
         assert len(gateway._hub) == 0
         ctx, event, code = recorder.gone.get_nowait()
@@ -452,6 +453,25 @@ async def test_a_peer_that_misses_two_pongs_is_closed_with_4408_and_then_aborted
         assert await frozen.close_code() == 4408
         clock.advance(5)
         assert await frozen.reader.read() == b""  # the transport was aborted without an answer
+
+
+@pytest.mark.parametrize("cut", [6, 1, 2, 5])
+async def test_a_pong_keeps_its_socket_however_it_is_cut(gateway: Gateway, server: Address, cut: int) -> None:
+    async with RawSocket.open(server, "alice") as raw:
+        await raw.next_frame()  # ready
+        (socket,) = gateway._hub
+        for _ in range(4):
+            clock_of(gateway).advance(24)
+            while (await raw.next_frame())[0] != Opcode.PING:  # presence speaks up as well
+                pass
+            assert socket._unanswered == 1
+            pong = frame(Opcode.PONG, b"")
+            await raw.write(pong[:cut])
+            await raw.write(pong[cut:])
+            while socket._unanswered:
+                await asyncio.sleep(0)
+
+        assert len(gateway._hub) == 1
 
 
 async def test_half_a_frame_and_silence_is_closed_by_the_heartbeat(gateway: Gateway, server: Address) -> None:

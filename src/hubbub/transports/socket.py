@@ -15,7 +15,7 @@ from hubbub.clock import Timer
 from hubbub.connection import Connection, State
 from hubbub.endpoint import Endpoint
 from hubbub.errors import INVALID_DATA, MESSAGE_TOO_BIG, PROTOCOL_ERROR, UNSUPPORTED_DATA, CloseCode
-from hubbub.frames import FrameCodec
+from hubbub.frames import FrameCodec, is_pong
 from hubbub.transports.upgrade import Upgrade, refused
 
 MAX_REASON_BYTES: Final = 123
@@ -102,8 +102,12 @@ class SocketProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feeds the codec, and the connection with what it makes of the bytes."""
-        if self._connection is None and self._close_timer is None:
+        connection = self._connection
+        if connection is None and self._close_timer is None:
             self._transport.abort()  # RFC 6455 section 4.1: a client waits for the response before it sends
+            return
+        if self._codec is None and connection is not None and connection.state is State.READY and is_pong(data):
+            connection.pong()  # a third of what a socket at rest costs would be to borrow a codec for it
             return
         codecs = self._endpoint.node.codecs
         codec = self._codec = self._codec or codecs.borrow()
