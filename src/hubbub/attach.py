@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Any, Final, Protocol
 
 from hubbub.endpoint import Endpoint, Refusal
@@ -21,6 +21,12 @@ SLOWER: Final = (
     "`hubbub run main:app`, or `uvicorn main:app --ws hubbub:WebSocketProtocol`, with lifespan on"
 )
 
+NO_UPGRADE: Final = Refusal(
+    426,  # RFC 9110 section 15.5.22
+    "a WebSocket is opened here: the request asks for no upgrade. A proxy in front has to pass Upgrade and Connection",
+    (("Upgrade", "websocket"), ("Connection", "Upgrade")),
+)
+NOT_GET: Final = Refusal(405, "a WebSocket is opened here, with GET", (("Allow", "GET"),))
 NOT_RUNNING: Final = Refusal(503, "the gateway does not run", (("Retry-After", "1"),))
 
 
@@ -62,6 +68,11 @@ class GatewayMiddleware:
             await self._endpoint()
         if scope["type"] == "websocket" and _is_at(scope, self.gateway.path):
             await self._serve(scope, receive, send)
+        elif scope["type"] == "http" and _is_at(scope, self.gateway.path):
+            refusal = NO_UPGRADE if scope["method"] in {"GET", "HEAD"} else NOT_GET
+            await _say(
+                scope, send, refusal.status, f"{refusal.message}\n", "text/plain; charset=utf-8", refusal.headers
+            )
         elif (
             scope["type"] == "http" and scope["method"] in {"GET", "HEAD"} and _is_at(scope, self.gateway.asyncapi_path)
         ):
@@ -100,15 +111,23 @@ class GatewayMiddleware:
             host = "localhost"
         url = f"{'wss' if scope['scheme'] == 'https' else 'ws'}://{host}{scope.get('root_path', '')}{self.gateway.path}"
         text = self.gateway.asyncapi(url, getattr(app, "title", "Events"), str(getattr(app, "version", "1.0.0")))
-        body = text.encode()
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())],
-            }
-        )
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        await _say(scope, send, 200, text, "application/json")
+
+
+async def _say(
+    scope: MutableMapping[str, Any],
+    send: Send,
+    status: int,
+    text: str,
+    media_type: str,
+    headers: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Answers an HTTP request; HEAD with the headers alone."""
+    body = text.encode()
+    fields = [("content-type", media_type), ("content-length", str(len(body))), *headers]
+    encoded = [(name.lower().encode(), value.encode()) for name, value in fields]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
 def _is_at(scope: MutableMapping[str, Any], path: str | None) -> bool:

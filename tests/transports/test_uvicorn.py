@@ -835,3 +835,15 @@ async def test_a_handler_in_flight_finishes_before_the_gateway_stops(caplog: pyt
         await gateway.stop()
 
         assert finished.is_set()
+
+
+async def test_a_request_that_lost_its_upgrade_on_the_way_learns_what_is_missing(server: Address) -> None:
+    async with httpx.AsyncClient() as rest:
+        got = await rest.get(server.http + "/ws")
+        head = await rest.head(server.http + "/ws")
+        posted = await rest.post(server.http + "/ws", json={})
+
+    assert (got.status_code, got.headers["upgrade"], got.headers["connection"]) == (426, "websocket", "Upgrade")
+    assert "proxy" in got.text
+    assert (head.status_code, head.content) == (426, b"")
+    assert (posted.status_code, posted.headers["allow"]) == (405, "GET")
