@@ -1,10 +1,12 @@
 """What all tests share."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 import uvloop
+
+from tests.valkey import run_cluster, run_valkey
 
 FIGURES = pytest.StashKey[list[str]]()
 
@@ -33,3 +35,33 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("measured")
         for figure in figures:
             terminalreporter.line(figure)
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[str]:
+    """Gives the URL of a server that tests share: each has a prefix of its own there."""
+    with run_valkey() as server:
+        yield f"redis://127.0.0.1:{server.port}"
+
+
+@pytest.fixture(scope="session")
+def valkey_cluster() -> Iterator[str]:
+    """Gives the URL of a member of a Cluster that tests share likewise."""
+    with run_cluster() as servers:
+        yield f"redis://127.0.0.1:{servers[0].port}"
+
+
+@pytest.fixture(params=["one server", "cluster"])
+def redis_url(request: pytest.FixtureRequest) -> str:
+    """Gives each kind of Redis in turn."""
+    url: str = request.getfixturevalue("valkey" if request.param == "one server" else "valkey_cluster")
+    return url
+
+
+@pytest.fixture(params=["memory", "one server", "cluster"])
+def store_url(request: pytest.FixtureRequest) -> str | None:
+    """Gives everything that can be shared through, in turn: None is the memory of one process."""
+    if request.param == "memory":
+        return None
+    url: str = request.getfixturevalue("valkey" if request.param == "one server" else "valkey_cluster")
+    return url

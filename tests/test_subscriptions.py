@@ -42,6 +42,14 @@ async def test_where_authorize_raises_the_old_set_stays_and_the_client_is_told()
         assert [event["data"]["conversationId"] for event in await bob.heard()] == ["old"]
 
 
+async def test_a_rule_that_waits_for_nothing_may_be_a_plain_function() -> None:
+    gateway = make_gateway(authorize=lambda ctx, topics: [topic for topic in topics if topic.id == "mine"])
+    async with running(gateway) as server, Client.open(server, "bob") as bob:
+        answer = await bob.subscribe("conversation:mine", "conversation:others")
+
+        assert [topic["id"] for topic in answer["topics"]] == ["mine"]
+
+
 async def test_without_a_rule_of_the_app_every_topic_is_refused() -> None:
     from hubbub.domains.system import refuse_all
 

@@ -19,14 +19,20 @@ from hubbub.contract.schema import json_schema, schema_document
 from hubbub.contract.typescript import typescript
 from hubbub.errors import ConfigurationError, HubbubError
 from hubbub.gateway import Gateway
+from hubbub.manual import APP_DIR_HELP, APP_HELP, SETTINGS, examples
 
 app = typer.Typer(
     name="contract",
-    help="Everything that is made from the contract: types for clients, documents, and a check of changes.",
+    help="What is made from the contract: types for clients, documents, and a check of changes.",
+    epilog=examples(
+        ("what a client imports", "hubbub contract export main:app --format typescript"),
+        ("whom a change would break", "hubbub contract check released.json main:app"),
+    ),
+    context_settings=SETTINGS,
     no_args_is_help=True,
 )
 
-AppDir = Annotated[Path, typer.Option(help="The folder to import APP from.")]
+AppDir = Annotated[Path, typer.Option(metavar="FOLDER", help=APP_DIR_HELP)]
 
 
 class Format(StrEnum):
@@ -37,22 +43,34 @@ class Format(StrEnum):
     ASYNCAPI = "asyncapi"
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        ("types for a client", "hubbub contract export main:app --format typescript -o contracts.ts"),
+        ("for CI: is it in step?", "hubbub contract export main:app --format typescript -o contracts.ts --check"),
+        ("what `check` compares", "hubbub contract export main:app --format json-schema -o released.json"),
+        ("a document to publish", "hubbub contract export main:app --format asyncapi --url wss://shop.example"),
+    )
+)
 def export(
-    application: Annotated[
-        str,
-        typer.Argument(metavar="APP", help="A Gateway, or the ASGI app it is attached to, as module:attribute."),
+    application: Annotated[str, typer.Argument(metavar="APP", help=APP_HELP)],
+    format: Annotated[
+        Format, typer.Option(metavar="FORMAT", help="What to write: typescript, json-schema or asyncapi.")
     ],
-    format: Annotated[Format, typer.Option(help="What to write.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write; stdout if none.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="The file to write, e.g. contracts.ts; stdout without one."
+        ),
+    ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit with 1 where the output file is out of step.")
+        bool, typer.Option("--check", help="Write nothing; exit with 1 where the file of --output is out of step.")
     ] = False,
     guards: Annotated[
-        bool, typer.Option("--guards", help="TypeScript: also write isServerEvent and isClientEvent.")
+        bool,
+        typer.Option("--guards", help="TypeScript: also write isServerEvent and isClientEvent, checks at run time."),
     ] = False,
     url: Annotated[
-        str, typer.Option(help="AsyncAPI: where the server is; the path is the gateway's own.")
+        str, typer.Option(metavar="URL", help="AsyncAPI: where the server is; the path is the gateway's own.")
     ] = "ws://127.0.0.1:8000",
     app_dir: AppDir = Path(),
 ) -> None:
@@ -66,13 +84,23 @@ def export(
         _write(text, output)
 
 
-@app.command(name="check")
+@app.command(
+    name="check",
+    epilog=examples(
+        ("today's code against the last release", "hubbub contract check released.json main:app"),
+        ("two releases", "hubbub contract check old.json new.json"),
+    ),
+)
 def check_changes(
-    old: Annotated[str, typer.Argument(metavar="OLD", help="A json-schema export, or module:attribute.")],
-    new: Annotated[str, typer.Argument(metavar="NEW", help="A json-schema export, or module:attribute.")],
+    old: Annotated[
+        str, typer.Argument(metavar="OLD", help="What is out there: a json-schema export, or module:attribute.")
+    ],
+    new: Annotated[
+        str, typer.Argument(metavar="NEW", help="What would replace it: a json-schema export, or module:attribute.")
+    ],
     app_dir: AppDir = Path(),
 ) -> None:
-    """Say which changes break old clients or old servers, and which are safe; exit with 1 on a break."""
+    """Say which changes break old clients or old servers, and which are safe; exit with 1 on a break, 2 on an error."""
     try:
         found = changes(_document(old, app_dir), _document(new, app_dir))
     except HubbubError as error:

@@ -15,30 +15,42 @@ from hubbub.contract.envelope import Envelope
 from hubbub.contract.registry import Contract, ServerEvent
 from hubbub.contract_cli import gateway_of, load
 from hubbub.errors import ContractError, HubbubError
+from hubbub.manual import APP_DIR_HELP, APP_HELP
 from hubbub.publications import prepare
 from hubbub.publisher import BUILT_IN
 from hubbub.stats import Stats
 
 
 def publish(
-    type: Annotated[str, typer.Argument(metavar="TYPE", help="The event, e.g. server.messenger.message_new.")],
-    data: Annotated[str, typer.Argument(metavar="DATA", help="What it carries, in JSON.")],
+    type: Annotated[str, typer.Argument(metavar="TYPE", help="The event's name, e.g. server.messenger.message_new.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="What it carries, in JSON, camelCase, e.g. '{}'.")],
     redis_url: Annotated[
-        str, typer.Option(envvar="HUBBUB_REDIS_URL", help="The Redis that the gateways share.", show_default=False)
+        str,
+        typer.Option(
+            envvar="HUBBUB_REDIS_URL",
+            metavar="URL",
+            help="The Redis that the gateways share, e.g. redis://127.0.0.1:6379.",
+            show_default=False,
+        ),
     ],
     app: Annotated[
         str | None,
-        typer.Option(metavar="APP", help="A Gateway, or its ASGI app, as module:attribute; Hubbub's events if none."),
+        typer.Option(metavar="APP", help=f"{APP_HELP} Needed for events of your own.", show_default=False),
     ] = None,
     user: Annotated[
-        list[str] | None, typer.Option(help="Whom an addressed event is for; may be repeated.", show_default=False)
+        list[str] | None,
+        typer.Option(metavar="USER_ID", help="Whom an addressed event is for; may be repeated.", show_default=False),
     ] = None,
-    prefix: Annotated[str, typer.Option(help="What names in Redis begin with.")] = DEFAULT_PREFIX,
-    app_dir: Annotated[Path, typer.Option(help="The folder to import APP from.")] = Path(),
+    prefix: Annotated[
+        str, typer.Option(metavar="NAME", help="The gateways' redis_prefix, where they have one of their own.")
+    ] = DEFAULT_PREFIX,
+    app_dir: Annotated[Path, typer.Option(metavar="FOLDER", help=APP_DIR_HELP)] = Path(),
 ) -> None:
-    """Publish one event to the sockets of every node, over Redis.
+    r"""Publish one event to the sockets of every node, over Redis: from a job, or by hand.
 
-    Prints what became of it, and exits with 1 unless Redis has taken it.
+    Prints what became of it (accepted, dropped or unknown), and exits with 1 unless Redis has taken it.
+
+    Needs the extra: pip install 'hubbub\[redis]'
     """
     try:
         contract = BUILT_IN if app is None else gateway_of(load(app, app_dir)).contract

@@ -1,1 +1,8 @@
 """The reference system of Hubbub: a messenger's REST backend, wired to the bus in ``realtime.py``."""
+
+from importlib.util import find_spec
+
+from hubbub import ConfigurationError
+
+if find_spec("fastapi") is None or find_spec("sqlalchemy") is None:
+    raise ConfigurationError("the messenger needs more packages: pip install 'hubbub[messenger]'")

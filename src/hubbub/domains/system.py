@@ -14,12 +14,13 @@ from hubbub.contract.events import SYSTEM_EVENTS, Error, Resync, Subscribe, Subs
 from hubbub.contract.registry import ServerEvent
 from hubbub.contract.topics import Topic, is_valid_id
 from hubbub.domains.base import Domain
+from hubbub.errors import Unavailable
 from hubbub.router import Router
 
 logger = logging.getLogger("hubbub.system")
 
-#: The app's rule: given the topics a socket asks for, gives those it may hear. Called once per subscribe.
-Authorize: TypeAlias = Callable[[Context, Sequence[Topic]], Awaitable[Iterable[Topic]]]
+#: The app's rule: given the topics a socket asks for, gives those it may hear. Called once per subscribe; may be async.
+Authorize: TypeAlias = Callable[[Context, Sequence[Topic]], Iterable[Topic] | Awaitable[Iterable[Topic]]]
 
 NAMED_IN_ERROR = 10
 """Refused topics that an error message names; ``subscribed`` lists them all."""
@@ -76,7 +77,8 @@ class SystemDomain(Domain):
         asked = tuple(dict.fromkeys(message.data.topics))
         acceptable = [topic for topic in asked if self._is_acceptable(topic)][: self._topics_per_socket]
         try:
-            allowed = set(await self._authorize(ctx, acceptable)) if acceptable else set()
+            answer = self._authorize(ctx, acceptable) if acceptable else ()
+            allowed = set(await answer if inspect.isawaitable(answer) else answer)
         except Exception:
             logger.exception("authorize failed for user %s: subscriptions stay as they were", ctx.user_id)
             self._tell_error(ctx, message, "internal", "subscribe failed: your subscriptions stay as they were")
@@ -108,8 +110,9 @@ class SystemDomain(Domain):
                     events = await answer if inspect.isawaitable(answer) else answer
                 for event in events:
                     self.bus.send(ctx, event)
-            except Exception:
-                logger.exception("%s.snapshot failed for user %s", type(domain).__name__, ctx.user_id)
+            except Exception as error:
+                if not isinstance(error, Unavailable):  # of which one line tells, for however many subscribers
+                    logger.exception("%s.snapshot failed for user %s", type(domain).__name__, ctx.user_id)
                 self.bus.send(ctx, Resync(tuple(topics)))  # the client knows from it that its picture is incomplete
 
 

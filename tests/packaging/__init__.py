@@ -1,0 +1,1 @@
+"""What people install: wheel, sdist and npm package, each used where nothing of this repository is."""
