@@ -12,7 +12,7 @@ EXPORT := HUBBUB_ENVIRONMENT=development $(BIN)/hubbub contract export
 MESSENGER := hubbub_messenger.app:app
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 
-.PHONY: help run test soak check build bench conformance contract release-contract format clean
+.PHONY: help run test soak check docs build bench conformance contract release-contract format clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -28,7 +28,7 @@ test: $(BIN)/.installed $(NODE_TOOLS) $(WEB_APP) ## Pass the tests: Python, Type
 soak: $(BIN)/.installed ## Pass the long tests, under load and for minutes: about an hour
 	$(BIN)/pytest -m soak tests
 
-check: $(BIN)/.installed $(NODE_TOOLS) ## Lint, types, imports in one direction, the generated contract in step
+check: $(BIN)/.installed $(NODE_TOOLS) ## Lint, types, imports in one direction, contract and documentation in step
 	$(UV) lock --check
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -37,6 +37,10 @@ check: $(BIN)/.installed $(NODE_TOOLS) ## Lint, types, imports in one direction,
 	$(EXPORT) $(MESSENGER) --format typescript --guards --output web/client/src/contracts.ts --check
 	cd web && npm run check
 	HUBBUB_ENVIRONMENT=development $(BIN)/hubbub contract check contracts/released.json $(MESSENGER)
+	$(BIN)/python -m tools.docs
+
+docs: $(BIN)/.installed ## Build the documentation site into build/site, strictly (SERVE=1: and serve it on port 8001)
+	$(BIN)/python -m tools.docs $(if $(SERVE),--serve)
 
 conformance: $(BIN)/.installed ## Let the Autobahn suite judge the transport (RFC 6455; needs a Python 2.7 besides)
 	$(BIN)/python tools/conformance/fuzz.py
@@ -58,7 +62,7 @@ format: $(BIN)/.installed ## Format the code
 	$(BIN)/ruff format
 
 clean: ## Remove what the other targets have made
-	rm -rf .venv .uv benchmarks/peers/.venv {benchmarks/peers,web,web/*,tools/contract}/node_modules web/client/dist src/hubbub_messenger/static .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist {benchmarks,tools/conformance}/build
+	rm -rf .venv .uv benchmarks/peers/.venv {benchmarks/peers,web,web/*,tools/contract}/node_modules web/client/dist src/hubbub_messenger/static .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache build dist {benchmarks,tools/conformance}/build
 
 $(BIN)/.installed: pyproject.toml uv.lock | $(UV)
 	$(UV) sync --locked --all-extras

@@ -27,6 +27,7 @@ from hubbub.errors import (
     HubbubError,
     Reconnect,
     Unauthorized,
+    Unavailable,
 )
 from hubbub.gateway import Gateway, PresenceState
 from hubbub.jwt import DEVELOPMENT_SECRET, JWTAuthenticator, mint_token
@@ -78,6 +79,7 @@ __all__ = [
     "Topic",
     "Typing",
     "Unauthorized",
+    "Unavailable",
     "UserStatus",
     "WebSocketProtocol",
     "event",

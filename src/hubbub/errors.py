@@ -3,6 +3,7 @@
 HubbubError
 ├── ConfigurationError      the app wired Hubbub wrongly; raised at set-up
 ├── ContractError           an event declared or published does not fit the contract: our side's fault
+├── Unavailable             what an answer depends on is away for the moment; logged once, where it was found
 └── ClientError             the client's fault; never logged with a traceback
     ├── Unauthorized        no, bad or expired credentials: close 4401
     ├── MalformedEvent      what arrived is no event of the contract: close 4400
@@ -25,6 +26,13 @@ class ConfigurationError(HubbubError):
 
 class ContractError(HubbubError):
     """An event was declared or published that does not fit the contract."""
+
+
+class Unavailable(HubbubError):
+    """What an answer depends on is away for the moment: over REST, that is a 503.
+
+    Whoever raises it has logged why, so it needs no traceback.
+    """
 
 
 class ClientError(HubbubError):
@@ -54,17 +62,24 @@ class Reconnect(Enum):
     """Whether a client may come back after a close."""
 
     NEVER = "never"
+    """It would meet the same again."""
     WITH_NEW_TOKEN = "with a new token"
+    """Once somebody has logged in again."""
     WITH_BACKOFF = "with backoff"
+    """After a random wait that grows with each attempt."""
     AFTER_DELAY = "after the delay in the reason"
+    """After the milliseconds that the reason names: ``restart; retry_after_ms=N``."""
 
 
 class CloseCode(NamedTuple):
     """One close code: its number, the default reason on the wire, and what the client may do next."""
 
     code: int
+    """The number, as RFC 6455 section 7.4 understands it."""
     reason: str
+    """What the wire says beside it, unless there is more to say."""
     reconnect: Reconnect
+    """Whether the client may come back."""
 
 
 MALFORMED: Final = CloseCode(4400, "malformed event", Reconnect.NEVER)

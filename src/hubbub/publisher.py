@@ -56,6 +56,7 @@ class Publisher:
     """
 
     def __init__(self, redis_url: str, *, contract: Contract = BUILT_IN, prefix: str = DEFAULT_PREFIX) -> None:
+        #: What was published here, and what of it was lost.
         self.stats = Stats()
         self._url = redis_url
         self._contract = contract

@@ -15,9 +15,12 @@ Interest: TypeAlias = Topic | str
 class Outcome(Enum):
     """What became of a published event."""
 
-    ACCEPTED = "accepted"  # on its way to every node that listens
-    DROPPED = "dropped"  # not sent: its listeners get a resync
-    UNKNOWN = "unknown"  # sent, but nobody confirmed it in time: its listeners get a resync
+    ACCEPTED = "accepted"
+    """On its way to every node that listens."""
+    DROPPED = "dropped"
+    """Not sent: its listeners get a resync."""
+    UNKNOWN = "unknown"
+    """Sent, but nobody confirmed it in time: its listeners get a resync."""
 
 
 class Publication(NamedTuple):

@@ -63,8 +63,11 @@ class InternalDisconnect(Payload, frozen=True):
     """A registered socket is gone. The bus's own event: handed to domains, never sent."""
 
     user_id: str
+    """Whose socket it was."""
     socket_id: str
+    """That of its context."""
     reason: DisconnectReason
+    """``heartbeat_timeout``: pongs were missed; ``auth_failed``: 4401 or 4403; otherwise ``client_close``."""
 
 
 # --- messenger ------------------------------------------------------------------------------------------------------
@@ -75,9 +78,13 @@ class MessageNew(ServerEvent, frozen=True):
     """A message was created over REST. Times are ISO 8601 in UTC."""
 
     conversation_id: str
+    """The topic that hears it."""
     message_id: str
+    """What to fetch over REST."""
     sender_id: str
+    """The user whose own sockets hear it too."""
     created_at: str
+    """ISO 8601 in UTC."""
 
 
 @event("server.messenger.message_read", topics={"conversation": "conversation_id"}, users=["reader_id"])
@@ -85,9 +92,13 @@ class MessageRead(ServerEvent, frozen=True):
     """A member has read a conversation up to this message. Times are ISO 8601 in UTC."""
 
     conversation_id: str
+    """The topic that hears it."""
     message_id: str
+    """The last message that was read."""
     reader_id: str
+    """The user whose own sockets hear it too."""
     read_at: str
+    """ISO 8601 in UTC."""
 
 
 @event("server.messenger.conversations_changed", addressed=True)
@@ -100,8 +111,11 @@ class Typing(ClientEvent, ServerEvent, frozen=True):
     """Somebody types, or has stopped. Relayed with the sender's own ``userId``; a receiver clears it after 6 s."""
 
     conversation_id: str
+    """The topic that hears it."""
     user_id: str
+    """Who types: the relay sets it, whatever the client wrote."""
     is_typing: bool
+    """False once they have stopped."""
 
 
 # --- presence -------------------------------------------------------------------------------------------------------
@@ -112,15 +126,20 @@ class PresenceUpdate(ServerEvent, frozen=True):
     """A user's announced status changed. ``lastSeenAt`` is ISO 8601 in UTC, absent while online."""
 
     user_id: str
+    """The topic ``user:<id>`` hears it, and this user's own sockets."""
     status: Status
+    """What is announced from now on."""
     last_seen_at: str | UnsetType = UNSET
+    """ISO 8601 in UTC; absent while online."""
 
 
 class UserStatus(Payload, frozen=True):
     """One user's announced status."""
 
     user_id: str
+    """Whose."""
     status: Status
+    """As it was last announced."""
 
 
 @event("server.presence.batch")
@@ -128,6 +147,7 @@ class PresenceBatch(ServerEvent, frozen=True):
     """The snapshot that follows a subscription to ``user`` topics."""
 
     users: tuple[UserStatus, ...]
+    """One for each ``user`` topic that is new."""
 
 
 SYSTEM_EVENTS: Final = (Subscribe, Ready, Subscribed, Resync, Error, InternalDisconnect)

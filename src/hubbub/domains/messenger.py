@@ -21,6 +21,7 @@ class MessengerDomain(Domain):
     """Relays typing between the sockets of one conversation."""
 
     events = MESSENGER_EVENTS
+    """``MessageNew``, ``MessageRead``, ``ConversationsChanged`` and ``Typing``."""
 
     def register_handlers(self, router: Router) -> None:
         """Serves ``client.messenger.typing``."""

@@ -27,7 +27,10 @@ def bearer(key: str | bytes = DEVELOPMENT_SECRET) -> Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a test server listens, and how its users say who they are."""
+    """Where a test server listens, and how its users say who they are.
+
+    host, port: of the listening socket. credentials: gives the headers by which a user is known; None where nobody is.
+    """
 
     host: str
     port: int

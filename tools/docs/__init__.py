@@ -1,0 +1,1 @@
+"""Builds the documentation site, and checks what no builder checks: ``make docs``."""
