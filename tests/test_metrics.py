@@ -15,9 +15,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import hubbub
 from hubbub import CLOSE_CODES, Gateway, GatewayCollector, MessageNew
+from hubbub.brokers.wire import Fault
 from hubbub.clock import SystemClock
 from hubbub.histogram import Histogram
-from hubbub.metrics import COUNTERS, FAULTS, FAULTY_REFUSALS, GAUGES, HISTOGRAMS
+from hubbub.metrics import ALARMING, COUNTERS, FAULTS, FAULTY_REFUSALS, GAUGES, HISTOGRAMS, SHARED_FAULTS
 from hubbub.stats import Load, Stats
 from hubbub.ticks import Ticks
 from tests.support import Client, make_gateway, running
@@ -82,6 +83,29 @@ def test_the_alert_for_faults_asks_for_every_series_that_begins_at_zero_for_it()
 
     assert f'hubbub_errors_total{{code=~"{"|".join(FAULTS)}"}}' in alerts
     assert f'hubbub_refusals_total{{reason=~"{"|".join(FAULTY_REFUSALS)}"}}' in alerts
+
+
+def test_the_alert_for_redis_asks_for_the_faults_an_operator_can_do_something_about() -> None:
+    alerts = (ROOT / "docs/metrics.md").read_text()
+
+    assert f'hubbub_errors_total{{code=~"{"|".join(ALARMING)}"}}' in alerts
+
+
+def test_every_fault_between_nodes_that_the_code_counts_is_listed() -> None:
+    counted = {f"redis_{fault}" for fault in Fault}
+    for file in (ROOT / "src/hubbub").rglob("*.py"):
+        counted.update(re.findall(r"""(?:errors\[|make\()"((?:presence|redis)_\w+|bad_command)\"""", file.read_text()))
+
+    assert counted == set(SHARED_FAULTS)
+
+
+def test_faults_between_nodes_begin_at_zero_where_there_are_several() -> None:
+    shared = Metrics(make_gateway(redis_url="redis://127.0.0.1"))
+    alone = Metrics(make_gateway())
+
+    for code in SHARED_FAULTS:
+        assert shared("hubbub_errors_total", code=code) == 0
+        assert alone("hubbub_errors_total", code=code) is None
 
 
 def test_what_can_be_named_before_it_happens_is_there_as_zero() -> None:

@@ -58,6 +58,18 @@ GAUGES: Final[Mapping[str, tuple[str, str]]] = {
 
 #: Errors that are the server's own: alerts ask for these, so they exist as zeros before the first one happens.
 FAULTS: Final = ("internal", "timeout", "on_last_seen", "heartbeat", "presence", "commands", "command_lost")
+#: What goes wrong between nodes that share a Redis: the same, where there is one. docs/many-nodes.md and
+#: docs/presence.md say what each is; ALARMING are those where an operator can do something.
+ALARMING: Final = (
+    *("presence_store", "presence_fenced", "presence_invalid"),
+    *("redis_dropped", "redis_lost", "redis_refused", "redis_deliver"),
+)
+SHARED_FAULTS: Final = (
+    *ALARMING,
+    *("presence_bad", "presence_healed", "presence_old", "presence_unread", "bad_command"),
+    *("redis_too_big", "redis_no_magic", "redis_unknown_version", "redis_wrong_length", "redis_bad_header"),
+    *("redis_wrong_channel", "redis_duplicate"),
+)
 FAULTY_REFUSALS: Final = ("authenticate failed", "authenticate timeout")
 
 #: Codes that end a socket as expected, beside those that Hubbub sends.
@@ -87,7 +99,7 @@ class GatewayCollector(Collector):
             "closes": _zeros(*CLOSE_CODES, *_PEERS_CODES),
             "events_in": _zeros(*(name for name, spec in contract if spec.from_client)),
             "events_out": _zeros(*(name for name, spec in contract if spec.audience)),
-            "errors": _zeros(*FAULTS),
+            "errors": _zeros(*FAULTS, *(SHARED_FAULTS if gateway.is_shared else ())),
         }
 
     def describe(self) -> Iterable[Metric]:

@@ -8,6 +8,7 @@ import gc
 import logging
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Generator
@@ -19,6 +20,9 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from hubbub.endpoint import STATE_KEY, Endpoint
 from hubbub.transports.http import HttpProtocol
+
+if sys.platform != "win32":
+    import resource
 
 INTERRUPT_SECONDS: Final = 1.0
 """The drain window after SIGINT: a person waits at the keyboard."""
@@ -59,6 +63,7 @@ class Server(uvicorn.Server):
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serves in this process, which is for nothing else: what the app is made of is garbage collected no more."""
         self._owns_process = True
+        raise_file_limit()
         super().run(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -121,6 +126,26 @@ class Server(uvicorn.Server):
         finally:
             for sig, handler in originals.items():
                 signal.signal(sig, handler)
+
+
+def raise_file_limit() -> None:
+    """Raises the soft limit on file descriptors to the hard one, and says so where that changes anything.
+
+    A socket takes a descriptor. The soft limit is 1,024 on most systems for the sake of programs that call select(2),
+    which knows no higher ones; a server does not.
+    """
+    if sys.platform == "win32":
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (ValueError, OSError) as error:  # macOS calls its hard limit unlimited, and means another number
+        logger.info("the limit on file descriptors stays at %d: %s", soft, error)
+        return
+    shown = "unlimited" if hard == resource.RLIM_INFINITY else hard
+    logger.info("the limit on file descriptors was %d, and is now %s", soft, shown)
 
 
 def _bound_unsent(listening: socket.socket) -> None:
