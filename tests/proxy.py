@@ -19,6 +19,8 @@ class Proxy:
         self.port = 0
         self.drops_pushes = False
         """Whether what is published no longer comes through, though every command is answered."""
+        self.claims_version = b""
+        """The version that the server is to have, instead of its own."""
         self.connections = 0
         """How many were accepted so far."""
         self._target = host, port
@@ -121,8 +123,10 @@ class Proxy:
                 while (answer := parser.gets()) is not False:
                     if self.drops_pushes and isinstance(answer, list) and answer[0] in PUSHES:
                         continue
+                    if self.claims_version and isinstance(answer, list) and b"version" in answer:
+                        answer[answer.index(b"version") + 1] = self.claims_version
                     kept += _written(answer)
-                writer.write(data if not self.drops_pushes else kept)
+                writer.write(kept if self.drops_pushes or self.claims_version else data)
                 await writer.drain()
 
 

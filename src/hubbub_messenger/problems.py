@@ -14,6 +14,7 @@ from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 
+from hubbub import Unavailable
 from hubbub_messenger.shapes import Shape, absent
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -81,11 +82,15 @@ def install(app: FastAPI) -> None:
         # What was sent is never echoed: it may hold a password, or text that cannot be encoded.
         return ProblemResponse(422, errors=[_invalid_input(item["loc"], item["msg"]) for item in found])
 
+    async def unavailable(request: Request, error: Exception) -> ProblemResponse:
+        return ProblemResponse(503, "What this needs is away for the moment.")
+
     async def internal_error(request: Request, error: Exception) -> ProblemResponse:
         return ProblemResponse(500)
 
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(RequestValidationError, invalid_request)
+    app.add_exception_handler(Unavailable, unavailable)
     app.add_exception_handler(Exception, internal_error)
     app.openapi = _with_media_type(app.openapi)  # type: ignore[method-assign] # FastAPI's own way to extend it
 

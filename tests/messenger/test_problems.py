@@ -7,7 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from hubbub import mint_token
+from hubbub import PresenceState, Unavailable, mint_token
 
 JSON = {"Content-Type": "application/json"}
 LIMIT = 256 * 1024
@@ -65,6 +65,19 @@ async def test_a_bug_is_a_problem_without_details(
     answer = await alice.get("/api/conversations")
 
     assert problem_of(answer) == {"type": "about:blank", "title": "Internal Server Error", "status": 500}
+
+
+async def test_what_is_away_for_the_moment_is_a_503(
+    app: FastAPI, alice: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def presence(user_ids: list[str]) -> list[PresenceState]:
+        raise Unavailable("presence cannot be read at the moment")
+
+    monkeypatch.setattr(app.state.gateway, "presence", presence)
+
+    answer = await alice.get("/api/presence", params={"userId": "alice"})
+
+    assert problem_of(answer)["status"] == 503
 
 
 async def test_each_wrong_field_is_named(client: httpx.AsyncClient) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 from hubbub.brokers.base import Broker, Interest, Publication
@@ -24,6 +25,7 @@ from hubbub.presence.updates import UPDATE, publication_of, read_update
 from hubbub.stats import Stats
 from hubbub.testing import ManualClock
 from tests.fakes import FakeSocket
+from tests.valkey import Clients
 
 AWAY, OFFLINE, TICK = 300.0, 3.0, 1.0
 START = 1_700_000_000.0
@@ -42,7 +44,7 @@ class Watcher:
 
     async def changes(self) -> list[Presence]:
         """Gives what was heard since the last time; all that was published before has arrived."""
-        await self._node.arrived(self._socket)
+        await self._node.arrived()
         heard, self.heard = self.heard, []
         return [presence for presence, _ in heard]
 
@@ -119,20 +121,23 @@ class Node:
             while not self.broker.ready:
                 await asyncio.sleep(0.01)
 
-    async def arrived(self, socket: FakeSocket) -> None:
-        """Waits until everything published so far has arrived: a channel keeps its order."""
-        for topic in list(socket.subscriptions):
-            marker = secrets.token_hex(8)
-            future = self._markers[marker] = asyncio.get_running_loop().create_future()
-            async with asyncio.timeout(30):
-                while not future.done():  # a marker can be lost where a connection is just about to fail
-                    await self.until_ready()
-                    self.broker.publish(Publication(MARKER, b"", (topic,), (), memo=marker.encode()))
-                    await asyncio.wait({future}, timeout=1)
+    async def arrived(self) -> None:
+        """Waits until everything published so far that is watched here has arrived: a channel keeps its order."""
+        topics = dict.fromkeys(topic for socket in self.watchers for topic in socket.subscriptions)
+        loop = asyncio.get_running_loop()
+        markers = {topic: (secrets.token_hex(8), loop.create_future()) for topic in topics}
+        self._markers = dict(markers.values())
+        async with asyncio.timeout(30):
+            while waiting := {topic: name for topic, (name, future) in markers.items() if not future.done()}:
+                await self.until_ready()
+                for topic, name in waiting.items():
+                    self.broker.publish(Publication(MARKER, b"", (topic,), (), memo=name.encode()))
+                # A marker can be lost where a connection is just about to fail: then it is published again.
+                await asyncio.wait([future for _, future in markers.values()], timeout=1)
 
     def deliver(self, publication: Publication, via: Interest | None) -> None:
         if publication.type == MARKER:
-            future = self._markers.pop(publication.memo.decode(), None)
+            future = self._markers.get(publication.memo.decode())
             if future is not None and not future.done():
                 future.set_result(None)
         elif publication.type == UPDATE and self.presence.observe(publication):
@@ -155,6 +160,12 @@ class System:
         self.nodes: list[Node] = []
         self._dead: list[Node] = []
         self._options = options
+
+    @cached_property
+    def clients(self) -> Clients:
+        """Gives plain clients of the tests' own."""
+        assert self.url is not None
+        return Clients(self.url)
 
     @property
     def grace(self) -> float:
@@ -197,6 +208,8 @@ class System:
             await node.broker.stop()  # first: it tells presence of gaps, which then reads again
             await node.presence._reader.stop()
             await node.presence._store.close()
+        if "clients" in vars(self):
+            self.clients.close()
 
     def _shared(self, url: str, node: Node) -> tuple[Broker, PresenceStore]:
         timing = Timing(probe=1.0, silence=5.0, connect=2.0)

@@ -53,6 +53,32 @@ def test_what_changes_and_changes_back_before_it_is_written_is_not_written(local
     assert local.claims(100) == []
 
 
+def test_a_visit_between_two_rounds_is_written_too(local: LocalUsers) -> None:
+    local.connect("alice", 5)
+    local.disconnect("alice", 5.5)
+
+    (claim,) = local.claims(100)
+    assert claim == Claim("alice", 0, "visit", 5.5)
+    local.gone(claim)
+    assert len(local) == 0
+
+
+def test_a_visit_while_the_end_is_owed_begins_it_again(local: LocalUsers) -> None:
+    local.connect("alice", 5)
+    written(local)
+    local.disconnect("alice", 6)
+    (claim,) = local.claims(100)
+    local.leaving(claim, 1, 6)
+
+    local.connect("alice", 8)
+    local.disconnect("alice", 8.5)
+    (claim,) = local.claims(100)
+    local.leaving(claim, 1, 9)
+
+    (debt,) = local.due(100)
+    assert debt.due == 8.5 + OFFLINE + TICK
+
+
 def test_a_change_while_a_claim_is_under_way_is_claimed_next(local: LocalUsers) -> None:
     local.connect("alice", 5)
     (claim,) = local.claims(100)

@@ -112,6 +112,14 @@ def test_who_is_missing_for_long_enough_is_offline(replica: Replica, was_loss: b
     assert read(replica, None, 101 + patience) == (OFFLINE, 4)
 
 
+def test_who_was_missing_before_all_was_lost_is_given_time_to_be_written(replica: Replica) -> None:
+    read(replica, Stored("online", 3, None))
+    read(replica, None, 100)
+    replica.lost_all(100 + MISSING_AFTER_LOSS_SECONDS)
+
+    assert read(replica, None, 100 + MISSING_AFTER_LOSS_SECONDS) == (ONLINE, None)
+
+
 def test_who_is_still_missing_after_an_outage_is_given_time_to_be_written(replica: Replica) -> None:
     read(replica, Stored("online", 3, None))
     read(replica, None, 100)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hubbub.presence.tracker import Presence
 from tests.presence.nodes import START, System
 
@@ -93,6 +95,25 @@ async def test_a_visit_between_two_ticks_is_never_announced(system: System) -> N
     await system.tick(10)
 
     assert await watcher.statuses() == []
+
+
+@pytest.mark.parametrize("at", [0, 1])
+async def test_a_visit_between_two_ticks_puts_the_end_off_by_as_much(system: System, at: int) -> None:
+    nodes = [await system.node(), await system.node()]
+    watcher = await nodes[0].watch("alice")
+    nodes[0].connect("alice")
+    await system.tick()
+    nodes[0].disconnect("alice")
+    await system.tick(2)
+
+    nodes[at].connect("alice")
+    nodes[at].disconnect("alice")
+    await system.tick(int(system.grace) - 1)
+    assert await watcher.statuses() == ["online"]
+    await system.tick(2)
+
+    assert await watcher.changes() == [Presence("alice", "offline", START + 3)]
+    assert sum("alice" in seen for node in system.nodes for seen in node.left) == 1
 
 
 async def test_a_user_without_activity_is_away_and_activity_brings_them_back(system: System) -> None:

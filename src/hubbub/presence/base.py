@@ -44,4 +44,4 @@ class PresenceStore(Protocol):
         """Is shown every ``server.presence.update`` that arrives; says whether it is news and is to be delivered."""
 
     async def announced(self, user_ids: Iterable[str]) -> list[Presence]:
-        """Gives the announced status of users, in the order asked."""
+        """Gives the announced status of users, in the order asked; raises Unavailable where they cannot be read."""

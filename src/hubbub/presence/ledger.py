@@ -6,7 +6,7 @@ In the bucket of a user (see channels): ``p:<user>``, a hash, ``n:<incarnation>`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from hubbub.brokers.channels import ALL_BUCKET, Channels, bucket_of
@@ -109,10 +109,16 @@ class Ledger:
             for user_id, (held, seen) in zip(users, fields, strict=True)
         ]
 
-    async def reap(self, dead: str, users: Sequence[tuple[str, float]]) -> list[str]:
-        """Takes away what a dead incarnation held of users, with when each was seen; gives those who left by that."""
-        answers = _all(await self._store.ask([self._reap(dead, user_id, seen) for user_id, seen in users]))
-        return [user_id for (user_id, _), (code,) in zip(users, answers, strict=True) if code == b"left"]
+    async def reap(self, dead: str, users: Mapping[str, float], recent: float) -> tuple[list[str], dict[str, float]]:
+        """Takes away what a dead incarnation held of users, with when each was seen; raises what the store fails with.
+
+        Gives who left by that, and whose end this node owes, with when they were seen: after ``recent``, on another
+        node. All in seconds since the epoch.
+        """
+        answers = _all(await self._store.ask([self._reap(dead, user, seen, recent) for user, seen in users.items()]))
+        known = dict(zip(users, answers, strict=True))
+        left = [user_id for user_id, (code, *_) in known.items() if code == b"left"]
+        return left, {user_id: float(rest[0]) for user_id, (code, *rest) in known.items() if code == b"owed"}
 
     # --- details ------------------------------------------------------------------------------------------------------
 
@@ -157,7 +163,7 @@ class Ledger:
             arguments += user_id.encode(), share.encode()
         return Call(script("verify"), bucket, tuple(keys), tuple(arguments))
 
-    def _reap(self, dead: str, user_id: str, seen: float) -> Call:
+    def _reap(self, dead: str, user_id: str, seen: float, recent: float) -> Call:
         bucket = bucket_of(user_id)
         arguments = (
             dead.encode(),
@@ -168,8 +174,13 @@ class Ledger:
             self._payload(user_id, "online", None),
             self._payload(user_id, "away", seen),
             self._payload(user_id, "offline", seen),
+            self._lease.incarnation.encode(),
+            b"%d" % self._lease.valid_until,
+            b"%d" % UNUSED_SECONDS,
+            b"%.3f" % recent,
         )
-        return Call(script("reap"), bucket, self._user_keys(bucket, user_id, dead)[:2], arguments)
+        own = self._incarnation_keys(bucket, self._lease.incarnation)
+        return Call(script("reap"), bucket, (*self._user_keys(bucket, user_id, dead)[:2], *own), arguments)
 
     def _fields(self, user_id: str, *fields: bytes) -> Command:
         bucket = bucket_of(user_id)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, takewhile
 from typing import Literal, NamedTuple, TypeAlias
 
-#: A node's part in a user's status. ``new``: the first socket here, and no activity since.
-Share: TypeAlias = Literal["online", "away", "new"]
+#: A node's part in a user's status. ``new``: the first socket here, and no activity since. ``visit``: sockets that came
+#: and went between two rounds of writing, so that nobody else has heard of them.
+Share: TypeAlias = Literal["online", "away", "new", "visit"]
 
 
 class Claim(NamedTuple):
@@ -77,8 +78,12 @@ class LocalUsers:
         user = self._users.get(user_id)
         if user is None:
             user = self._add(user_id, now)
+        if user.is_new and not user.sockets:
+            user.active_at = now
+            self._active.pop(user_id, None)
             self._active[user_id] = None
-        self._debts.pop(user_id, None)
+        if self._debts.pop(user_id, None) is not None:
+            user.written = None  # the end is begun again, also where this socket is gone before it is written
         user.sockets += 1
         self._unwritten[user_id] = None
 
@@ -126,11 +131,13 @@ class LocalUsers:
         for user_id in user_ids:
             del self._unwritten[user_id]
             user = self._users[user_id]
-            if user.sockets == 0 and not user.is_known:
-                self._forget(user_id)  # a visit between two ticks
-            elif not self._is_written(user_id, user):
-                share: Share = "new" if user.is_new and user.sockets else self._share_of(user_id)
-                user.is_known, user.written = True, None
+            if not self._is_written(user_id, user):
+                share = self._share_of(user_id)
+                if user.sockets == 0 and not user.is_known:
+                    share = "visit"
+                elif user.sockets and user.is_new:
+                    share = "new"
+                user.is_known, user.written = user.is_known or user.sockets > 0, None
                 yield Claim(user_id, user.sockets, share, user.active_at if user.sockets else user.left_at)
 
     def failed(self, claims: Iterable[Claim]) -> None:
@@ -151,6 +158,7 @@ class LocalUsers:
     def leaving(self, claim: Claim, epoch: int, now: float) -> None:
         """Takes in that nobody has a socket of a user any more, and that this node owes the end."""
         user = self._users[claim.user_id]
+        user.is_known = True
         if user.sockets == 0:
             since = max(user.left_at, now - self._tick)  # after an outage others need the time to write who came back
             self._debts[claim.user_id] = Debt(
@@ -195,11 +203,14 @@ class LocalUsers:
         for user_id in self._users:
             self._rewrite(user_id)
 
-    def differ(self, user_ids: Iterable[str], now: float) -> None:
-        """Takes in that something else is stored of users; those who are not here have to be ended."""
+    def differ(self, user_ids: Iterable[str], seen: float) -> None:
+        """Takes in that something else is stored of users; those who are not here have to be ended.
+
+        seen: when those were seen, in the tracker's time.
+        """
         for user_id in user_ids:
             if user_id not in self._users:
-                self._add(user_id, now).is_known = True
+                self._add(user_id, seen).is_known = True
             self._rewrite(user_id)
 
     def stored(self, bucket: int) -> Iterator[tuple[str, str]]:

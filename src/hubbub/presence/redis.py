@@ -9,9 +9,10 @@ from typing import Final
 
 from hubbub.brokers.base import Deliver, Interest, Publication
 from hubbub.brokers.channels import BUCKETS, DEFAULT_PREFIX, Channels, bucket_of
+from hubbub.brokers.complaints import Complaints
 from hubbub.brokers.dialing import FAILURES, Dialer
 from hubbub.clock import Clock
-from hubbub.errors import ConfigurationError
+from hubbub.errors import ConfigurationError, Unavailable
 from hubbub.presence.base import Left
 from hubbub.presence.lease import LEASE_SECONDS, Lease
 from hubbub.presence.ledger import Ledger
@@ -72,6 +73,7 @@ class RedisPresence:
         """Takes what only this node's sockets have missed, and passes it on: set before ``start``."""
         self._clock = clock
         self._stats = stats
+        self._complaints = Complaints(stats, logger)
         self._grace = offline_after + tick
         self._local = LocalUsers(
             away_after=away_after, offline_after=offline_after, tick=tick, bucket_of=bucket_of, buckets=BUCKETS
@@ -81,7 +83,7 @@ class RedisPresence:
         self._store = Store(Dialer(url, seconds), seconds)
         self._ledger = Ledger(self._store, Channels(prefix), self._lease)
         self._reader: Reader[Stored | None] = Reader(self._ledger.read)
-        self._rounds = Rounds(self._ledger, self._lease, self._local, clock, stats, self._tell_left)
+        self._rounds = Rounds(self._ledger, self._lease, self._local, self._grace, clock, stats, self._tell_left)
         self._left: Left = lambda seen: None
         self._round: asyncio.Task[None] | None = None
         self._complaint = ""
@@ -159,8 +161,7 @@ class RedisPresence:
         try:
             news = self._replica.observe(*read_update(publication))
         except BadUpdate as error:
-            self._stats.errors["presence_bad"] += 1
-            logger.warning("a change of presence is not understood: %s", error)
+            self._complaints.make("presence_bad", "a change of presence is not understood: %s", error)
             return False
         if news is News.OLD:
             self._stats.errors["presence_old"] += 1
@@ -169,14 +170,14 @@ class RedisPresence:
     async def announced(self, user_ids: Iterable[str]) -> list[Presence]:
         """Gives the announced status of users, in the order asked.
 
-        Raises TimeoutError where they could not be read within a second, or what the store fails with.
+        Raises Unavailable where they could not be read within a second.
         """
         asked = list(user_ids)
         known = {user_id: self._replica.known(user_id) for user_id in asked}
         unknown = [user_id for user_id, presence in known.items() if presence is None]
         if unknown:
             expected = {user_id: self._replica.expect(user_id) for user_id in unknown}
-            stored = await self._reader.read(unknown, READ_SECONDS)
+            stored = await self._read(unknown)
             for user_id in unknown:
                 known[user_id] = self._absorb(user_id, stored[user_id], expected[user_id])
         return [presence for user_id in asked if (presence := known[user_id]) is not None]
@@ -212,6 +213,16 @@ class RedisPresence:
             if self._complaint:
                 logger.warning("presence is kept again in Redis at %s", self._store.name)
                 self._complaint = ""
+
+    async def _read(self, user_ids: Sequence[str]) -> dict[str, Stored | None]:
+        try:
+            return await self._reader.read(user_ids, READ_SECONDS)
+        except (*FAILURES, LookupError) as error:
+            if self._complaint:  # it has been said already
+                self._stats.errors["presence_unread"] += 1
+            else:
+                self._complaints.make("presence_unread", "presence cannot be read at %s: %s", self._store.name, error)
+            raise Unavailable("presence cannot be read at the moment") from error
 
     async def _refresh(self) -> None:
         """Reads some of what is known again, and tells the listeners here what they have missed."""

@@ -22,7 +22,6 @@ socket of theirs to find out."""
 MISSING_AFTER_LOSS_SECONDS: Final = 10.0
 """The same after all was lost, which every node notices at its next beat."""
 
-
 LATE_SECONDS: Final = 10.0
 """How late the second look may be. Later than that there was an outage, after which everybody is written first."""
 
@@ -159,6 +158,8 @@ class Replica:
         """Is told that the store may have lost everything: it is read again."""
         self._lost_all_at = now
         self._missing.clear()
+        for entry in self._entries.values():
+            entry.missing_since = None  # of now it says nothing
         self.doubt()
 
     def due(self, now: float, most: int) -> list[str]:

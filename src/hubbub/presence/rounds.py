@@ -39,6 +39,7 @@ class Fenced(Exception):
 class Rounds:
     """Keeps what is stored in step with what this node holds. One round at a time; whatever fails is done again.
 
+    grace: seconds without a socket anywhere after which a user's end is announced.
     left: is told users who went offline by what this node did, and when they were seen, in seconds since the epoch.
     """
 
@@ -47,6 +48,7 @@ class Rounds:
         ledger: Ledger,
         lease: Lease,
         local: LocalUsers,
+        grace: float,
         clock: Clock,
         stats: Stats,
         left: Callable[[Mapping[str, float]], None],
@@ -54,6 +56,7 @@ class Rounds:
         self._ledger = ledger
         self._lease = lease
         self._local = local
+        self._grace = grace
         self._clock = clock
         self._stats = stats
         self._left = left
@@ -195,8 +198,10 @@ class Rounds:
                 await self._keep()
                 last = self._lease.last_beat_of(dead)
                 seen = {user_id: max(before, last if had_socket else 0.0) for user_id, had_socket, before in few}
-                left = await self._ledger.reap(dead, list(seen.items()))
+                left, owed = await self._ledger.reap(dead, seen, self._clock.time() - self._grace)
                 self._tell({user_id: seen[user_id] for user_id in left})
+                for user_id, moment in owed.items():
+                    self._local.differ([user_id], self._clock.monotonic() - (self._clock.time() - moment))
         await self._ledger.remove(dead)
 
     async def _keep(self) -> None:

@@ -12,7 +12,7 @@ from hubbub_messenger.problems import responses
 from hubbub_messenger.routes.dependencies import Caller, DatabaseDependency, GatewayDependency
 from hubbub_messenger.shapes import PresenceOut, UserId
 
-router = APIRouter(tags=["presence"], responses=responses(401, 422))
+router = APIRouter(tags=["presence"], responses=responses(401, 422, 503))
 
 
 @router.get("/presence", summary="Show who is online")

@@ -49,6 +49,16 @@ local function saw(key, user, seen)
   end
 end
 
+-- Makes an incarnation owe the end of a user of whom nobody has a socket; gives since when.
+local function owe(key, user, users, incarnation, id, unused_seconds)
+  local epoch = math.max(tonumber(user.v or 0), now_ms())
+  redis.call('HSET', key, 'o', incarnation, 'e', string.format('%.0f', epoch))
+  redis.call('SADD', users, id)
+  redis.call('EXPIRE', key, unused_seconds)
+  redis.call('EXPIRE', users, unused_seconds)
+  return epoch
+end
+
 -- Makes a status the announced one, and tells everybody who listens, in the same instant. The version is at least the
 -- time, so that it rises even where all that was stored is lost.
 local function announce(key, user, status, payload, publish, channels)

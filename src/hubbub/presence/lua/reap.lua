@@ -1,9 +1,11 @@
 -- Takes a dead incarnation's part in a user away, and announces what follows from it.
--- KEYS  1 the user   2 the dead incarnation's users
+-- KEYS  1 the user   2 the dead incarnation's users   3 the caller's users   4 the caller's tombstone
 -- ARGV  1 the dead incarnation   2 user id   3 when the user was seen, seconds since the epoch
 --       4 how long a user who is offline is remembered, seconds
 --       5 the command that publishes   6, 7 channels   8, 9, 10 the publications of online, away, offline
--- Gives {'left'}: the user went offline by this · {'rest'}: nothing of the kind.
+--       11 the caller's incarnation   12 valid until, ms   13 how long unused keys live, seconds
+--       14 who was seen after this may be on the way back, seconds since the epoch
+-- Gives {'left'}: the user went offline by this · {'owed', when seen}: the caller owes the end · {'rest'}: neither.
 
 local key, users, dead, id = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
 local before = read(key)
@@ -22,6 +24,11 @@ end
 local was_decisive = before.nodes[dead] or user.o == dead
 if not was_decisive or not user.s or user.s == 'offline' then
   return { 'rest' }
+end
+-- A socket on a node that lives was closed a moment ago: a reload, perhaps.
+if tonumber(user.seen or 0) > tonumber(ARGV[14]) and not refusal(KEYS[4], ARGV[12]) then
+  owe(key, user, KEYS[3], ARGV[11], id, ARGV[13])
+  return { 'owed', user.seen }
 end
 saw(key, user, ARGV[3])
 announce(key, user, 'offline', ARGV[10], ARGV[5], channels)
