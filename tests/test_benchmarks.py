@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import report
 from benchmarks.goals import Verdict, verdicts
+from benchmarks.head import BLOCK, README, REPORT, head
 from benchmarks.layout import BUSY, EVERYBODY, Crowd, Rooms
 from benchmarks.plots import bars
 from benchmarks.results import Outcome, Results, Section, ratios
@@ -100,3 +101,13 @@ def test_socket_io_is_told_the_same_in_its_own_words() -> None:
     topics = '{"topics":[{"kind":"conversation","id":"busy-channel"}]}'
     assert ours == '{"type":"client.system.subscribe","data":' + topics + ',"ts":1}'
     assert theirs == '42["client.system.subscribe",' + topics + "]"
+
+
+def test_the_readme_shows_the_head_of_the_stored_report() -> None:
+    """`python -m benchmarks.head` writes it."""
+    results = Results.load(REPORT)
+    shown = BLOCK.search(README.read_text())
+
+    assert results is not None
+    assert shown is not None
+    assert shown[0] == head(results)
