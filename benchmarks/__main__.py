@@ -110,7 +110,7 @@ def load_generator() -> dict[str, float]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="under two minutes: fewer sockets, two short runs")
+    parser.add_argument("--quick", action="store_true", help="about four minutes: fewer sockets, two short runs")
     parser.add_argument("--only", nargs="+", default=[], metavar="WORKLOAD", help="by letter or name: a b2 rooms ...")
     parser.add_argument("--servers", nargs="+", default=[], metavar="NAME", help="hubbub floor uws ws ws-bare ...")
     parser.add_argument("--runs", type=int, help="instead of 5, or 2 in quick mode")

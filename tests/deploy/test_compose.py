@@ -98,17 +98,26 @@ async def test_caddy_serves_two_nodes_and_does_without_one_that_ends(tmp_path: P
             command(tmp_path, *run, PORT=str(ports[0]), **variables) as first,
             command(tmp_path, *run, PORT=str(ports[1]), **variables),
         ):
-            process = await asyncio.create_subprocess_exec(*caddy, env={**os.environ, **variables})
+            process = await asyncio.create_subprocess_exec(
+                *caddy, env={**os.environ, **variables}, stderr=asyncio.subprocess.PIPE
+            )
             try:
+                await _serving(process)
                 await _story(Address("127.0.0.1", http), first)
             finally:
                 process.terminate()
                 await process.wait()
 
 
+async def _serving(caddy: asyncio.subprocess.Process) -> None:
+    """Reads what Caddy logs until it listens."""
+    assert caddy.stderr is not None
+    while b"serving initial configuration" not in (line := await caddy.stderr.readline()):
+        assert line, "Caddy ended before it listened"
+
+
 async def _story(site: Address, first: Running) -> None:
-    transport = httpx.AsyncHTTPTransport(retries=50)  # until Caddy listens
-    async with httpx.AsyncClient(base_url=site.http, transport=transport, timeout=20) as rest:
+    async with httpx.AsyncClient(base_url=site.http, timeout=20) as rest:
         assert (await rest.get("/metrics")).status_code == 404
         login = await rest.post("/api/session", json={"username": "alice", "password": "alice"})
         token = f"Bearer {login.json()['token']}"
