@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -20,7 +17,7 @@ from benchmarks.contenders import present
 from benchmarks.goals import verdicts
 from benchmarks.install import install
 from benchmarks.layout import Crowd
-from benchmarks.process import BUILD, HERE, BenchmarkError
+from benchmarks.process import BUILD, HERE, run_as_script
 from benchmarks.results import Results
 from benchmarks.servers import Floor, Publication, Server
 from benchmarks.stages import FULL, QUICK, Stage, redis_server, stages
@@ -118,15 +115,5 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _stop(number: int, frame: object) -> NoReturn:
-    # An exception unwinds the context managers, which kill the servers.
-    raise SystemExit(128 + number)
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, _stop)
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        main()
-    except BenchmarkError as error:
-        sys.exit(f"benchmark: {error}")
+    run_as_script(main)

@@ -12,10 +12,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self
 
 HERE: Final = Path(__file__).parent
 BUILD: Final = HERE / "build"
@@ -41,6 +41,21 @@ def compile_c(name: str) -> Path:
         if subprocess.run(command, check=False).returncode != 0:
             raise BenchmarkError(f"{sources[0].name} does not compile")
     return target
+
+
+def run_as_script(main: Callable[[], object]) -> None:
+    """Runs a program's main function so that its servers end with it, however it ends."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    try:
+        main()
+    except BenchmarkError as error:
+        raise SystemExit(f"benchmark: {error}") from error
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    # An exception unwinds the context managers, which kill the servers.
+    raise SystemExit(128 + number)
 
 
 def free_port() -> int:

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple
 
 from benchmarks import workload
-from benchmarks.process import BenchmarkError
+from benchmarks.process import BenchmarkError, run_as_script
 from benchmarks.servers import Floor, Hubbub, Publication, Server
 
 WARM: Final = 1000
@@ -181,15 +179,5 @@ def main() -> None:
         row("memory, connected and subscribed", [run.memory for run in runs], "KB", 5.5)
 
 
-def _stop(number: int, frame: object) -> NoReturn:
-    # An exception unwinds the context managers, which kill the servers.
-    raise SystemExit(128 + number)
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, _stop)
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        main()
-    except BenchmarkError as error:
-        sys.exit(f"benchmark: {error}")
+    run_as_script(main)

