@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+import hypothesis.strategies as st
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from hypothesis import given
 from jwt.algorithms import ECAlgorithm
 
 from hubbub import keys
@@ -139,3 +143,25 @@ def test_a_token_signed_with_the_private_key_is_accepted_with_the_public_one(alg
 def test_a_token_is_not_minted_with_a_key_that_does_not_fit(key: str, algorithm: str) -> None:
     with pytest.raises(ConfigurationError):
         mint_token("alice", key=key, algorithm=algorithm)
+
+
+nearly_base64 = st.one_of(
+    st.binary(max_size=12),
+    st.text("AQgw_-+/= \n.é", max_size=12).map(str.encode),
+    st.builds(
+        lambda data, ending: base64.urlsafe_b64encode(data).rstrip(b"=") + ending,
+        st.binary(max_size=9),
+        st.sampled_from([b"", b"=", b"==", b"===", b"A", b"!"]),
+    ),
+)
+
+
+@given(segment=nearly_base64)
+def test_a_part_of_a_token_is_decoded_as_pyjwt_decodes_it(segment: bytes) -> None:
+    def outcome(verifier: type[jwt.PyJWS]) -> bytes | str:
+        try:
+            return verifier._decode_base64url_segment(segment, "part")
+        except jwt.DecodeError as error:
+            return str(error)
+
+    assert outcome(keys.Verifier) == outcome(jwt.PyJWS)

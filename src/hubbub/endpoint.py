@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Final, NamedTuple, Protocol
 
 from hubbub.auth import Authenticator, Handshake, Identity
@@ -121,10 +121,14 @@ class Endpoint:
             visitor.refused(self._close_code(error, handshake))
             return
         if isinstance(answer, Identity):
-            with self._listening(answer) as waiting:
+            interests, user = self.node.interests, (answer.user_id,)
+            waiting = interests.hold(user)
+            try:
                 if waiting is None:
                     self._let_in(answer, handshake, visitor)
                     return
+            finally:
+                interests.release(user)
         self.node.dispatcher.spawn(self._admit_later(answer, handshake, visitor))
 
     async def _admit_later(
@@ -132,10 +136,14 @@ class Endpoint:
     ) -> None:
         withdrawn = self._withdrawn_meanwhile[visitor] = set()
         try:
-            async with contextlib.AsyncExitStack() as held:
+            interests = self.node.interests
+            with contextlib.ExitStack() as held:
                 async with _at_most(self.node.limits.handshake_seconds):
                     identity = answer if isinstance(answer, Identity) else self._checked(await answer)
-                    waiting = held.enter_context(self._listening(identity))
+                    # What is addressed to a user reaches this node also between this wait and the registration.
+                    user = (identity.user_id,)
+                    waiting = interests.hold(user)
+                    held.callback(interests.release, user)
                     if waiting is not None:
                         await waiting
                 if not withdrawn.isdisjoint({(identity.user_id, None), (identity.user_id, identity.session)}):
@@ -164,15 +172,6 @@ class Endpoint:
             return
         logger.info("refused: user %s has %d sockets already (from %s)", identity.user_id, most, handshake.client)
         visitor.refused(self._closed("sockets per user", TOO_MANY_SOCKETS))
-
-    @contextlib.contextmanager
-    def _listening(self, identity: Identity) -> Iterator[Awaitable[None] | None]:
-        """Lets what is addressed to a user reach this node, also between the wait for that and the registration."""
-        interests, user = self.node.interests, (identity.user_id,)
-        try:
-            yield interests.hold(user)
-        finally:
-            interests.release(user)
 
     async def drain(self, seconds: float, hurry: asyncio.Event) -> None:
         """Accepts nothing more, closes every socket with 1012, evenly over most of ``seconds``, and waits for handlers.

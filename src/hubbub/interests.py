@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
@@ -24,7 +23,7 @@ class Interests:
         self._broker = broker
         self._on_withdrawn = on_withdrawn
         self._hub = hub
-        self._held: Counter[Interest] = Counter()
+        self._held: dict[Interest, int] = {}  # how often
         hub.on_silent = self._withdraw
 
     def hold(self, interests: Iterable[Interest]) -> Awaitable[None] | None:
@@ -32,16 +31,19 @@ class Interests:
 
         Gives what to wait for until nothing that is published for them is missed; None where that is so at once.
         """
-        wanted = list(interests)
-        self._held.update(wanted)
+        wanted, held = list(interests), self._held
+        for interest in wanted:  # one by one: for a few, Counter's own arithmetic costs more than all the rest
+            held[interest] = held.get(interest, 0) + 1
         return self._broker.listen(wanted) if wanted else None
 
     def release(self, interests: Sequence[Interest]) -> None:
         """Ends a hold: the interests that no listener has by now are withdrawn."""
-        for interest in interests:  # one by one: Counter's own subtraction looks at everything held
-            self._held[interest] -= 1
-            if not self._held[interest]:
-                del self._held[interest]
+        held = self._held
+        for interest in interests:
+            if held[interest] == 1:
+                del held[interest]
+            else:
+                held[interest] -= 1
         self._withdraw(interests)
 
     def _withdraw(self, interests: Iterable[Interest]) -> None:

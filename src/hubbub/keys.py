@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, Final
 
 import jwt
 from jwt.algorithms import HMACAlgorithm, has_crypto
+from jwt.utils import base64url_decode, base64url_encode
 
 from hubbub.errors import ConfigurationError
 
@@ -52,7 +54,7 @@ def pinned(algorithms: Sequence[str]) -> tuple[str, ...]:
 
 def verifier(algorithms: Sequence[str]) -> jwt.PyJWS:
     """Builds a verifier that knows the pinned algorithms and no other."""
-    verifier = jwt.PyJWS(algorithms=[])
+    verifier = Verifier(algorithms=[])
     for name in algorithms:
         algorithm = jwt.get_algorithm_by_name(name)
         verifier.register_algorithm(
@@ -85,6 +87,19 @@ def _expected(name: str) -> str:
         return f"a random secret of {length} bytes or more (no PEM, no JWK), such as from {_NEW_SECRET}"
     key_type, curve = KEY_TYPES[name]
     return f"a public key in PEM: {key_type}, {curve or '2048 bits or more'}"
+
+
+class Verifier(jwt.PyJWS):
+    """PyJWT's verifier, quicker about base64: it looks at every character in turn, which is a third of its time."""
+
+    @staticmethod
+    def _decode_base64url_segment(segment: bytes, name: str) -> bytes:
+        """Decodes a part of a token. What encodes to the very same again has nothing wrong; the rest PyJWT judges."""
+        with contextlib.suppress(ValueError):
+            decoded = base64url_decode(segment)
+            if base64url_encode(decoded) == segment:
+                return decoded
+        return jwt.PyJWS._decode_base64url_segment(segment, name)
 
 
 class _CheckedHMAC(HMACAlgorithm):

@@ -14,7 +14,6 @@ from weakref import WeakKeyDictionary
 import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.utils import get_remote_addr
 from uvicorn.server import ServerState
 
 from hubbub.clock import Clock, SystemClock, Timer
@@ -180,7 +179,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self.server_state.connections.discard(self)
         self.parser = cast(Any, None)  # they hold each other, which would be work for the garbage collector
-        client = get_remote_addr(self.transport)
+        client = _peer(self.transport)
         socket = self._shared.socket_class(endpoint, self.server_state, self.transport)
         self.transport.set_protocol(socket)
         socket.handshake(upgrade, upgrade.handshake(client, self._shared.scheme, self.config))
@@ -199,7 +198,7 @@ class HttpProtocol(HttpToolsProtocol):
         shared.waiting.discard(self)
         if shared.node is not None:
             shared.node.stats.refusals[head.REASONS[refusal]] += 1
-        logger.info("refused with %d: %s (from %s)", refusal.status, refusal.message, get_remote_addr(transport))
+        logger.info("refused with %d: %s (from %s)", refusal.status, refusal.message, _peer(transport))
         if self._is_answering:  # the peer would take this for the answer to the request before
             transport.close()
             return
@@ -216,6 +215,12 @@ class HttpProtocol(HttpToolsProtocol):
     def _is_answering(self) -> bool:
         """Tells whether a request is with the app."""
         return self.cycle is not None and not self.cycle.response_complete
+
+
+def _peer(transport: asyncio.BaseTransport) -> tuple[str, int] | None:
+    """Gives host and port of the peer. uvicorn asks the socket, of which uvloop would have to make a copy first."""
+    address = transport.get_extra_info("peername")
+    return (address[0], address[1]) if isinstance(address, tuple) else None
 
 
 class _Refused(Exception):
