@@ -72,6 +72,45 @@ def _is_whole(client: Any, size: int) -> bool:
     return "cluster_state:ok" in info and f"cluster_known_nodes:{size}\r" in info
 
 
+@contextlib.contextmanager
+def with_replica(servers: list[ValkeyServer]) -> Iterator[ValkeyServer]:
+    """Adds a replica of the first server to a Cluster."""
+    config = {"cluster_enabled": "yes", "cluster_port": free_ports(1)[0], "cluster_node_timeout": 2000}
+    with run_valkey(**config) as replica, client_of(servers[0]) as primary, client_of(replica) as client:
+        bus_port = int(primary.config_get("cluster-port")["cluster-port"])
+        client.execute_command("CLUSTER", "MEET", servers[0].host, servers[0].port, bus_port)
+        primary.config_set("repl-diskless-sync-delay", 0)
+        name = primary.execute_command("CLUSTER", "MYID").decode()
+        wait_for(lambda: name in str(client.execute_command("CLUSTER", "NODES")))
+        wait_for(lambda: _ok(lambda: client.execute_command("CLUSTER", "REPLICATE", name)))
+        wait_for(lambda: client.info("replication")["master_link_status"] == "up")
+        for server in servers:
+            with client_of(server) as other:
+                wait_for(lambda other=other: f"{replica.port}@" in str(other.execute_command("CLUSTER", "NODES")))
+        yield replica
+
+
+def client_of(server: ValkeyServer) -> Any:
+    return contextlib.closing(redis.Redis(port=server.port or 0))
+
+
+def wait_for(condition: Any, turns: int = 1000) -> None:
+    """Waits for servers, which tell nobody when they are done."""
+    for _ in range(turns):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise TimeoutError
+
+
+def _ok(command: Any) -> bool:
+    try:
+        command()
+    except redis.ResponseError:
+        return False
+    return True
+
+
 class Clients:
     """Plain clients of the one server behind a URL, or of all of its Cluster: each call goes to where its key is.
 

