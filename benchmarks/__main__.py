@@ -19,7 +19,7 @@ from benchmarks.install import install
 from benchmarks.layout import Crowd
 from benchmarks.process import BUILD, HERE, run_as_script
 from benchmarks.results import Results
-from benchmarks.servers import Floor, Publication, Server
+from benchmarks.servers import Floor, Publication
 from benchmarks.stages import FULL, QUICK, Stage, redis_server, stages
 
 
@@ -48,7 +48,7 @@ def main() -> None:
     before = Results.load(folder / "report.json")
     with redis_server() as redis:
         try:
-            _measure(results, stages(scale, redis), contenders, options.only, scale.runs, console)
+            _measure(results, stages(scale, redis, contenders), options.only, scale.runs, console)
         except SystemExit:
             unfinished = report.write(results, BUILD / "report-unfinished", None)
             console.print(f"\nStopped; what there is: {unfinished}")
@@ -64,7 +64,6 @@ def main() -> None:
 def _measure(
     results: Results,
     planned: Sequence[Stage],
-    contenders: Sequence[type[Server]],
     only: Sequence[str],
     runs: int,
     console: Console,
@@ -74,7 +73,7 @@ def _measure(
     with ExitStack() as stack:
         columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
         progress = stack.enter_context(Progress(*columns, console=console))
-        task = progress.add_task("", total=sum(stage.steps(contenders, runs) for stage in planned) + 1)
+        task = progress.add_task("", total=sum(stage.steps(runs) for stage in planned) + 1)
 
         def step(what: str) -> None:
             progress.update(task, advance=1, description=what)
@@ -83,7 +82,7 @@ def _measure(
         results.checks = load_generator()
         for stage in planned:
             if stage.workloads:
-                stage.run(contenders, runs, results, step)
+                stage.run(runs, results, step)
 
 
 def only_names(key: str, letter: str, only: Sequence[str]) -> bool:

@@ -61,10 +61,9 @@ def verdicts(results: Results) -> Iterator[Verdict]:
     for goal in GOALS:
         yield from (_judge(section, goal) for section in results.section_of(goal.letter))
     for section in results.sections.values():
-        for column in ("cpu", "core"):
-            if column in section.columns and section.letter != "b3":
-                goal = Goal(section.letter, column, OF_PYTHON, "CPU")
-                yield from (_judge(section, goal._replace(other=peer)) for peer in PYTHON if peer in section.outcomes)
+        if "cpu" in section.columns and section.letter != "b3":
+            goal = Goal(section.letter, "cpu", OF_PYTHON, f"CPU per {section.unit}")
+            yield from (_judge(section, goal._replace(other=peer)) for peer in PYTHON if peer in section.outcomes)
 
 
 def _judge(section: Section, goal: Goal) -> Verdict:

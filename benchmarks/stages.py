@@ -62,7 +62,7 @@ FULL: Final = Scale(
     gathered=10_000,
     storm=500,
     saturation_runs=5,
-    saturation_seconds=1.5,
+    saturation_seconds=1.0,
     saturation_step=1.12,
     idle_seconds=25.0,
     seconds=0.7,
@@ -84,19 +84,22 @@ QUICK: Final = Scale(
 class Stage:
     """Servers that are all up and connected, and the workloads that they take turns in."""
 
-    def __init__(self, layout: Layout, workloads: Sequence[Workload], redis: str | None) -> None:
+    def __init__(
+        self, contenders: Sequence[type[Server]], layout: Layout, workloads: Sequence[Workload], redis: str | None
+    ) -> None:
+        self.contenders = contenders
         self.layout = layout
         self.workloads = workloads
         self.redis = redis
 
-    def steps(self, contenders: Sequence[type[Server]], runs: int) -> int:
+    def steps(self, runs: int) -> int:
         """Gives the number of runs."""
-        taken = [[work for work in self.workloads if work.takes(contender)] for contender in contenders]
+        taken = [[work for work in self.workloads if work.takes(contender)] for contender in self.contenders]
         return sum(1 + sum(min(runs, work.most_runs) for work in works) for works in taken if works)
 
-    def run(self, contenders: Sequence[type[Server]], runs: int, results: Results, step: Step) -> None:
+    def run(self, runs: int, results: Results, step: Step) -> None:
         """Runs every workload; what fails is written into the results, and the rest goes on."""
-        able = [one for one in contenders if any(workload.takes(one) for workload in self.workloads)]
+        able = [one for one in self.contenders if any(workload.takes(one) for workload in self.workloads)]
         with ExitStack() as stack:
             servers = list(self._start(able, stack, results, step))
             for workload in self.workloads:
@@ -163,7 +166,9 @@ class RoomsStage(Stage):
     """Where connecting is itself measured, and idling of all at once."""
 
     def _prepare(self, server: Server) -> None:
-        """Leaves it to the workload to connect."""
+        """Leaves it to the workload to connect, where that is among those asked for."""
+        if not any(isinstance(workload, Connecting) for workload in self.workloads):
+            super()._prepare(server)
 
     def _before(self, workload: Workload, servers: Sequence[Server]) -> None:
         if isinstance(workload, Idle):
@@ -183,8 +188,8 @@ class RoomsStage(Stage):
 class RedisStage(Stage):
     """Two nodes of each server over one Redis; the second has the sockets."""
 
-    def __init__(self, layout: Layout, nodes: Nodes, redis: str) -> None:
-        super().__init__(layout, [nodes], redis)
+    def __init__(self, contenders: Sequence[type[Server]], layout: Layout, nodes: Nodes, redis: str) -> None:
+        super().__init__(contenders, layout, [nodes], redis)
         self._nodes = nodes
 
     def _start(
@@ -204,36 +209,44 @@ class RedisStage(Stage):
         time.sleep(SETTLE_SECONDS)
 
 
-def stages(scale: Scale, redis: str | None) -> list[Stage]:
+def stages(scale: Scale, redis: str | None, contenders: Sequence[type[Server]]) -> list[Stage]:
     """Gives the stages of a scale; the last only where there is a Redis."""
-    crowd, rooms = Crowd(scale.crowd), Rooms(scale.sockets, gathered=scale.gathered)
-    found: list[Stage] = [
+    crowd = scale.crowd
+    found = [
         Stage(
-            crowd,
+            contenders,
+            Crowd(crowd),
             [
-                Broadcast(scale.crowd, scale.seconds),
-                Bursts(scale.crowd, scale.seconds),
+                Broadcast(crowd, scale.seconds),
+                Bursts(crowd, scale.seconds),
                 BusyTopic(scale.seconds),
                 Posting(scale.seconds),
-                Saturation(scale.crowd, scale.saturation_runs, scale.saturation_seconds, scale.saturation_step),
+                Saturation(crowd, scale.saturation_runs, scale.saturation_seconds, scale.saturation_step),
             ],
             redis,
         ),
+        Stage(contenders, Rooms(crowd, gathered=crowd), [Typing(scale.seconds), Storm(scale.storm)], redis),
+    ]
+    # The pings of 10,000 sockets take those who are heavy half of the core that all share: they come after the others.
+    heavy = [one for one in contenders if one.most_sockets < scale.sockets]
+    found += [
         RoomsStage(
-            rooms,
+            group,
+            Rooms(scale.sockets, gathered=scale.gathered),
             [
                 Connecting(scale.sockets, scale.runs),
                 Idle(scale.sockets, scale.idle_seconds),
                 Broadcast(scale.gathered, scale.seconds),
                 RoomsWorkload(scale.gathered // 10, scale.seconds * 2),
-                Typing(scale.seconds * 2),
-                Storm(scale.storm),
             ],
             redis,
-        ),
+        )
+        for group in ([one for one in contenders if one not in heavy], heavy)
+        if group
     ]
     if redis is not None:
-        found.append(RedisStage(Crowd(scale.crowd), Nodes(scale.crowd, scale.seconds), redis))
+        able = [one for one in contenders if one.has_redis]
+        found.append(RedisStage(able, Crowd(crowd), Nodes(crowd, scale.seconds), redis))
     return found
 
 

@@ -27,19 +27,22 @@ def test_the_events_of_one_turn_leave_in_one_write() -> None:
     assert socket.pending is None
 
 
-def test_the_first_event_after_quiet_leaves_in_the_same_turn_and_the_next_after_the_interval() -> None:
+@pytest.mark.parametrize(("count", "pause"), [(1, 0.0001), (10, 0.001), (50, 0.005), (51, 0.005), (200, 0.005)])
+def test_the_first_event_after_quiet_leaves_in_the_same_turn_and_the_next_after_a_pause(
+    count: int, pause: float
+) -> None:
     outbox, loop = make_outbox(interval=0.005)
-    socket = FakeSocket()
+    sockets = [FakeSocket() for _ in range(count)]
 
-    outbox.put(b"a", [socket])
+    outbox.put(b"a", sockets)
     loop.turn()
-    outbox.put(b"b", [socket])
-    outbox.put(b"c", [socket])
-    loop.turn(0.004)
-    assert socket.written == [b"a"]
-    loop.turn(0.001)
+    outbox.put(b"b", sockets)
+    outbox.put(b"c", sockets)
+    loop.turn(pause * 0.9)
+    assert sockets[0].written == [b"a"]
+    loop.turn(pause * 0.1)
 
-    assert socket.written == [b"a", b"bc"]
+    assert all(socket.written == [b"a", b"bc"] for socket in sockets)
 
 
 def test_an_interval_of_zero_flushes_in_every_turn() -> None:

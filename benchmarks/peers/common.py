@@ -29,6 +29,9 @@ TYPING = "client.messenger.typing"
 CREATE = "CREATE TABLE message (id TEXT PRIMARY KEY, conversation TEXT, sender TEXT, body TEXT, created TEXT)"
 INSERT = "INSERT INTO message VALUES (?, ?, ?, ?, ?)"
 
+SHORTEST_SLEEP = 0.001
+"""Seconds, as Node's timers know them: uvloop would round what is shorter to nothing, and the publisher would spin."""
+
 Publish = Callable[[str, int], Awaitable[object]]
 
 
@@ -85,7 +88,7 @@ async def publish_all(query: Mapping[str, str], publish: Publish) -> dict[str, i
                 await publish(f"room-{sent % rooms:07d}" if rooms else topic, due)
                 sent += 1
             if sent < count:
-                await asyncio.sleep(max(0.0, (due - time.monotonic_ns()) / 1e9))
+                await asyncio.sleep(max(SHORTEST_SLEEP, (due - time.monotonic_ns()) / 1e9))
         else:
             for _ in range(burst):
                 await publish(f"room-{sent % rooms:07d}" if rooms else topic, now)

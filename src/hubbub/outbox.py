@@ -14,6 +14,9 @@ from hubbub.stats import Stats
 SLICE: Final = 256
 """Sockets written to before other work gets its turn; a slice takes 1 to 2 ms."""
 
+PAUSE_PER_SOCKET: Final = 1e-4
+"""Seconds that pass after a flush for each socket it has written to: some eight times what a write takes."""
+
 
 class Sink(Protocol):
     """What the outbox needs of a socket."""
@@ -57,8 +60,9 @@ class Outbox(Generic[S]):
     """Collects frames and flushes them together.
 
     The system call is what a delivery costs, so the frames that one loop turn brings for a socket leave in one write.
-    The first event after quiet leaves in the same turn; under load a flush follows the last one after ``interval``
-    seconds at the earliest. Frames leave each socket in the order in which they were put.
+    The first event after quiet leaves in the same turn; under load flushes keep a distance that grows with the sockets
+    they write to, up to ``interval`` seconds: a handful of sockets hardly wait, and a crowd gets more in one write.
+    Frames leave each socket in the order in which they were put.
 
     Most turns bring one event, or many to the same sockets: they wait once for all of them, as a run, and no socket is
     touched before it is written to. Only where several runs meet are they settled: spread over their sockets.
@@ -73,7 +77,7 @@ class Outbox(Generic[S]):
         self._bytes = b""
         self._dirty: deque[S] = deque()  # the sockets with something pending; before any run
         self._scheduled = False
-        self._last_flush = float("-inf")
+        self._earliest = float("-inf")  # the next flush
         self._began = 0.0  # the flush under way, in seconds of perf_counter
         self._written = 0  # sockets, by it
 
@@ -132,7 +136,7 @@ class Outbox(Generic[S]):
 
     def _schedule(self) -> None:
         self._scheduled = True
-        delay = self._last_flush + self._interval - self._scheduler.time()
+        delay = self._earliest - self._scheduler.time()
         if delay > 0:
             self._scheduler.call_later(delay, self._flush_slice)
         else:
@@ -140,7 +144,6 @@ class Outbox(Generic[S]):
 
     def _flush_slice(self) -> None:
         """Writes to at most one slice of sockets, then lets the loop turn before it goes on."""
-        self._last_flush = self._scheduler.time()
         if not self._written:
             self._began = perf_counter()
         try:
@@ -165,6 +168,7 @@ class Outbox(Generic[S]):
             else:
                 self._unwritten, self._bytes = iter(()), b""  # a finished iterator may still hold its sockets
                 self._scheduler.call_soon(self._end_flush)
+                self._earliest = self._scheduler.time() + min(self._interval, PAUSE_PER_SOCKET * self._written)
                 self._scheduled = False
                 if self._runs:
                     self._schedule()

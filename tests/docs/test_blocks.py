@@ -34,6 +34,7 @@ PAGES = [
 RUN_BY = {
     "docs/authentication.md": ({"python", "ts"}, "tests/docs/test_authentication.py"),
     "docs/contract.md": ({"ts"}, "tests/contract/test_pages.py"),
+    "docs/proxies.md": ({"nginx", "haproxy", "caddyfile"}, "tests/deploy/test_proxies.py"),
     "docs/orders.md": ({"python", "ts", "text"}, "tests/contract/test_pages.py"),
     "docs/start.md": ({"python", "js", "text"}, "tests/browser/test_start.py"),
     "docs/testing.md": ({"python"}, "tests/test_testing.py"),
@@ -71,9 +72,6 @@ NOT_RUN = {
 
 #: Languages that nothing here reads, page by page.
 NOT_READ = {
-    ("docs/proxies.md", "nginx"): "needs the proxy, which is not on every machine",
-    ("docs/proxies.md", "caddyfile"): "needs the proxy, which is not on every machine",
-    ("docs/proxies.md", "haproxy"): "needs the proxy, which is not on every machine",
     ("docs/wire.md", "http"): "a picture of what tests/docs/wire_client.py sends",
 }
 
