@@ -155,6 +155,10 @@ EVERYBODY: Final[tuple[type[Server], ...]] = (
 )
 
 
+IN_A_HURRY: Final = (Floor, Uws, Hubbub, WsBare, SocketIONode, FastAPINaive)
+"""Whom the quick mode measures: those whom the goals name, and of the Python peers the quickest."""
+
+
 def present() -> tuple[list[type[Server]], dict[str, str]]:
     """Gives who can take part here, and by name why the others cannot."""
     able: list[type[Server]] = []

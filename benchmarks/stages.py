@@ -71,13 +71,13 @@ QUICK: Final = Scale(
     runs=2,
     crowd=500,
     sockets=1000,
-    gathered=500,
+    gathered=1000,
     storm=200,
     saturation_runs=1,
-    saturation_seconds=0.8,
+    saturation_seconds=0.5,
     saturation_step=1.5,
     idle_seconds=3.0,
-    seconds=0.25,
+    seconds=0.5,
 )
 
 
@@ -225,8 +225,11 @@ def stages(scale: Scale, redis: str | None, contenders: Sequence[type[Server]]) 
             ],
             redis,
         ),
-        Stage(contenders, Rooms(crowd, gathered=crowd), [Typing(scale.seconds), Storm(scale.storm)], redis),
     ]
+    few: list[Workload] = [Typing(scale.seconds), Storm(scale.storm)]
+    if scale.sockets > 2 * crowd:
+        found.append(Stage(contenders, Rooms(crowd, gathered=crowd), few, redis))
+        few = []
     # The pings of 10,000 sockets take those who are heavy half of the core that all share: they come after the others.
     heavy = [one for one in contenders if one.most_sockets < scale.sockets]
     found += [
@@ -238,6 +241,7 @@ def stages(scale: Scale, redis: str | None, contenders: Sequence[type[Server]]) 
                 Idle(scale.sockets, scale.idle_seconds),
                 Broadcast(scale.gathered, scale.seconds),
                 RoomsWorkload(scale.gathered // 10, scale.seconds * 2),
+                *few,
             ],
             redis,
         )

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks import report
+from benchmarks.contenders import EVERYBODY as CONTENDERS
 from benchmarks.goals import Verdict, verdicts
 from benchmarks.head import BLOCK, README, REPORT, head
 from benchmarks.layout import BUSY, EVERYBODY, Crowd, Rooms
@@ -15,6 +16,7 @@ from benchmarks.plots import bars
 from benchmarks.results import Outcome, Results, Section, ratios
 from benchmarks.servers import Publication
 from benchmarks.speech import SocketIO, Speech
+from benchmarks.stages import FULL, QUICK, Scale, stages
 
 
 def bursts(**cpu: list[float]) -> Results:
@@ -84,6 +86,22 @@ def test_a_plot_is_xml_with_a_bar_for_each_server() -> None:
 def test_every_socket_of_a_stage_has_two_topics() -> None:
     for layout in (Crowd(200), Rooms(200, gathered=100)):
         assert {len(layout.topics(index)) for index in range(200)} == {2}
+
+
+@pytest.mark.parametrize("scale", [FULL, QUICK], ids=["full", "quick"])
+def test_every_workload_is_in_one_stage_of_each_server(scale: Scale) -> None:
+    planned = stages(scale, "redis://", CONTENDERS)
+
+    assert {work.letter for stage in planned for work in stage.workloads} == {*"abcdefghi", "b2", "b3"}
+    for contender in CONTENDERS:
+        taken = [
+            work.key
+            for stage in planned
+            if contender in stage.contenders
+            for work in stage.workloads
+            if work.takes(contender)
+        ]
+        assert len(set(taken)) == len(taken), contender.name
 
 
 def test_the_busy_topic_has_as_many_listeners_as_the_workload_expects() -> None:
