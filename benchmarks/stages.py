@@ -64,7 +64,7 @@ FULL: Final = Scale(
     saturation_runs=5,
     saturation_seconds=1.0,
     saturation_step=1.12,
-    idle_seconds=25.0,
+    idle_seconds=12.5,
     seconds=0.7,
 )
 QUICK: Final = Scale(
@@ -240,7 +240,7 @@ def stages(scale: Scale, redis: str | None, contenders: Sequence[type[Server]]) 
                 Connecting(scale.sockets, scale.runs),
                 Idle(scale.sockets, scale.idle_seconds),
                 Broadcast(scale.gathered, scale.seconds),
-                RoomsWorkload(scale.gathered // 10, scale.seconds * 2),
+                RoomsWorkload(scale.gathered // 10, 1.0),
                 *few,
             ],
             redis,

@@ -137,7 +137,7 @@ class Paced(Workload):
     def lead_in(self, server: Server) -> None:
         """Has a few events heard by themselves the first time, so that it is known what one costs here."""
         if server.name not in self._kept:
-            server.hear(replace(self.publication(1.0), count=3, interval=0.05, burst=1, paced=False))
+            server.hear(replace(self.publication(1.0), count=10, interval=0.03, burst=1, paced=False))
 
     def attempt(self, server: Server, rate: float) -> Heard | None:
         """Measures at a rate; gives None where the server does not keep up, and is then a fresh one."""

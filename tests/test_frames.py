@@ -8,7 +8,7 @@ from hypothesis import given
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from hubbub.frames import MAX_SPARE_CODECS, PING, CodecPool, FrameCodec, is_pong, text_frame, texts_of
+from hubbub.frames import MAX_SPARE_CODECS, PING, CodecPool, FrameCodec, is_pong, text_frame, text_in, texts_of
 from tests.websocket import frame
 
 
@@ -48,6 +48,47 @@ def test_what_is_taken_for_a_pong_is_one_to_the_codec_too(key: bytes) -> None:
 )
 def test_everything_else_is_left_to_the_codec(data: bytes) -> None:
     assert not is_pong(data)
+
+
+def masked(payload: bytes, key: bytes) -> bytes:
+    """Writes a client's text frame with a key that is given."""
+    open_frame = frame(1, payload, mask=False)
+    head = open_frame[: len(open_frame) - len(payload)]
+    text = bytes(byte ^ key[index % 4] for index, byte in enumerate(payload))
+    return head[:1] + bytes([head[1] | 0x80]) + head[2:] + key + text
+
+
+def with_byte(data: bytes, at: int, byte: int) -> bytes:
+    return data[:at] + bytes([byte]) + data[at + 1 :]
+
+
+def nearly_text_frames() -> st.SearchStrategy[bytes]:
+    """Draws frames with text, most of them whole and in order, some with a byte changed, cut off or too many."""
+    texts = st.text(max_size=80) | st.sampled_from([124, 125, 126, 127, 300]).map("x".__mul__)
+    whole = st.builds(masked, texts.map(str.encode) | st.binary(max_size=8), st.binary(min_size=4, max_size=4))
+    changed = st.builds(with_byte, whole, st.integers(0, 5), st.integers(0, 255))
+    return whole | changed | st.builds(lambda data, end: data[:end], whole, st.integers(0, 9)) | whole.map(one_more)
+
+
+def one_more(data: bytes) -> bytes:
+    return data + b"\x81"
+
+
+@given(data=nearly_text_frames())
+def test_what_is_taken_for_one_text_is_one_to_the_codec_too(data: bytes) -> None:
+    codec = FrameCodec(200)
+    codec.receive_data(data)
+    frames = [event for event in codec.events_received() if isinstance(event, Frame)]
+    received = [bytes(each.data) for each in frames]
+    is_text = codec.is_reusable and [(each.opcode, each.fin) for each in frames] == [(Opcode.TEXT, True)]
+    text = text_in(data, 200)
+
+    if text is not None:
+        assert is_text
+        assert received == [text.encode()]
+    elif is_text:
+        with pytest.raises(UnicodeDecodeError):
+            received[0].decode()
 
 
 @given(texts=st.lists(st.text(max_size=80) | st.sampled_from([125, 126, 65535, 65536]).map("x".__mul__), max_size=6))

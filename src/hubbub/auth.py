@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
@@ -48,18 +48,8 @@ class Handshake:
         return next(iter(self.cookies_named(name)), None)
 
     def cookies_named(self, name: str) -> list[str]:
-        """Gives every value of a cookie: a browser sends several when they were set for different paths or domains.
-
-        Parsed by hand because ``http.cookies`` needs seconds for a hostile header; here the time is linear.
-        """
-        values = []
-        for header in self.headers_named("cookie"):
-            for pair in header.split(";"):
-                if name in pair:
-                    key, separator, value = pair.partition("=")
-                    if separator and key.strip(" \t") == name:
-                        values.append(_unquoted(value.strip(" \t")))
-        return values
+        """Gives every value of a cookie: a browser sends several when they were set for different paths or domains."""
+        return [value for header in self.headers_named("cookie") for value in cookies_in(header, name)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +79,18 @@ class Identity:
 #: Tells who is connecting. Called once per handshake; may be async. Answering None or raising Unauthorized refuses the
 #: socket with close code 4401.
 Authenticator: TypeAlias = Callable[[Handshake], Identity | Awaitable[Identity | None] | None]
+
+
+def cookies_in(header: str, name: str) -> Iterator[str]:
+    """Gives every value of a cookie in one Cookie header.
+
+    Parsed by hand because ``http.cookies`` needs seconds for a hostile header; here the time is linear.
+    """
+    for pair in header.split(";"):
+        if name in pair:
+            key, separator, value = pair.partition("=")
+            if separator and key.strip(" \t") == name:
+                yield _unquoted(value.strip(" \t"))
 
 
 def _unquoted(value: str) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
+from websockets.utils import apply_mask
 
 _logger = logging.getLogger("hubbub.frames")
 
@@ -40,6 +41,30 @@ def is_pong(data: bytes) -> bool:
     pong has the ping's payload, so a client's other pongs are unsolicited, and are left to the codec.
     """
     return len(data) == 6 and data.startswith(b"\x8a\x80")
+
+
+def text_in(data: bytes, most: int) -> str | None:
+    """Gives the message where bytes are one whole text frame of a client and nothing else, as signals are.
+
+    Gives None where they are anything else, or where anything is wrong with them: what, the codec finds.
+
+    most: bytes a message may have. RFC 6455 section 5.2: FIN and opcode, mask and length, the key, the masked text.
+    """
+    if len(data) < 6 or data[0] != 0x81:
+        return None
+    length, start = data[1] - 0x80, 6
+    if length > 125:
+        if length == 127:
+            return None
+        length, start = int.from_bytes(data[2:4], "big"), 8
+        if length < 126:  # which has a shorter form
+            return None
+    if len(data) != start + length or length > most:
+        return None
+    try:
+        return str(apply_mask(data[start:], data[start - 4 : start]), "utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 MAX_SPARE_CODECS: Final = 16

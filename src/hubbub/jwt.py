@@ -10,7 +10,7 @@ from typing import Any, Final
 import jwt
 import msgspec
 
-from hubbub.auth import Handshake, Identity
+from hubbub.auth import Handshake, Identity, cookies_in
 from hubbub.clock import Clock, SystemClock
 from hubbub.errors import ConfigurationError, Unauthorized
 from hubbub.jwks import KeySet
@@ -106,11 +106,14 @@ class JWTAuthenticator:
         return self._identity(token, key)
 
     def _token(self, handshake: Handshake) -> str:
-        tokens = set(handshake.cookies_named(self.cookie)) if self.cookie is not None else set()
-        for value in handshake.headers_named("authorization"):
-            scheme, _, credentials = value.partition(" ")
-            if scheme.lower() == "bearer":
-                tokens.add(credentials.strip(" "))
+        tokens = set[str]()
+        for name, value in handshake.headers:
+            if name == "authorization":
+                scheme, _, credentials = value.partition(" ")
+                if scheme.lower() == "bearer":
+                    tokens.add(credentials.strip(" "))
+            elif name == "cookie" and self.cookie is not None:
+                tokens.update(cookies_in(value, self.cookie))
         tokens.discard("")  # how some apps delete a cookie
         if not tokens:
             raise Unauthorized("no token")

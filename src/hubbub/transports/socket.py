@@ -15,7 +15,7 @@ from hubbub.clock import Timer
 from hubbub.connection import Connection, State
 from hubbub.endpoint import Endpoint
 from hubbub.errors import INVALID_DATA, MESSAGE_TOO_BIG, PROTOCOL_ERROR, UNSUPPORTED_DATA, CloseCode
-from hubbub.frames import FrameCodec, is_pong
+from hubbub.frames import FrameCodec, is_pong, text_in
 from hubbub.transports.upgrade import Upgrade, refused
 
 MAX_REASON_BYTES: Final = 123
@@ -106,9 +106,14 @@ class SocketProtocol(asyncio.Protocol):
         if connection is None and self._close_timer is None:
             self._transport.abort()  # RFC 6455 section 4.1: a client waits for the response before it sends
             return
-        if self._codec is None and connection is not None and connection.state is State.READY and is_pong(data):
-            connection.pong()  # a third of what a socket at rest costs would be to borrow a codec for it
-            return
+        if self._codec is None and connection is not None and connection.state is State.READY:
+            if is_pong(data):
+                connection.pong()  # a third of what a socket at rest costs would be to borrow a codec for it
+                return
+            text = text_in(data, self._endpoint.node.limits.message_bytes)
+            if text is not None:
+                connection.receive(text)
+                return
         codecs = self._endpoint.node.codecs
         codec = self._codec = self._codec or codecs.borrow()
         for start in range(0, len(data), SLICE):
