@@ -84,8 +84,8 @@ class Gateway:
     away_after: seconds without activity after which a user is away.
     offline_after: seconds without a socket after which a user is announced offline.
     presence_tick: seconds between announcements of presence.
-    flush_interval: seconds between two flushes under load at most: a flush that wrote to fewer than a hundred sockets is
-        followed by the next one sooner; 0 flushes in every turn of the loop.
+    flush_interval: seconds between two flushes under load at most: after one that wrote to few sockets the next comes
+        sooner; 0 flushes in every turn of the loop.
     on_last_seen: stores when users were last seen.
     redis_url: ``redis://…``: where any number of processes meet to act as one bus; None for this process alone.
     redis_prefix: what keys and channels there begin with, so that several apps can share a server.
