@@ -109,7 +109,7 @@ class Gateway:
         away_after: float = 300.0,
         offline_after: float = 3.0,
         presence_tick: float = 1.0,
-        flush_interval: float = 0.010,
+        flush_interval: float = 0.009,
         on_last_seen: OnLastSeen | None = None,
         redis_url: str | None = None,
         redis_prefix: str = "hubbub",
