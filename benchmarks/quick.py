@@ -1,4 +1,4 @@
-"""The benchmark that fits into two minutes: ``uv run python -m benchmarks.quick``.
+"""The benchmark that takes four minutes: ``uv run python -m benchmarks.quick``.
 
 It measures what Hubbub promises about its cost, on one machine over loopback. Figures are CPU (user and system time of
 the server process), not time: they survive a noisy machine. Fan-out is measured side by side with the floor, in turns,
