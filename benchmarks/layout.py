@@ -59,13 +59,19 @@ class Bare(Layout):
 
 @dataclass(frozen=True)
 class Crowd(Layout):
-    """All in one conversation; the first 100 also in a busy topic, the next 10 in one that REST writes to."""
+    """All in one conversation and in rooms of ten; 100 also in a busy topic, ten more in one that REST writes to."""
+
+    @property
+    def in_rooms(self) -> int:
+        """Gives how many sockets are in rooms where people type: all."""
+        return self.sockets
 
     def topics(self, index: int) -> Sequence[Topic]:
         """Gives the topics of one socket."""
+        usual = (self.room(index), EVERYBODY)
         if index < BUSY_SOCKETS:
-            return (EVERYBODY, BUSY)
-        return (EVERYBODY, REST if index < BUSY_SOCKETS + REST_SOCKETS else QUIET)
+            return (*usual, BUSY)
+        return (*usual, REST) if index < BUSY_SOCKETS + REST_SOCKETS else usual
 
 
 @dataclass(frozen=True)

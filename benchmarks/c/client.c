@@ -11,7 +11,7 @@
  *     --messages-file   line i is the text that `send` sends on connection i, such as its subscribe event
  *     --signals-file    line i is the text that `relay` sends on connection i, such as its typing event
  *     --post, --body    where `post` posts, and which JSON; 21 zeros in it become the time stamp
- *     --mark            the text in front of the time stamp in a message: nanoseconds of CLOCK_MONOTONIC in decimal
+ *     --mark            the text in front of the time stamp in a message: nanoseconds of CLOCK_MONOTONIC, 21 digits
  *     --sources         addresses 127.0.0.1 to 127.0.0.N to connect from, where one has too few ports
  *     --engine-io       answers Engine.IO's ping "2" with "3"
  *     --raw             no handshake: a TCP connection is enough (the server still speaks in frames)
@@ -57,6 +57,13 @@
 
 enum state { UNUSED, UPGRADING, OPEN, GONE };
 
+/* A text to be found in messages. Events of one type have it in one place: looking there first is most of the work
+ * saved. */
+struct needle {
+    char text[KEPT + 1];
+    size_t length, last;
+};
+
 struct connection {
     int fd;
     enum state state;
@@ -79,12 +86,12 @@ static char common_headers[8192];
 static char **header_lines, **greeting_lines, **message_lines, **signal_lines;
 static size_t header_line_count, greeting_line_count, message_line_count, signal_line_count;
 static bool engine_io;
-static const char *post_path = "/", *post_body = "", *mark;
+static const char *post_path = "/", *post_body = "";
 static char first_failure[128];
 
 /* The command in progress. */
 static enum { IDLE, CONNECTING, SENDING, TELLING, EXPECTING, RELAYING, POSTING, STORMING } command;
-static char pattern[KEPT + 1], second_pattern[KEPT + 1];
+static struct needle pattern, second_pattern, mark;
 static int target, at_once, started, finished, failed, under_way, cursor;
 static uint64_t matched, matched_bytes;
 static double begun, deadline, cpu_begun;
@@ -156,19 +163,20 @@ static char **read_lines(const char *name, size_t *count) {
     return lines;
 }
 
+static void went_wrong(const char *failure) {
+    failed++;
+    if (!first_failure[0])
+        for (size_t i = 0; i < sizeof first_failure - 1 && (uint8_t)failure[i] >= ' '; i++)
+            first_failure[i] = failure[i] == '"' || failure[i] == '\\' ? '\'' : failure[i];
+}
+
 /* One connection is through with the command in progress, well or not. */
 static void settle(struct connection *connection, const char *failure) {
     if (!connection->under_way) return;
     connection->under_way = false;
     under_way--;
-    if (!failure) {
-        finished++;
-        return;
-    }
-    failed++;
-    if (!first_failure[0])
-        for (size_t i = 0; i < sizeof first_failure - 1 && (uint8_t)failure[i] >= ' '; i++)
-            first_failure[i] = failure[i] == '"' || failure[i] == '\\' ? '\'' : failure[i];
+    if (failure) went_wrong(failure);
+    else finished++;
 }
 
 static void drop(struct connection *connection, const char *why) {
@@ -223,7 +231,7 @@ static void upgraded(struct connection *connection) {
     connection->state = OPEN;
     open_count++;
     if (index < greeting_line_count) send_text(connection, greeting_lines[index]);
-    if (!pattern[0]) settle(connection, NULL);
+    if (!pattern.length) settle(connection, NULL);
 }
 
 static void connected(struct connection *connection) {
@@ -242,32 +250,48 @@ static void connected(struct connection *connection) {
     transmit(connection, request, size);
 }
 
-/* Finds a text in the message. Events of one type have it in one place: looking there first is most of the work saved. */
-static const uint8_t *find(struct frame_reader *reader, const char *text, size_t *last) {
-    size_t length = strlen(text);
-    if (*last + length <= reader->kept_length && memcmp(reader->kept + *last, text, length) == 0)
-        return reader->kept + *last;
-    const uint8_t *found = memmem(reader->kept, reader->kept_length, text, length);
-    if (found) *last = found - reader->kept;
+/* Finds a text in the message. */
+static const uint8_t *find(const struct frame_reader *reader, struct needle *needle) {
+    size_t last = needle->last, length = needle->length;
+    if (last + length <= reader->kept_length && memcmp(reader->start + last, needle->text, length) == 0)
+        return reader->start + last;
+    const uint8_t *found = memmem(reader->start, reader->kept_length, needle->text, length);
+    if (found) needle->last = found - reader->start;
     return found;
 }
 
-static uint64_t stamp_of(struct frame_reader *reader) {
-    static size_t last;
-    const uint8_t *at = find(reader, mark, &last), *end = reader->kept + reader->kept_length;
-    uint64_t stamp = 0;
-    if (!at) return 0;
-    for (at += strlen(mark); at < end && *at >= '0' && *at <= '9'; at++) stamp = stamp * 10 + (*at - '0');
-    return stamp;
+static void look_for(struct needle *needle, const char *text) {
+    snprintf(needle->text, sizeof needle->text, "%s", text);
+    needle->length = strlen(needle->text);
+    needle->last = 0;
+}
+
+/* Gives the number that eight digits stand for, joining neighbours pairwise, or -1 where they are not all digits. */
+static int64_t eight_digits(const uint8_t *digits) {
+    uint64_t value;
+    memcpy(&value, digits, 8);
+    if ((value & 0xf0f0f0f0f0f0f0f0) != 0x3030303030303030
+        || ((value + 0x0606060606060606) & 0xf0f0f0f0f0f0f0f0) != 0x3030303030303030)
+        return -1;
+    value = (value & 0x0f0f0f0f0f0f0f0f) * (1 + (10 << 8)) >> 8;
+    value = (value & 0x00ff00ff00ff00ff) * (1 + (100 << 16)) >> 16;
+    return (value & 0x0000ffff0000ffff) * (1 + (10000ull << 32)) >> 32;
+}
+
+/* Gives the time stamp in a message: STAMP_DIGITS digits, of which 16 are enough for a machine up for 115 days. */
+static uint64_t stamp_of(const struct frame_reader *reader) {
+    const uint8_t *at = find(reader, &mark);
+    if (!at || at + mark.length + STAMP_DIGITS > reader->start + reader->kept_length) return 0;
+    at += mark.length + STAMP_DIGITS - 16;
+    int64_t high = eight_digits(at), low = eight_digits(at + 8);
+    return high < 0 || low < 0 ? 0 : high * 100000000ull + low;
 }
 
 static void on_message(struct connection *connection) {
-    static size_t last;
     struct frame_reader *reader = &connection->reader;
-    if (engine_io && reader->payload_size == 1 && reader->kept[0] == '2') return send_text(connection, "3");
+    if (engine_io && reader->payload_size == 1 && reader->start[0] == '2') return send_text(connection, "3");
     if (command == STORMING && connection->under_way) {
-        size_t anywhere = 0;
-        if (!find(reader, connection->greeted ? second_pattern : pattern, &anywhere)) return;
+        if (!find(reader, connection->greeted ? &second_pattern : &pattern)) return;
         if (connection->greeted) {
             measure(received_at - connection->began);
             return settle(connection, NULL);
@@ -275,15 +299,16 @@ static void on_message(struct connection *connection) {
         connection->greeted = connection->told = true;
         return send_text(connection, message_lines[connection - connections]);
     }
-    if (pattern[0] && !find(reader, pattern, &last)) return;
+    if (pattern.length && !find(reader, &pattern)) return;
     connection->matched++;
     matched++;
     matched_bytes += reader->payload_size;
     if (command == RELAYING) {
         measure(received_at - room_sent_at[(connection - connections) / room_size]);
-    } else if (mark && (command == EXPECTING || command == POSTING)) {
+    } else if (mark.length && (command == EXPECTING || command == POSTING)) {
         uint64_t stamp = stamp_of(reader);
-        if (stamp) measure(received_at > stamp ? received_at - stamp : 0);
+        if (stamp > received_at) went_wrong("a time stamp of the future");
+        else if (stamp) measure(received_at - stamp);
     }
     settle(connection, NULL);
 }
@@ -294,13 +319,13 @@ static void on_frame(struct connection *connection) {
     if (opcode == TEXT || opcode == BINARY) {
         on_message(connection);
     } else if (opcode == PING) {
-        transmit(connection, answer, write_masked(answer, PONG, reader->kept, reader->kept_length));
+        transmit(connection, answer, write_masked(answer, PONG, reader->start, reader->kept_length));
     } else if (opcode == CLOSE) {
         char why[160] = "close without a code";
         if (reader->kept_length >= 2)
-            snprintf(why, sizeof why, "close %d %.*s", reader->kept[0] << 8 | reader->kept[1], reader->kept_length - 2,
-                     (char *)reader->kept + 2);
-        send(connection->fd, answer, write_masked(answer, CLOSE, reader->kept, reader->kept_length), MSG_NOSIGNAL);
+            snprintf(why, sizeof why, "close %d %.*s", reader->start[0] << 8 | reader->start[1],
+                     reader->kept_length - 2, (char *)reader->start + 2);
+        send(connection->fd, answer, write_masked(answer, CLOSE, reader->start, reader->kept_length), MSG_NOSIGNAL);
         drop(connection, why);
     }
 }
@@ -404,8 +429,9 @@ static void on_response(struct poster *poster) {
     poster->busy = false;
     responses++;
     if (strncmp(poster->response + 8, " 201", 4) != 0) {
-        failed++;
-        snprintf(first_failure, sizeof first_failure, "HTTP%.4s", poster->response + 8);
+        char status[16];
+        snprintf(status, sizeof status, "HTTP%.4s", poster->response + 8);
+        went_wrong(status);
     }
 }
 
@@ -428,7 +454,7 @@ static void start_one(struct connection *connection) {
     if (command == SENDING || command == TELLING) {
         connection->told = true;
         send_text(connection, message_lines[connection - connections]);
-        if (connection->state == OPEN && !pattern[0]) settle(connection, NULL);
+        if (connection->state == OPEN && !pattern.length) settle(connection, NULL);
     } else {
         open_one(connection);
     }
@@ -517,7 +543,7 @@ static void begin(int what, int count, int width, double seconds, const char *te
     matched = matched_bytes = measured = longest = 0;
     memset(histogram, 0, sizeof histogram);
     first_failure[0] = 0;
-    snprintf(pattern, sizeof pattern, "%s", text);
+    look_for(&pattern, text);
     for (int i = 0; i < opened; i++) connections[i].matched = 0;
     begun = now();
     cpu_begun = cpu_seconds();
@@ -566,7 +592,7 @@ static void obey(void) {
                && message_line_count >= (size_t)opened) {
         char *second = strchr(line + at, '\t');
         *second++ = 0;
-        snprintf(second_pattern, sizeof second_pattern, "%s", second);
+        look_for(&second_pattern, second);
         count = 0;
         for (int i = 0; i < opened; i++) count += connections[i].state == GONE;
         begin(STORMING, count, width, seconds, line + at);
@@ -594,7 +620,7 @@ static void read_arguments(int argc, char **argv) {
         else if (strcmp(name, "--signals-file") == 0) signal_lines = read_lines(value, &signal_line_count);
         else if (strcmp(name, "--post") == 0) post_path = value;
         else if (strcmp(name, "--body") == 0) post_body = value;
-        else if (strcmp(name, "--mark") == 0) mark = value;
+        else if (strcmp(name, "--mark") == 0) look_for(&mark, value);
         else if (strcmp(name, "--messages-file") == 0) message_lines = read_lines(value, &message_line_count);
         else if (strcmp(name, "--sources") == 0) sources = atoi(value);
         else {

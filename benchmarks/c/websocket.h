@@ -23,34 +23,48 @@ struct frame_reader {
     uint8_t header_length;
     uint8_t kept_length;
     bool in_payload;
-    uint8_t kept[KEPT]; /* the first bytes of the payload */
+    const uint8_t *start; /* of the payload: the first bytes of it, in `kept` or where they were read */
+    uint8_t kept[KEPT];
 };
 
-static inline size_t header_size(const struct frame_reader *reader) {
-    if (reader->header_length < 2) return 2;
-    uint8_t length = reader->header[1] & 127;
+static inline size_t header_size(const uint8_t *header, size_t count) {
+    if (count < 2) return 2;
+    uint8_t length = header[1] & 127;
     return length == 126 ? 4 : length == 127 ? 10 : 2;
 }
 
-static inline uint64_t stated_size(const struct frame_reader *reader) {
-    size_t size = header_size(reader);
-    if (size == 2) return reader->header[1] & 127;
+static inline uint64_t stated_size(const uint8_t *header) {
+    size_t size = header_size(header, 2);
+    if (size == 2) return header[1] & 127;
     uint64_t length = 0;
-    for (size_t i = 2; i < size; i++) length = length << 8 | reader->header[i];
+    for (size_t i = 2; i < size; i++) length = length << 8 | header[i];
     return length;
 }
 
 /* Consumes bytes up to the end of one frame. Gives how many it took; *complete says whether the frame is whole, its
- * opcode and size then stand in the reader until the next call. */
+ * opcode, its size and the start of its payload then stand in the reader until the next call. */
 static inline size_t read_frame(struct frame_reader *reader, const uint8_t *bytes, size_t count, bool *complete) {
+    if (!reader->in_payload && reader->header_length == 0 && count >= header_size(bytes, count)) {
+        size_t header = header_size(bytes, count);
+        uint64_t size = stated_size(bytes);
+        if (count - header >= size) { /* the usual case: it is all here, and stays where it is */
+            reader->header[0] = bytes[0];
+            reader->payload_size = size;
+            reader->kept_length = size < KEPT ? size : KEPT;
+            reader->start = bytes + header;
+            *complete = true;
+            return header + size;
+        }
+    }
     size_t taken = 0;
     *complete = false;
     if (!reader->in_payload) {
-        while (reader->header_length < header_size(reader)) {
+        while (reader->header_length < header_size(reader->header, reader->header_length)) {
             if (taken == count) return taken;
             reader->header[reader->header_length++] = bytes[taken++];
         }
-        reader->payload_size = reader->payload_left = stated_size(reader);
+        reader->payload_size = reader->payload_left = stated_size(reader->header);
+        reader->start = reader->kept;
         reader->kept_length = 0;
         reader->in_payload = true;
     }
