@@ -23,7 +23,10 @@ PATIENCE: Final = 60.0
 class Client(Program):
     """The C client, for up to ``layout.sockets`` connections of as many users, each with a token of its own."""
 
-    def __init__(self, name: str, port: int, speech: Speech, layout: Layout, core: int | None = None) -> None:
+    def __init__(
+        self, name: str, port: int, speech: Speech, layout: Layout, core: int | None = None, *, post_port: int
+    ) -> None:
+        """port: of the sockets. post_port: of REST."""
         BUILD.mkdir(exist_ok=True)
         everybody = range(layout.sockets)
         options: list[str | Path] = ["--path", speech.path, "--sources", str(SOURCES), "--mark", speech.mark]
@@ -34,9 +37,11 @@ class Client(Program):
             ("signals", (speech.typing(index, layout.room(index)) for index in range(layout.in_rooms))),
         ):
             options += _lines(name, option, lines)
-        if speech.engine_io:
-            options.append("--engine-io")
-        options += ["--post", "/messages", "--body", speech.body]
+        if speech.ping:
+            options += ["--ping", speech.ping, "--pong", speech.pong]
+        if speech.joins_by_line:
+            options.append("--lines")
+        options += ["--post", "/messages", "--post-port", str(post_port), "--body", speech.body]
         super().__init__(name, compile_c("client"), str(port), *options, core=core, speaks=True)
 
     def connect(self, count: int, until: str = "") -> dict[str, Any]:
@@ -64,10 +69,11 @@ class Client(Program):
             raise BenchmarkError(f"{self.name}: not everybody heard the same: {answer}")
         return answer
 
-    def relay(self, count: int, rate: float, room_size: int, containing: str) -> dict[str, Any]:
-        """Sends ``count`` signals, ``rate`` a second, each heard by the others of its room."""
+    def relay(self, count: int, rate: float, room_size: int, heard: int, containing: str) -> dict[str, Any]:
+        """Sends ``count`` signals, ``rate`` a second, each heard by so many of its room."""
         seconds = count / rate + PATIENCE
-        return self._complete(self.ask(f"relay {count} {rate:g} {room_size} {seconds:g} {containing}", seconds + 10))
+        command = f"relay {count} {rate:g} {room_size} {heard} {seconds:g} {containing}"
+        return self._complete(self.ask(command, seconds + 10))
 
     def post(self, count: int, rate: float, heard: int, containing: str) -> dict[str, Any]:
         """Posts ``count`` messages, ``rate`` a second, each heard by so many connections."""

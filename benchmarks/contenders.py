@@ -7,8 +7,9 @@ import subprocess
 from typing import ClassVar, Final
 
 from benchmarks.install import ENVIRONMENT, NODE_MODULES, PEERS, installed_version, python_versions
-from benchmarks.process import Program
+from benchmarks.process import Program, free_port
 from benchmarks.servers import Floor, Hubbub, Server
+from benchmarks.speech import Centrifugo as CentrifugoSpeech
 from benchmarks.speech import Chanx, Silence, SocketIO, Speech
 
 SLOW: Final = 10_000
@@ -76,8 +77,12 @@ class Uvicorn(Server):
     def start(self) -> Program:
         """Makes the server's program: uvicorn with its fastest parts, its pings as often as the others', and quiet."""
         options = ("--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio", "--ws-ping-interval", "25")
-        where = ("--app-dir", PEERS / self.folder, "--port", str(self.port), "--log-level", "warning")
-        return self.program(ENVIRONMENT / "bin" / "uvicorn", "server:app", *where, *options)
+        where = ("--app-dir", PEERS / self.folder, "--port", str(self.http_port), "--log-level", "warning")
+        return self.program(ENVIRONMENT / "bin" / "uvicorn", "server:app", *where, *options, **self.told())
+
+    def told(self) -> dict[str, str]:
+        """Gives what this server is told beside what all are."""
+        return {}
 
     @classmethod
     def version(cls) -> str:
@@ -140,12 +145,37 @@ class ChanxServer(Uvicorn):
     most_sockets = SLOW
 
 
+class Centrifugo(Uvicorn):
+    """Centrifugo, and a FastAPI backend that publishes by its HTTP API: both together are what is measured."""
+
+    name, title = "centrifugo", "Centrifugo and FastAPI"
+    folder, packages = "centrifugo", ("cent", "fastapi", "uvicorn")
+    speech = CentrifugoSpeech()
+    has_redis = True
+
+    def start(self) -> Program:
+        """Makes the backend's program, which starts Centrifugo."""
+        self.http_port = free_port()
+        return super().start()
+
+    def told(self) -> dict[str, str]:
+        """Tells the backend where Centrifugo listens."""
+        return {"PORT": str(self.port)}
+
+    @classmethod
+    def version(cls) -> str:
+        """Tells what is measured, with its version."""
+        said = subprocess.run([cls.name, "version"], capture_output=True, text=True, check=True).stdout.strip()
+        return f"{said}; {super().version()}"
+
+
 EVERYBODY: Final[tuple[type[Server], ...]] = (
     Floor,
     Uws,
     Hubbub,
     Ws,
     WsBare,
+    Centrifugo,
     SocketIONode,
     FastAPINaive,
     ChannelsUvicorn,
@@ -168,8 +198,8 @@ def present() -> tuple[list[type[Server]], dict[str, str]]:
             absent[contender.title] = f"{contender.package} is not installed in {NODE_MODULES.name}"
         elif issubclass(contender, (Uvicorn, ChannelsDaphne)) and not (ENVIRONMENT / "bin" / "uvicorn").exists():
             absent[contender.title] = "the peers' Python environment is not installed"
+        elif contender is Centrifugo and shutil.which(contender.name) is None:
+            absent[contender.title] = "no centrifugo on the PATH (its binary is in no package registry)"
         else:
             able.append(contender)
-    if shutil.which("centrifugo") is None:
-        absent["Centrifugo"] = "no centrifugo on the PATH (its binary is in no package registry)"
     return able, absent

@@ -10,7 +10,7 @@ from benchmarks.results import Outcome, Results, Section, ratios
 
 OURS: Final = "hubbub"
 PYTHON: Final = ("fastapi", "channels-uvicorn", "channels-daphne", "chanx", "python-socketio")
-PEERS: Final = ("uws", "ws", "socket.io", *PYTHON)
+PEERS: Final = ("uws", "ws", "centrifugo", "socket.io", *PYTHON)
 
 
 class Verdict(NamedTuple):

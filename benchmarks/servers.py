@@ -73,7 +73,9 @@ class Heard(NamedTuple):
     @property
     def latency(self) -> dict[str, float]:
         """Gives p50, p99, p999 and max in milliseconds, from the moment an event was due."""
-        found: dict[str, float] = self.account.get("latency", {})
+        if "latency" not in self.account:
+            raise BenchmarkError("no time stamp was found in what was heard")
+        found: dict[str, float] = self.account["latency"]
         return found
 
     @property
@@ -112,10 +114,13 @@ class Server(ExitStack):
     def __enter__(self) -> Self:
         super().__enter__()
         self.port = free_port()
+        self.http_port = self.port
         try:
             self.process = self.enter_context(self.start())
-            self.process.wait_for_port(self.port)
-            client = Client(f"{self.started}-client", self.port, self.speech, self.layout, CLIENT_CORE)
+            for port in {self.port, self.http_port}:
+                self.process.wait_for_port(port)
+            name = f"{self.started}-client"
+            client = Client(name, self.port, self.speech, self.layout, CLIENT_CORE, post_port=self.http_port)
             self.client = self.enter_context(client)
         except BaseException:
             self.close()
@@ -123,7 +128,7 @@ class Server(ExitStack):
         return self
 
     def start(self) -> Program:
-        """Makes the server's program."""
+        """Makes the server's program, which listens on ``port``; may set another ``http_port`` for REST."""
         raise NotImplementedError
 
     @classmethod
@@ -131,12 +136,12 @@ class Server(ExitStack):
         """Tells what is measured, with its version."""
         raise NotImplementedError
 
-    def program(self, *command: str | Path) -> Program:
-        """Makes a program from a command, with what every server is told by its environment."""
+    def program(self, *command: str | Path, **more: str) -> Program:
+        """Makes a program from a command, with what every server is told by its environment, and ``more``."""
         database = BUILD / f"{self.started}.sqlite"
         for file in BUILD.glob(f"{self.started}.sqlite*"):
             file.unlink()
-        told = {"SECRET": workload.SECRET, "DATABASE": database, "PREFIX": self.name}
+        told = {"SECRET": workload.SECRET, "DATABASE": database, "PREFIX": self.name, **more}
         if self.redis is not None:
             told["REDIS"] = self.redis
         environment = [f"BENCHMARK_{name}={value}" for name, value in told.items()]
@@ -211,7 +216,7 @@ class Server(ExitStack):
 
     def post(self, target: str) -> dict[str, Any]:
         """Calls one of the endpoints that drive a server."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=120)
         try:
             connection.request("POST", target, headers={"Content-Length": "0"})
             response = connection.getresponse()

@@ -12,6 +12,9 @@ from benchmarks.workload import BUSY_SOCKETS
 if TYPE_CHECKING:
     from benchmarks.layout import Topic
 
+RECORD_SEPARATOR: Final = "\x1e"
+"""Becomes a newline, in a message that the load generator sends."""
+
 STAMP: Final = "0" * 21
 """Becomes the time, in a message that the load generator or the floor sends."""
 
@@ -33,7 +36,16 @@ class Speech:
     mark: ClassVar[str] = '"messageId":"'
     """What stands in front of the time at which an event was due."""
 
-    engine_io: ClassVar[bool] = False
+    ping: ClassVar[str] = ""
+    """A message that the server sends as a ping, where it does not use RFC 6455's; ``pong`` answers it."""
+
+    pong: ClassVar[str] = ""
+
+    joins_by_line: ClassVar[bool] = False
+    """Whether a message holds as many of them as it has lines."""
+
+    sender_hears: ClassVar[bool] = False
+    """Whether who types hears it as well."""
 
     @property
     def body(self) -> str:
@@ -87,7 +99,7 @@ class SocketIO(Speech):
 
     path = "/socket.io/?EIO=4&transport=websocket"
     ready = '40{"sid"'
-    engine_io = True
+    ping, pong = "2", "3"
 
     def header(self, index: int) -> str:
         """Gives nothing: the token is in the greeting, which is what Socket.IO has for it."""
@@ -110,6 +122,37 @@ class Chanx(Speech):
     def message(self, type: str, data: dict[str, object]) -> str:
         """Wraps a payload."""
         return _json({"action": type, "payload": data})
+
+
+class Centrifugo(Speech):
+    """Centrifugo's bidirectional protocol, in JSON: commands with ids, a line each."""
+
+    path = "/connection/websocket"
+    ready = '"connect":{"client"'
+    subscribed = '{"id":9,"subscribe"'
+    mark = '"messageId": "'
+    ping = pong = "{}"
+    joins_by_line = True
+    sender_hears = True
+
+    def header(self, index: int) -> str:
+        """Gives nothing: the token is in the greeting."""
+        return ""
+
+    def greeting(self, index: int) -> str:
+        """Gives the connect command."""
+        return _json({"id": 1, "connect": {"token": workload.token(index)}})
+
+    def subscribe(self, index: int, topics: Sequence[Topic]) -> str:
+        """Gives a command for each topic; the last one's id is always the same."""
+        first = 10 - len(topics)
+        commands = enumerate(topics, first)
+        return RECORD_SEPARATOR.join(_json({"id": id, "subscribe": {"channel": topic.id}}) for id, topic in commands)
+
+    def typing(self, index: int, room: Topic) -> str:
+        """Gives the command that publishes to the room; Centrifugo adds who has."""
+        said = {"type": workload.TYPING, "data": _typing(index, room)}
+        return _json({"id": 10, "publish": {"channel": room.id, "data": said}})
 
 
 def _topics(topics: Sequence[Topic]) -> dict[str, object]:

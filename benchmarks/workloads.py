@@ -295,7 +295,8 @@ class Typing(Workload):
         """Measures once."""
         count = round(self.rate * self._seconds)
         before = server.process.cpu_seconds()
-        account = server.client.relay(count, self.rate, ROOM_SIZE, server.speech.typed)
+        heard = ROOM_SIZE if server.speech.sender_hears else ROOM_SIZE - 1
+        account = server.client.relay(count, self.rate, ROOM_SIZE, heard, server.speech.typed)
         cpu = server.process.cpu_seconds() - before
         return _found(server, Heard(count * (ROOM_SIZE - 1), cpu, account))
 

@@ -3,7 +3,7 @@
  *
  *     client PORT [--path /ws] [--header "Name: value"]... [--headers-file FILE] [--greetings-file FILE]
  *                 [--messages-file FILE] [--signals-file FILE] [--post PATH] [--body TEXT] [--mark TEXT]
- *                 [--sources N] [--engine-io] [--raw]
+ *                 [--post-port PORT] [--sources N] [--ping TEXT --pong TEXT] [--lines] [--raw]
  *
  *     --header          a header line of every handshake
  *     --headers-file    line i is one more header line for connection i, such as its Authorization
@@ -13,7 +13,10 @@
  *     --post, --body    where `post` posts, and which JSON; 21 zeros in it become the time stamp
  *     --mark            the text in front of the time stamp in a message: nanoseconds of CLOCK_MONOTONIC, 21 digits
  *     --sources         addresses 127.0.0.1 to 127.0.0.N to connect from, where one has too few ports
- *     --engine-io       answers Engine.IO's ping "2" with "3"
+ *     --post-port       another port to post to
+ *     --ping, --pong    answers the message TEXT with the other, where a protocol has pings of its own
+ *     --lines           every line of a message is a message, as where a server joins several; a 0x1e in what is sent
+ *                       becomes a newline
  *     --raw             no handshake: a TCP connection is enough (the server still speaks in frames)
  *
  * Commands come on standard input, one a line, each answered by lines of JSON; the end of standard input ends the
@@ -24,9 +27,10 @@
  *     send AT_ONCE SECONDS [PATTERN]            send each connection's line; done likewise
  *     tell AT_ONCE SECONDS [PATTERN]            the same for those connections whose line was not sent yet
  *     expect COUNT SECONDS [PATTERN]            answers "armed" at once, and again when COUNT such messages arrived
- *     relay COUNT RATE SIZE SECONDS [PATTERN]   every group of SIZE connections is a room: sends COUNT signals, RATE a
- *                                               second, room after room; the others of the room hear each, and latency
- *                                               is from sending to hearing (one signal of a room is under way)
+ *     relay COUNT RATE SIZE HEARD SECONDS [PATTERN]
+ *                                               every group of SIZE connections is a room: sends COUNT signals, RATE a
+ *                                               second, room after room; HEARD of the room hear each, and latency is
+ *                                               from sending to hearing (one signal of a room is under way)
  *     post COUNT RATE HEARD SECONDS [PATTERN]   posts COUNT times, RATE a second; HEARD connections hear of each
  *     drop COUNT                                cuts the first COUNT connections, without a close frame
  *     storm AT_ONCE SECONDS PATTERN\tPATTERN    opens those again: upgrade, first PATTERN, send the line, second PATTERN;
@@ -74,19 +78,20 @@ struct connection {
     uint64_t began;           /* of its connect(), in nanoseconds */
     char *response;           /* the handshake's, while it is incomplete */
     size_t response_length;
+    uint8_t *rest;            /* with --lines: of a frame that is incomplete */
+    size_t rest_length;
     struct frame_reader reader;
 };
 
 static struct connection connections[MAX_CONNECTIONS];
 static int opened, open_count, gone_count; /* opened counts every attempt: connections[0..opened) are in use */
-static int epoll, port, sources = 1;
-static bool raw;
+static int epoll, port, post_port, sources = 1;
+static bool raw, lines;
 static const char *path = "/";
 static char common_headers[8192];
 static char **header_lines, **greeting_lines, **message_lines, **signal_lines;
 static size_t header_line_count, greeting_line_count, message_line_count, signal_line_count;
-static bool engine_io;
-static const char *post_path = "/", *post_body = "";
+static const char *post_path = "/", *post_body = "", *ping_text, *pong_text;
 static char first_failure[128];
 
 /* The command in progress. */
@@ -152,15 +157,16 @@ static double percentile(double part) {
 static char **read_lines(const char *name, size_t *count) {
     FILE *file = fopen(name, "r");
     if (!file) fail(name);
-    char **lines = NULL, *line = NULL;
+    char **read = NULL, *line = NULL;
     size_t size = 0;
     for (*count = 0; getline(&line, &size, file) > 0; line = NULL, size = 0) {
         line[strcspn(line, "\r\n")] = 0;
-        lines = realloc(lines, (*count + 1) * sizeof *lines);
-        lines[(*count)++] = line;
+        for (char *at = line; (at = strchr(at, 0x1e));) *at = '\n';
+        read = realloc(read, (*count + 1) * sizeof *read);
+        read[(*count)++] = line;
     }
     fclose(file);
-    return lines;
+    return read;
 }
 
 static void went_wrong(const char *failure) {
@@ -186,7 +192,10 @@ static void drop(struct connection *connection, const char *why) {
     connection->state = GONE;
     close(connection->fd);
     free(connection->response);
+    free(connection->rest);
     connection->response = NULL;
+    connection->rest = NULL;
+    connection->rest_length = 0;
 }
 
 static void transmit(struct connection *connection, const void *bytes, size_t size) {
@@ -289,7 +298,8 @@ static uint64_t stamp_of(const struct frame_reader *reader) {
 
 static void on_message(struct connection *connection) {
     struct frame_reader *reader = &connection->reader;
-    if (engine_io && reader->payload_size == 1 && reader->start[0] == '2') return send_text(connection, "3");
+    if (ping_text && reader->payload_size == strlen(ping_text) && memcmp(reader->start, ping_text, reader->payload_size) == 0)
+        return send_text(connection, pong_text);
     if (command == STORMING && connection->under_way) {
         if (!find(reader, connection->greeted ? &second_pattern : &pattern)) return;
         if (connection->greeted) {
@@ -313,11 +323,26 @@ static void on_message(struct connection *connection) {
     settle(connection, NULL);
 }
 
+/* Every line of the payload, which is whole, is a message. */
+static void on_lines(struct connection *connection) {
+    struct frame_reader *reader = &connection->reader;
+    const uint8_t *at = reader->start, *end = at + reader->payload_size;
+    while (at < end && connection->state == OPEN) {
+        const uint8_t *newline = memchr(at, '\n', end - at), *stop = newline ? newline : end;
+        reader->start = at;
+        reader->payload_size = stop - at;
+        reader->kept_length = stop - at < KEPT ? stop - at : KEPT;
+        if (stop > at) on_message(connection);
+        at = stop + 1;
+    }
+}
+
 static void on_frame(struct connection *connection) {
     struct frame_reader *reader = &connection->reader;
     uint8_t opcode = reader->header[0] & 15, answer[KEPT + 8];
     if (opcode == TEXT || opcode == BINARY) {
-        on_message(connection);
+        if (lines) on_lines(connection);
+        else on_message(connection);
     } else if (opcode == PING) {
         transmit(connection, answer, write_masked(answer, PONG, reader->start, reader->kept_length));
     } else if (opcode == CLOSE) {
@@ -330,7 +355,32 @@ static void on_frame(struct connection *connection) {
     }
 }
 
+/* Reads frames that are whole; what is left waits for the rest of its frame. */
+static void read_whole_frames(struct connection *connection, const uint8_t *bytes, size_t count) {
+    uint8_t *joined = NULL;
+    if (connection->rest_length) {
+        joined = realloc(connection->rest, connection->rest_length + count);
+        memcpy(joined + connection->rest_length, bytes, count);
+        bytes = joined;
+        count += connection->rest_length;
+    }
+    connection->rest = NULL;
+    connection->rest_length = 0;
+    size_t taken = 1;
+    while (count > 0 && connection->state == OPEN && (taken = read_whole_frame(&connection->reader, bytes, count))) {
+        bytes += taken;
+        count -= taken;
+        on_frame(connection);
+    }
+    if (!taken) {
+        connection->rest = memcpy(malloc(count), bytes, count);
+        connection->rest_length = count;
+    }
+    free(joined);
+}
+
 static void read_frames(struct connection *connection, const uint8_t *bytes, size_t count) {
+    if (lines) return read_whole_frames(connection, bytes, count);
     while (count > 0 && connection->state == OPEN) {
         bool complete;
         size_t taken = read_frame(&connection->reader, bytes, count, &complete);
@@ -377,7 +427,7 @@ static struct poster *free_poster(void) {
         if (!posters[i].busy) return &posters[i];
     if (poster_count == POSTERS) return NULL;
     struct poster *poster = &posters[poster_count++];
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(post_port)};
     int on = 1;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     poster->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -399,7 +449,7 @@ static bool post_one(uint64_t stamp) {
     if (place) memcpy(place, digits, STAMP_DIGITS);
     int size = snprintf(request, sizeof request,
                         "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%sContent-Type: application/json\r\n"
-                        "Content-Length: %zu\r\n\r\n%s", post_path, port, common_headers, strlen(body), body);
+                        "Content-Length: %zu\r\n\r\n%s", post_path, post_port, common_headers, strlen(body), body);
     if (send(poster->fd, request, size, MSG_NOSIGNAL) != size) fail("post: send");
     poster->busy = true;
     poster->length = 0;
@@ -565,7 +615,7 @@ static int count_untold(void) {
 
 static void obey(void) {
     static char line[4096];
-    int count, width, at = 0;
+    int count, width, heard, at = 0;
     double seconds, rate;
     if (!fgets(line, sizeof line, stdin)) exit(0);
     line[strcspn(line, "\n")] = 0;
@@ -578,10 +628,10 @@ static void obey(void) {
     } else if (sscanf(line, "expect %d %lf %n", &count, &seconds, &at) == 2) {
         begin(EXPECTING, count, 0, seconds, line + at);
         printf("{\"done\": \"armed\"}\n");
-    } else if (sscanf(line, "relay %d %lf %d %lf %n", &count, &rate, &width, &seconds, &at) == 4
+    } else if (sscanf(line, "relay %d %lf %d %d %lf %n", &count, &rate, &width, &heard, &seconds, &at) == 5
                && signal_line_count >= (size_t)width && signal_line_count <= (size_t)opened) {
         room_size = width;
-        begin_signals(RELAYING, count, width - 1, rate, seconds, line + at);
+        begin_signals(RELAYING, count, heard, rate, seconds, line + at);
     } else if (sscanf(line, "post %d %lf %d %lf %n", &count, &rate, &width, &seconds, &at) == 4) {
         begin_signals(POSTING, count, width, rate, seconds, line + at);
     } else if (sscanf(line, "drop %d", &count) == 1 && count <= opened) {
@@ -606,8 +656,8 @@ static void obey(void) {
 
 static void read_arguments(int argc, char **argv) {
     for (int i = 2; i < argc; i++) {
-        if (strcmp(argv[i], "--raw") == 0 || strcmp(argv[i], "--engine-io") == 0) {
-            *(argv[i][2] == 'r' ? &raw : &engine_io) = true;
+        if (strcmp(argv[i], "--raw") == 0 || strcmp(argv[i], "--lines") == 0) {
+            *(argv[i][2] == 'r' ? &raw : &lines) = true;
             continue;
         }
         const char *name = argv[i], *value = ++i < argc ? argv[i] : NULL;
@@ -619,6 +669,9 @@ static void read_arguments(int argc, char **argv) {
         else if (strcmp(name, "--greetings-file") == 0) greeting_lines = read_lines(value, &greeting_line_count);
         else if (strcmp(name, "--signals-file") == 0) signal_lines = read_lines(value, &signal_line_count);
         else if (strcmp(name, "--post") == 0) post_path = value;
+        else if (strcmp(name, "--post-port") == 0) post_port = atoi(value);
+        else if (strcmp(name, "--ping") == 0) ping_text = value;
+        else if (strcmp(name, "--pong") == 0) pong_text = value;
         else if (strcmp(name, "--body") == 0) post_body = value;
         else if (strcmp(name, "--mark") == 0) look_for(&mark, value);
         else if (strcmp(name, "--messages-file") == 0) message_lines = read_lines(value, &message_line_count);
@@ -636,7 +689,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: client PORT [options], see the top of client.c\n");
         return 2;
     }
-    port = atoi(argv[1]);
+    port = post_port = atoi(argv[1]);
     read_arguments(argc, argv);
     setvbuf(stdout, NULL, _IOLBF, 0);
     epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -41,23 +41,26 @@ static inline uint64_t stated_size(const uint8_t *header) {
     return length;
 }
 
+/* Takes in a frame that is all here, and stays where it is; gives its size, or 0 where some of it is missing. */
+static inline size_t read_whole_frame(struct frame_reader *reader, const uint8_t *bytes, size_t count) {
+    size_t header = header_size(bytes, count);
+    if (count < header) return 0;
+    uint64_t size = stated_size(bytes);
+    if (count - header < size) return 0;
+    reader->header[0] = bytes[0];
+    reader->payload_size = size;
+    reader->kept_length = size < KEPT ? size : KEPT;
+    reader->start = bytes + header;
+    return header + size;
+}
+
 /* Consumes bytes up to the end of one frame. Gives how many it took; *complete says whether the frame is whole, its
  * opcode, its size and the start of its payload then stand in the reader until the next call. */
 static inline size_t read_frame(struct frame_reader *reader, const uint8_t *bytes, size_t count, bool *complete) {
-    if (!reader->in_payload && reader->header_length == 0 && count >= header_size(bytes, count)) {
-        size_t header = header_size(bytes, count);
-        uint64_t size = stated_size(bytes);
-        if (count - header >= size) { /* the usual case: it is all here, and stays where it is */
-            reader->header[0] = bytes[0];
-            reader->payload_size = size;
-            reader->kept_length = size < KEPT ? size : KEPT;
-            reader->start = bytes + header;
-            *complete = true;
-            return header + size;
-        }
-    }
+    size_t whole = !reader->in_payload && reader->header_length == 0 ? read_whole_frame(reader, bytes, count) : 0;
+    *complete = whole > 0;
+    if (whole) return whole;
     size_t taken = 0;
-    *complete = false;
     if (!reader->in_payload) {
         while (reader->header_length < header_size(reader->header, reader->header_length)) {
             if (taken == count) return taken;
