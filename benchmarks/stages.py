@@ -68,7 +68,7 @@ FULL: Final = Scale(
     saturation_seconds=1.0,
     saturation_step=1.12,
     idle_seconds=12.5,
-    seconds=0.7,
+    seconds=0.6,
 )
 QUICK: Final = Scale(
     runs=2,
