@@ -15,7 +15,7 @@ from benchmarks.layout import BUSY, EVERYBODY, Crowd, Rooms
 from benchmarks.plots import bars
 from benchmarks.results import Outcome, Results, Section, ratios
 from benchmarks.servers import Publication
-from benchmarks.speech import SocketIO, Speech
+from benchmarks.speech import Centrifugo, SocketIO, Speech
 from benchmarks.stages import FULL, QUICK, Scale, stages
 
 
@@ -111,6 +111,12 @@ def test_the_busy_topic_has_as_many_listeners_as_the_workload_expects() -> None:
 def test_a_publication_to_rooms_is_heard_by_the_rooms_it_reaches() -> None:
     assert Publication(5, 0.1, 10, rooms=100).hearing == 50
     assert Publication(200, 0.1, 10, rooms=100).hearing == 1000
+
+
+def test_centrifugo_is_told_in_a_command_for_each_topic() -> None:
+    first, second = Centrifugo().subscribe(7, [EVERYBODY, BUSY]).split("\x1e")
+    assert first == '{"id":8,"subscribe":{"channel":"conversation"}}'
+    assert second == '{"id":9,"subscribe":{"channel":"busy-channel"}}'
 
 
 def test_socket_io_is_told_the_same_in_its_own_words() -> None:
