@@ -38,7 +38,7 @@ EXPOSE 8000
 # Liveness alone. While Redis is away a node is unready, and restarting it would close sockets that need no closing.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ.get(\"PORT\", 8000)}/healthz', timeout=2)"]
-# Docker kills what has not ended 10 s after this, which is all that the drain takes: `docker stop --timeout 30`.
+# Docker kills what has not ended 10 s after this, which is all that the drain takes: `docker stop -t 30`.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["hubbub"]
 CMD ["run", "hubbub_messenger.app:app", "--host", "0.0.0.0"]

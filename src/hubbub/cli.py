@@ -317,7 +317,10 @@ def token(
 app.command(
     epilog=examples(
         ("an addressed event", """hubbub publish server.messenger.conversations_changed '{}' --user alice"""),
-        ("an event of your own", """hubbub publish server.orders.shipped '{"orderId": "7"}' --app main:app"""),
+        (
+            "an event of your own",
+            """hubbub publish server.orders.shipped '{"orderId": "o1", "buyerId": "alice"}' --app main:app""",
+        ),
     )
 )(publish)
 app.add_typer(contract, name="contract")
