@@ -11,7 +11,7 @@ from benchmarks.results import Results
 
 README: Final = HERE.parent / "README.md"
 REPORT: Final = HERE / "report" / "report.json"
-SERVERS: Final = ("hubbub", "uws", "socket.io", "fastapi", "channels-uvicorn", "python-socketio")
+SERVERS: Final = ("hubbub", "uws", "centrifugo", "socket.io", "fastapi", "channels-uvicorn", "python-socketio")
 COLUMNS: Final = (
     ("broadcast-1000", "cpu", "one event to 1,000: CPU per delivery, µs"),
     ("bursts", "cpu", "20 events in one turn: the same, µs"),
@@ -25,7 +25,7 @@ BLOCK: Final = re.compile(r"(?<=<!-- benchmark -->\n).*(?=<!-- /benchmark -->)",
 def head(results: Results) -> str:
     """Gives what stands in the README between its two comments."""
     lines = [f"| | {' | '.join(title for _, _, title in COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
-    for server in SERVERS:
+    for server in (one for one in SERVERS if one in results.servers):
         title = results.servers[server]
         found = [results.sections[key].outcomes[server].median(column) for key, column, _ in COLUMNS]
         cells = ["" if figure is None else number(figure) for figure in found]
