@@ -182,9 +182,10 @@ class BusyTopic(Paced):
     def run(self, server: Server) -> Run:
         """Measures once."""
         self.lead_in(server)
-        # Under load an event may cost a third of what it costs alone: only who is far below does not try the full rate.
+        # A first event by itself may cost many times what one costs under load: only who is far below the full rate
+        # does not begin with it.
         possible = 0.9e6 / (server.cost * self.listeners)
-        rate = self._kept.get(server.name, self.rate if possible * 3 > self.rate else possible)
+        rate = self._kept.get(server.name, self.rate if possible * 10 > self.rate else possible)
         while (heard := self.attempt(server, rate)) is None:
             rate *= 0.75
             if rate < 1:

@@ -38,6 +38,24 @@ async def slow() -> str:
 """
 
 
+STARTS_FOR_EVER = """
+import asyncio
+from contextlib import asynccontextmanager
+from fastapi import FastAPI
+
+@asynccontextmanager
+async def lifespan(app):
+    print("waits for its database", flush=True)
+    try:
+        await asyncio.Event().wait()
+        yield
+    finally:
+        print("has let go of its database", flush=True)
+
+app = FastAPI(lifespan=lifespan)
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "main.py").write_text(APP)
@@ -127,6 +145,29 @@ async def test_a_second_signal_ends_it_at_once(folder: Path) -> None:
         code, took = await server.ended()
         assert code == 0
         assert took <= 1
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["one", "workers"])
+async def test_a_signal_ends_an_app_that_is_still_starting(
+    tmp_path: Path, sig: signal.Signals, workers: tuple[str, ...]
+) -> None:
+    (tmp_path / "main.py").write_text(STARTS_FOR_EVER)
+    process = await asyncio.create_subprocess_exec(
+        *(HUBBUB, "run", "main:app", "--port", "0", *workers), cwd=tmp_path, stdout=PIPE, stderr=STDOUT
+    )
+    assert process.stdout is not None
+    while b"waits for its database" not in (line := await process.stdout.readline()):
+        assert line
+    process.send_signal(sig)
+    try:
+        log = (await asyncio.wait_for(process.stdout.read(), 10)).decode()
+    except TimeoutError:
+        process.kill()
+        raise
+
+    assert await process.wait() == 0, log
+    assert "has let go of its database" in log
 
 
 async def test_the_demo_needs_no_configuration_and_keeps_nothing(tmp_path: Path) -> None:

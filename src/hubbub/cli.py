@@ -248,7 +248,7 @@ def run(
                 has_started = True
             else:
                 server.run()
-                has_started = server.started
+                has_started = not server.failed
     finally:
         if uds is not None and os.path.exists(uds):
             os.remove(uds)

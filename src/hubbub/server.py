@@ -59,6 +59,12 @@ class Server(uvicorn.Server):
         self._window = INTERRUPT_SECONDS
         self._hurry = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._starting: asyncio.Task[object] | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Tells whether it has ended without having been started, and nobody had asked it to end."""
+        return not (self.started or self.should_exit)
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serves in this process, which is for nothing else: what the app is made of is garbage collected no more."""
@@ -67,8 +73,20 @@ class Server(uvicorn.Server):
         super().run(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Starts the app and accepts connections."""
-        await super().startup(sockets)
+        """Starts the app and accepts connections. A signal cuts short an app that waits, for a database say."""
+        self._loop = asyncio.get_running_loop()
+        self._starting = asyncio.current_task()
+        try:
+            if self.should_exit:  # while the app was imported
+                return
+            await super().startup(sockets)
+        except asyncio.CancelledError:
+            if not self.should_exit:
+                raise
+            logger.info("told to end before the app had started")
+            return
+        finally:
+            self._starting = None
         for server in self.servers:
             for listening in server.sockets:
                 _bound_unsent(listening)
@@ -87,11 +105,16 @@ class Server(uvicorn.Server):
                 self._loop.call_soon_threadsafe(self._hurry.set)
             return
         self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stop_starting)
         self._window = self._terminate_seconds if sig == signal.SIGTERM else INTERRUPT_SECONDS
+
+    def _stop_starting(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stops accepting, drains the gateway, then lets uvicorn end the rest within what is left of the window."""
-        self._loop = asyncio.get_running_loop()
         if self.force_exit:
             self._hurry.set()
         deadline = time.monotonic() + self._window

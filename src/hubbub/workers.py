@@ -59,7 +59,8 @@ class Workers:
             signal.signal(number, self._pass_on)
         with listening, waker, wakened:
             for _ in range(self._count):
-                self._start(listening)
+                if not self._is_ending:
+                    self._start(listening)
             while self._workers:
                 ready = wait([wakened, *(worker.sentinel for worker in self._workers)])
                 if wakened in ready:
@@ -73,6 +74,8 @@ class Workers:
         worker = _spawning.Process(target=_serve, args=(self._config, self._terminate_seconds, listening))
         worker.start()
         self._workers[worker] = time.monotonic()
+        if self._is_ending and worker.pid is not None:  # told meanwhile, when it was not yet among them
+            os.kill(worker.pid, signal.SIGTERM)
 
     def _ended(self, worker: SpawnProcess, listening: socket.socket) -> None:
         began = self._workers.pop(worker)
@@ -104,7 +107,7 @@ def _serve(config: uvicorn.Config, terminate_seconds: float, listening: socket.s
     config.configure_logging()
     server = Server(config, terminate_seconds=terminate_seconds)
     server.run([listening])
-    if not server.started:
+    if server.failed:
         sys.exit(STARTUP_FAILURE)
 
 

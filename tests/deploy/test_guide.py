@@ -20,8 +20,9 @@ GUIDE = (ROOT / "docs" / "deploying.md").read_text()
 
 @pytest.fixture(scope="module")
 def pod() -> Any:
-    (manifest,) = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
-    return yaml.safe_load(manifest)["spec"]["template"]["spec"]
+    manifests = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)]
+    (deployment,) = [manifest for manifest in manifests if manifest["kind"] == "Deployment"]
+    return deployment["spec"]["template"]["spec"]
 
 
 def test_kubernetes_waits_longer_than_its_own_sleep_and_the_drain(pod: Any) -> None:
