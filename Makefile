@@ -49,7 +49,8 @@ bench: $(BIN)/.installed ## Measure Hubbub beside its peers into benchmarks/repo
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(BENCH)
 
 build: $(BIN)/.installed $(WEB_APP) ## Build wheel and sdist into dist/, with the web app in them
-	$(UV) build --clear
+	rm -rf dist
+	$(UV) build
 
 contract: $(BIN)/.installed ## Regenerate what is made from the contract
 	$(EXPORT) $(MESSENGER) --format typescript --guards --output web/client/src/contracts.ts

@@ -30,7 +30,7 @@ def room(number: int) -> Topic:
 
 @dataclass(frozen=True)
 class Layout:
-    """So many sockets, each a user's, each with two topics."""
+    """So many sockets, each a user's, each with topics."""
 
     sockets: int
 
@@ -79,11 +79,6 @@ class Rooms(Layout):
     """All in rooms of ten; the first ``gathered`` also in one conversation."""
 
     gathered: int = 0
-
-    @property
-    def in_rooms(self) -> int:
-        """Gives how many sockets, from the first on, are in rooms where people type."""
-        return self.gathered
 
     def topics(self, index: int) -> Sequence[Topic]:
         """Gives the topics of one socket."""

@@ -299,7 +299,7 @@ class Typing(Workload):
         heard = ROOM_SIZE if server.speech.sender_hears else ROOM_SIZE - 1
         account = server.client.relay(count, self.rate, ROOM_SIZE, heard, server.speech.typed)
         cpu = server.process.cpu_seconds() - before
-        return _found(server, Heard(count * (ROOM_SIZE - 1), cpu, account))
+        return _found(server, Heard(count * heard, cpu, account))
 
 
 class Posting(Workload):

@@ -56,6 +56,22 @@ app = FastAPI(lifespan=lifespan)
 """
 
 
+BLOCKS_WHILE_IT_STARTS = """
+import time
+from contextlib import asynccontextmanager
+from fastapi import FastAPI
+
+@asynccontextmanager
+async def lifespan(app):
+    print("migrates", flush=True)
+    time.sleep(1)
+    yield
+    print("is shut down", flush=True)
+
+app = FastAPI(lifespan=lifespan)
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "main.py").write_text(APP)
@@ -168,6 +184,23 @@ async def test_a_signal_ends_an_app_that_is_still_starting(
 
     assert await process.wait() == 0, log
     assert "has let go of its database" in log
+    assert "Traceback" not in log
+
+
+async def test_an_app_that_has_started_is_shut_down_even_if_the_signal_came_before(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(BLOCKS_WHILE_IT_STARTS)
+    process = await asyncio.create_subprocess_exec(
+        *(HUBBUB, "run", "main:app", "--port", "0"), cwd=tmp_path, stdout=PIPE, stderr=STDOUT
+    )
+    assert process.stdout is not None
+    while b"migrates" not in (line := await process.stdout.readline()):
+        assert line
+    process.send_signal(signal.SIGTERM)
+    log = (await asyncio.wait_for(process.stdout.read(), 10)).decode()
+
+    assert await process.wait() == 0, log
+    assert "is shut down" in log
+    assert "Traceback" not in log
 
 
 async def test_the_demo_needs_no_configuration_and_keeps_nothing(tmp_path: Path) -> None:

@@ -186,6 +186,7 @@ static void settle(struct connection *connection, const char *failure) {
 }
 
 static void drop(struct connection *connection, const char *why) {
+    if (connection->state == GONE) return;
     settle(connection, why); /* before the response is freed, which `why` may point into */
     if (connection->state == OPEN) open_count--;
     gone_count++;
@@ -691,6 +692,10 @@ int main(int argc, char **argv) {
     }
     port = post_port = atoi(argv[1]);
     read_arguments(argc, argv);
+    if (!ping_text != !pong_text || (ping_text && strlen(ping_text) > KEPT)) {
+        fprintf(stderr, "client: --ping and --pong go together, and are short\n");
+        return 2;
+    }
     setvbuf(stdout, NULL, _IOLBF, 0);
     epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event input = {.events = EPOLLIN, .data.ptr = NULL};

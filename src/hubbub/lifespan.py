@@ -37,6 +37,7 @@ class Lifespan:
         self._send = send
         self._has_asked = False
         self._has_answered = False
+        self._has_started = False
         self._failure: Exception | None = None
 
     async def run(self, app: ASGIApp) -> None:
@@ -51,6 +52,10 @@ class Lifespan:
                 await self._gateway.stop()
                 raise
             logger.debug("the app has no lifespan of its own: %r", error)
+        except asyncio.CancelledError:
+            if self._has_started:
+                await self._gateway.stop()
+            raise
         if not self._has_answered:
             await self._stand_in()
 
@@ -61,6 +66,7 @@ class Lifespan:
         if message["type"] == "lifespan.startup":
             try:
                 self._scope.setdefault("state", {})[STATE_KEY] = await self._gateway.start()
+                self._has_started = True
             except Exception as error:
                 self._failure = error
                 raise

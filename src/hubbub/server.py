@@ -13,9 +13,10 @@ import threading
 import time
 from collections.abc import Generator
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
+from uvicorn.lifespan.on import LifespanOn
 from uvicorn.server import HANDLED_SIGNALS
 
 from hubbub.endpoint import STATE_KEY, Endpoint
@@ -47,6 +48,36 @@ after that. What is sent and not acknowledged is on top, so nobody who reads is 
 logger = logging.getLogger("hubbub.server")
 
 
+class AppLifespan(LifespanOn):
+    """uvicorn's side of the app's lifespan, which can be cut short before the app has started."""
+
+    _task: asyncio.Task[object] | None = None
+    _is_cut_short = False
+
+    async def main(self) -> None:
+        """Lets the app serve its lifespan; run by uvicorn in a task of its own."""
+        self._task = asyncio.current_task()
+        if self._is_cut_short and self._task is not None:
+            self._task.cancel()
+        await super().main()
+
+    def cut_short(self) -> bool:
+        """Cancels an app that has not answered yet, and tells whether it had not: it cleans up, and then has failed."""
+        if self.startup_event.is_set():
+            return False
+        self._is_cut_short = True
+        if self._task is not None:
+            self._task.cancel()
+        return True
+
+    async def send(self, message: Any) -> None:
+        """Takes the app's answers. That it was cancelled is no news: Starlette would say it with a traceback."""
+        if self._is_cut_short and message["type"] == "lifespan.startup.failed":
+            logger.debug("the app was cut short: %s", message.get("message"))
+            message = {"type": message["type"]}
+        await super().send(message)
+
+
 class Server(uvicorn.Server):
     """Drains on the first signal, ends at once on the second."""
 
@@ -60,6 +91,7 @@ class Server(uvicorn.Server):
         self._hurry = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._starting: asyncio.Task[object] | None = None
+        self._is_cut_short = False
 
     @property
     def failed(self) -> bool:
@@ -74,14 +106,16 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Starts the app and accepts connections. A signal cuts short an app that waits, for a database say."""
+        if type(self.lifespan) is LifespanOn:
+            self.lifespan = AppLifespan(self.config)
         self._loop = asyncio.get_running_loop()
         self._starting = asyncio.current_task()
         try:
-            if self.should_exit:  # while the app was imported
+            if self.should_exit:  # told while the app was imported
                 return
             await super().startup(sockets)
-        except asyncio.CancelledError:
-            if not self.should_exit:
+        except (SystemExit, asyncio.CancelledError):
+            if not self._is_cut_short:
                 raise
             logger.info("told to end before the app had started")
             return
@@ -103,14 +137,24 @@ class Server(uvicorn.Server):
             self.force_exit = True
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._hurry.set)
+                self._loop.call_soon_threadsafe(self._abandon_start)
             return
         self.should_exit = True
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._stop_starting)
         self._window = self._terminate_seconds if sig == signal.SIGTERM else INTERRUPT_SECONDS
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._cut_start_short)
 
-    def _stop_starting(self) -> None:
-        if self._starting is not None:
+    def _cut_start_short(self) -> None:
+        """Cancels the app where it is still starting, and gives it the window to clean up."""
+        if self._starting is None or self._loop is None or not isinstance(self.lifespan, AppLifespan):
+            return
+        self._is_cut_short = self.lifespan.cut_short()
+        if self._is_cut_short:
+            self._loop.call_later(self._window, self._abandon_start)
+
+    def _abandon_start(self) -> None:
+        """Waits no longer for an app that was cut short."""
+        if self._starting is not None and self._is_cut_short:
             self._starting.cancel()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -144,6 +188,8 @@ class Server(uvicorn.Server):
             yield
             return
         originals = {sig: signal.signal(sig, self.handle_exit) for sig in HANDLED_SIGNALS}
+        if sys.platform != "win32":  # a worker is born with these blocked: see hubbub.workers
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED_SIGNALS)
         try:
             yield
         finally:

@@ -72,10 +72,13 @@ class Workers:
 
     def _start(self, listening: socket.socket) -> None:
         worker = _spawning.Process(target=_serve, args=(self._config, self._terminate_seconds, listening))
-        worker.start()
-        self._workers[worker] = time.monotonic()
-        if self._is_ending and worker.pid is not None:  # told meanwhile, when it was not yet among them
-            os.kill(worker.pid, signal.SIGTERM)
+        # A signal meanwhile waits: here until the worker is among those that are told, there until it has a handler.
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+        try:
+            worker.start()
+            self._workers[worker] = time.monotonic()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
 
     def _ended(self, worker: SpawnProcess, listening: socket.socket) -> None:
         began = self._workers.pop(worker)

@@ -47,10 +47,13 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     file = Path(common.DATABASE).with_suffix(".json")
     file.write_text(json.dumps(CONFIG))
     server = await asyncio.create_subprocess_exec("centrifugo", "--config", str(file), preexec_fn=die_with_parent)
-    async with AsyncClient(f"http://127.0.0.1:{PORT}/api", API_KEY) as client:
-        app.state.client = client
-        yield
-    server.kill()
+    try:
+        async with AsyncClient(f"http://127.0.0.1:{PORT}/api", API_KEY) as client:
+            app.state.client = client
+            yield
+    finally:
+        server.kill()
+        await server.wait()
 
 
 app = FastAPI(lifespan=lifespan)
