@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
@@ -73,6 +74,7 @@ class Workers:
     def _start(self, listening: socket.socket) -> None:
         worker = _spawning.Process(target=_serve, args=(self._config, self._terminate_seconds, listening))
         # A signal meanwhile waits: here until the worker is among those that are told, there until it has a handler.
+        resource_tracker.ensure_running()  # or the first start would, which unblocks them
         unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
         try:
             worker.start()
