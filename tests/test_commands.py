@@ -32,7 +32,7 @@ def test_a_revocation_also_travels_among_the_topics_events() -> None:
 @pytest.mark.parametrize("memo", [b"", b"\x80", b"\xc1", msgspec.msgpack.encode({"type": "Explode"})])
 def test_what_is_no_command_is_refused(memo: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
-        command_of(publication_of(Touch("alice"))._replace(memo=memo))
+        command_of(msgspec.structs.replace(publication_of(Touch("alice")), memo=memo))
 
 
 def make_commands(broker: MemoryBroker, stats: Stats | None = None, obeyed: list[Command] | None = None) -> Commands:
@@ -117,7 +117,7 @@ def test_a_command_that_arrives_is_obeyed_and_no_socket_hears_it() -> None:
 def test_a_command_of_a_newer_node_is_counted_and_harms_nobody() -> None:
     stats, obeyed = Stats(), list[Command]()
     commands = make_commands(MemoryBroker(), stats, obeyed)
-    newer = publication_of(Touch("alice"))._replace(memo=msgspec.msgpack.encode({"type": "Explode"}))
+    newer = msgspec.structs.replace(publication_of(Touch("alice")), memo=msgspec.msgpack.encode({"type": "Explode"}))
 
     assert commands.observe(newer) is False
     assert (obeyed, stats.errors["bad_command"]) == ([], 1)

@@ -232,7 +232,7 @@ async def test_histograms_tell_how_large_flushes_are_and_how_long_handlers_take(
             await asyncio.sleep(0)
 
         assert metrics("hubbub_flush_sockets_sum") == before + 2
-        assert metrics("hubbub_flush_seconds_count") == metrics("hubbub_flush_sockets_count")
+        assert metrics("hubbub_flush_seconds_count") == 0  # a handful is not worth it
         assert metrics("hubbub_handler_seconds_count", handler="client.system.subscribe") == 2
         assert metrics("hubbub_handler_seconds_bucket", handler="client.system.subscribe", le="10.0") == 2
 

@@ -4,14 +4,19 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from hubbub.outbox import SLICE, Outbox
+from hubbub.outbox import HANDFUL, SLICE, Outbox
 from hubbub.stats import Stats
 from tests.fakes import FakeLoop, FakeSocket
 
 
+def make_outbox_with_stats(interval: float = 0.005) -> tuple[Outbox[FakeSocket], FakeLoop, Stats]:
+    loop, stats = FakeLoop(), Stats()
+    return Outbox(loop, interval, stats), loop, stats
+
+
 def make_outbox(interval: float = 0.005) -> tuple[Outbox[FakeSocket], FakeLoop]:
-    loop = FakeLoop()
-    return Outbox(loop, interval, Stats()), loop
+    outbox, loop, _ = make_outbox_with_stats(interval)
+    return outbox, loop
 
 
 def test_the_events_of_one_turn_leave_in_one_write() -> None:
@@ -69,6 +74,18 @@ def test_a_large_fan_out_lets_the_loop_turn_between_slices() -> None:
 
     assert counts == [SLICE, 2 * SLICE, 2 * SLICE + 1]
     assert loop.calls == []
+
+
+@pytest.mark.parametrize(("count", "timed"), [(1, 0), (HANDFUL, 0), (HANDFUL + 1, 1), (SLICE + 1, 1)])
+def test_every_flush_is_counted_and_one_to_more_than_a_handful_is_timed(count: int, timed: int) -> None:
+    outbox, loop, stats = make_outbox_with_stats()
+
+    outbox.put(b"a", [FakeSocket() for _ in range(count)])
+    while loop.calls:
+        loop.turn()
+
+    assert (sum(stats.flush_sockets.counts), stats.flush_sockets.total) == (1, count)
+    assert sum(stats.flush_seconds.counts) == timed
 
 
 def test_flushing_one_socket_leaves_the_others_pending() -> None:

@@ -49,11 +49,7 @@ class EventBus:
 
     def publish(self, event: Event, *, users: Iterable[str] | None = None, exclude: Context | None = None) -> None:
         """Publishes to the event's audience; see ``notify``. On the event loop only."""
-        self.emit(self.prepare(event, users, exclude))
-
-    def prepare(self, event: Event, users: Iterable[str] | None = None, exclude: Context | None = None) -> Publication:
-        """Checks and encodes an event, in whatever thread; raises ContractError where it may not be published."""
-        return prepare(self._contract, event, users, None if exclude is None else exclude.socket_id)
+        self.emit(prepare(self._contract, event, users, None if exclude is None else exclude.socket_id))
 
     def emit(self, publication: Publication) -> Outcome:
         """Hands a prepared event to the broker. On the event loop only."""

@@ -13,6 +13,8 @@ from enum import Enum
 from time import perf_counter
 from typing import Any, Final, NamedTuple, Protocol
 
+import msgspec
+
 from hubbub.allowance import EVENTS, Allowance
 from hubbub.auth import Identity
 from hubbub.clock import Clock
@@ -112,7 +114,7 @@ class State(Enum):
     CLOSED = "closed"  # the transport is gone
 
 
-class Job(NamedTuple):
+class Job(msgspec.Struct, frozen=True):
     """One call that a socket's events lead to. Jobs of one socket run one after another."""
 
     call: Callable[..., Awaitable[None] | None]
@@ -192,14 +194,13 @@ class Connection:
         except UnknownEvent as error:
             self._tell("unknown_type", str(error), error.correlation_id)
             return
-        per_minute = node.router.per_minute.get(envelope.type)
-        if per_minute is not None and not self._may_send(envelope.type, per_minute):
+        route = node.router.routes[envelope.type]
+        if route.per_minute is not None and not self._may_send(envelope.type, route.per_minute):
             return
         node.stats.events_in[envelope.type] += 1
         if not envelope.type.startswith("client.system."):
             node.presence.touch(self.context.user_id)
-        handler = node.router[envelope.type]
-        self._submit(Job(handler, (self.context, envelope), envelope.type, envelope.correlation_id))
+        self._submit(Job(route.handler, (self.context, envelope), envelope.type, envelope.correlation_id))
 
     def ping(self) -> None:
         """Takes a ping in, which the transport answers."""
@@ -358,7 +359,7 @@ class Connection:
         except Exception as error:  # noqa: BLE001 - whatever a handler raises is reported, and ends with it
             self.work_failed(error)
         else:
-            if inspect.isawaitable(result):
+            if result is not None and inspect.isawaitable(result):
                 return result
         self.worked(perf_counter() - began)
         self._job = None

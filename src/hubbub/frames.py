@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from typing import Final
 
 from websockets.frames import Frame, Opcode
@@ -15,7 +16,14 @@ _logger = logging.getLogger("hubbub.frames")
 
 def text_frame(data: bytes) -> bytes:
     """Frames one text message from the server: once per event, whatever the number of its listeners."""
-    return Frame(Opcode.TEXT, data).serialize(mask=False)
+    return _text_header(len(data)) + data
+
+
+@lru_cache(maxsize=1024)
+def _text_header(length: int) -> bytes:
+    """Gives what stands before a text of so many bytes (RFC 6455 section 5.2): one length has one header."""
+    frame = Frame(Opcode.TEXT, bytes(length)).serialize(mask=False)
+    return frame[: len(frame) - length]
 
 
 def texts_of(frames: bytes) -> tuple[str, ...]:

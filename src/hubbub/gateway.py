@@ -44,6 +44,7 @@ from hubbub.outbox import Outbox
 from hubbub.presence.touches import Touches
 from hubbub.presence.tracker import Presence
 from hubbub.presence.updates import to_datetime
+from hubbub.publications import prepare
 from hubbub.resync import Resyncs
 from hubbub.router import Router
 from hubbub.stats import Load, Stats
@@ -201,7 +202,7 @@ class Gateway:
         Raises ContractError where the event may not be published, ConfigurationError where the gateway does not run.
         """
         bus = self._running_bus()
-        return await bus.emit_and_wait(bus.prepare(event, users))
+        return await bus.emit_and_wait(prepare(self.contract, event, users))
 
     async def presence(self, user_ids: Iterable[str]) -> list[PresenceState]:
         """Gives the announced status of users, in the order asked."""
@@ -341,7 +342,7 @@ class Gateway:
         """Is what ``notify`` calls: checks and encodes in the caller's thread, publishes on the loop."""
         bus = self._bus
         if bus is not None:  # it may have stopped since the caller's thread looked
-            self._on_loop(bus.emit, bus.prepare(event, users))
+            self._on_loop(bus.emit, prepare(self.contract, event, users))
 
     def _on_loop(self, call: Callable[[Any], object], argument: Any) -> None:
         loop = self._loop

@@ -150,7 +150,7 @@ class Hub(Generic[L]):
             if members:
                 self._members[interest] = members
         if heard:
-            return tuple(socket for socket in members if not any(socket in other for other in heard))
+            return tuple([socket for socket in members if not any(socket in other for other in heard)])
         return members
 
     def _discard(self, index: dict[K, set[L]], key: K, socket: L) -> None:

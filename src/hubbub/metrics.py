@@ -43,7 +43,7 @@ COUNTERS: Final[Mapping[str, CounterNames]] = {
 
 HISTOGRAMS: Final[Mapping[str, CounterNames]] = {
     "flush_sockets": CounterNames("hubbub_flush_sockets", "Sockets that one flush wrote to."),
-    "flush_seconds": CounterNames("hubbub_flush_seconds", "Time that one flush took, system calls included."),
+    "flush_seconds": CounterNames("hubbub_flush_seconds", "Time of a flush to over 16 sockets, system calls included."),
     "loop_lag_seconds": CounterNames("hubbub_loop_lag_seconds", "How late the event loop made its ticks."),
     "handler_seconds": CounterNames("hubbub_handler_seconds", "Time that handlers and hooks took, by name.", "handler"),
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from operator import length_hint
 from time import perf_counter
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar, cast
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar, cast
 
 from hubbub.stats import Stats
 
@@ -16,6 +16,9 @@ SLICE: Final = 256
 
 PAUSE_PER_SOCKET: Final = 1e-4
 """Seconds that pass after a flush for each socket it has written to: some eight times what a write takes."""
+
+HANDFUL: Final = 16
+"""Sockets that a flush writes to in so short a time that it is not worth a turn of the loop to measure it."""
 
 
 class Sink(Protocol):
@@ -44,16 +47,8 @@ class Scheduler(Protocol):
 
 S = TypeVar("S", bound=Sink)
 
-
-class Run(NamedTuple, Generic[S]):
-    """Frames that follow one another to the same sockets."""
-
-    sockets: Sequence[S]
-    frames: list[bytes]
-
-    def joined(self) -> bytes:
-        """Gives what each of the sockets is to get."""
-        return self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+#: Sockets, and the frames that follow one another to all of them. A plain tuple, as one is made for most events.
+Run: TypeAlias = tuple[Sequence[S], list[bytes]]
 
 
 class Outbox(Generic[S]):
@@ -86,10 +81,10 @@ class Outbox(Generic[S]):
         if not sockets:
             return 0
         runs = self._runs
-        if runs and runs[-1].sockets is sockets:
-            runs[-1].frames.append(frame)
+        if runs and runs[-1][0] is sockets:
+            runs[-1][1].append(frame)
         else:
-            runs.append(Run(sockets, [frame]))
+            runs.append((sockets, [frame]))
         if not self._scheduled:
             self._schedule()
         return len(sockets)
@@ -118,9 +113,9 @@ class Outbox(Generic[S]):
         """Hands what waits for many to each of them."""
         for socket in self._unwritten:
             self._append(self._bytes, socket)
-        for run in self._runs:
-            joined = run.joined()
-            for socket in run.sockets:
+        for sockets, frames in self._runs:
+            joined = b"".join(frames)
+            for socket in sockets:
                 self._append(joined, socket)
         self._runs.clear()
 
@@ -149,8 +144,8 @@ class Outbox(Generic[S]):
         try:
             if not length_hint(self._unwritten):
                 if len(self._runs) == 1 and not self._dirty:
-                    run = self._runs.pop()
-                    self._unwritten, self._bytes = iter(run.sockets), run.joined()
+                    sockets, frames = self._runs.pop()
+                    self._unwritten, self._bytes = iter(sockets), b"".join(frames)
                 else:
                     self._settle()
             if self._dirty:
@@ -167,17 +162,17 @@ class Outbox(Generic[S]):
                 self._scheduler.call_soon(self._flush_slice)
             else:
                 self._unwritten, self._bytes = iter(()), b""  # a finished iterator may still hold its sockets
-                self._scheduler.call_soon(self._end_flush)
-                self._earliest = self._scheduler.time() + min(self._interval, PAUSE_PER_SOCKET * self._written)
+                written, self._written = self._written, 0
+                self._stats.flush_sockets.observe(written)
+                if written > HANDFUL:  # a turn later uvloop has made the system calls of what it was handed
+                    self._scheduler.call_soon(self._measure)
+                self._earliest = self._scheduler.time() + min(self._interval, PAUSE_PER_SOCKET * written)
                 self._scheduled = False
                 if self._runs:
                     self._schedule()
 
-    def _end_flush(self) -> None:
-        """Follows the last slice a turn later: uvloop has then made the system calls of what it was handed."""
-        self._stats.flush_sockets.observe(self._written)
+    def _measure(self) -> None:
         self._stats.flush_seconds.observe(perf_counter() - self._began)
-        self._written = 0
 
     def _write_pending(self) -> None:
         dirty = self._dirty

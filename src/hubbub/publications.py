@@ -39,17 +39,22 @@ def prepare(
 
 def spec_in(contract: Contract, envelope: Envelope[ServerEvent]) -> EventSpec:
     """Finds what a contract says about an event that the server sends; raises ContractError where it is none."""
+    spec = contract.to_clients.get(type(envelope.data))
+    if spec is None or spec.name != envelope.type:
+        raise _stranger(contract, envelope)
+    return spec
+
+
+def _stranger(contract: Contract, envelope: Envelope[ServerEvent]) -> ContractError:
     spec = contract.get(envelope.type)
     if spec is None:
-        raise ContractError(
+        return ContractError(
             f"{envelope.type} is not in this contract: pass its domain to Gateway(domains=[...]), "
             "and the gateway's contract to a Publisher"
         )
     if type(envelope.data) is not spec.payload:
-        raise ContractError(f"{spec.name} carries {spec.payload.__name__}, got {type(envelope.data).__name__}")
-    if not spec.to_client:
-        raise ContractError(f"{spec.name} is not an event that the server sends")
-    return spec
+        return ContractError(f"{spec.name} carries {spec.payload.__name__}, got {type(envelope.data).__name__}")
+    return ContractError(f"{spec.name} is not an event that the server sends")
 
 
 def _users_of(spec: EventSpec, envelope: Envelope[ServerEvent], users: Iterable[str] | None) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ class Stats:
     """Sockets that one flush wrote to."""
 
     flush_seconds: Histogram = field(default_factory=lambda: Histogram(SECONDS))
-    """Time from a flush's first write until the system had taken its last."""
+    """Time from a flush's first write until the system had taken its last, of those to more than a handful."""
 
     loop_lag_seconds: Histogram = field(default_factory=lambda: Histogram(SECONDS))
     """How late a tick was: the longest that anything on the event loop has kept it waiting."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from enum import Enum
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
+
+import msgspec
 
 from hubbub.contract.topics import Topic
 
@@ -23,7 +25,7 @@ class Outcome(Enum):
     """Sent, but nobody confirmed it in time: its listeners get a resync."""
 
 
-class Publication(NamedTuple):
+class Publication(msgspec.Struct, frozen=True, gc=False):
     """One published event: the final bytes of its frame, and its whole audience. No node decodes it again."""
 
     type: str

@@ -116,10 +116,10 @@ def parts(publication: Publication) -> Iterator[tuple[Publication, tuple[Interes
         yield publication, (*dict.fromkeys(publication.topics), *users)
         return
     if publication.topics:
-        yield publication._replace(users=()), tuple(dict.fromkeys(publication.topics))
+        yield msgspec.structs.replace(publication, users=()), tuple(dict.fromkeys(publication.topics))
     for start in range(0, len(users), USERS_PER_PART):
         some = users[start : start + USERS_PER_PART]
-        yield publication._replace(users=some), some
+        yield msgspec.structs.replace(publication, users=some), some
 
 
 def encode(publication: Publication, id: bytes, *, appended: int = 0) -> bytes:

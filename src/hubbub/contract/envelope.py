@@ -49,14 +49,17 @@ def now_ms() -> int:
 
 _encoder = msgspec.json.Encoder()
 _first_step = msgspec.json.Decoder(Envelope[msgspec.Raw])
-_second_step: dict[type[Payload], msgspec.json.Decoder[Any]] = {}
 
 
-def _decoder_for(payload: type[Payload]) -> msgspec.json.Decoder[Any]:
-    decoder = _second_step.get(payload)
-    if decoder is None:
-        decoder = _second_step[payload] = msgspec.json.Decoder(payload)
-    return decoder
+class _Decoders(dict[type[Payload], msgspec.json.Decoder[Any]]):
+    """The second step's decoders, by payload; each is made when it is first needed."""
+
+    def __missing__(self, payload: type[Payload]) -> msgspec.json.Decoder[Any]:
+        decoder = self[payload] = msgspec.json.Decoder(payload)
+        return decoder
+
+
+_second_step = _Decoders()
 
 
 def encode(envelope: Envelope[Payload]) -> bytes:
@@ -68,7 +71,7 @@ def encode(envelope: Envelope[Payload]) -> bytes:
     payload_type = type(envelope.data)
     try:
         text = _encoder.encode(envelope)
-        _decoder_for(payload_type).decode(_first_step.decode(text).data)
+        _second_step[payload_type].decode(_first_step.decode(text).data)
         return text
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
         raise ContractError(f"{envelope.type} does not fit {payload_type.__name__}: {error}") from error
@@ -84,10 +87,10 @@ def decode(text: str, contract: Contract) -> Envelope[Payload]:
     """
     try:
         raw = _first_step.decode(text)
-        spec = contract.get(raw.type)
-        if spec is None or not spec.from_client:
+        spec = contract.from_clients.get(raw.type)
+        if spec is None:
             raise _stranger(raw)
-        data: Payload = _decoder_for(spec.payload).decode(raw.data)
+        data: Payload = _second_step[spec.payload].decode(raw.data)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise MalformedEvent(f"malformed event: {error}") from None
     return Envelope(raw.type, data, raw.ts, raw.id)

@@ -85,11 +85,11 @@ class EventSpec(msgspec.Struct, frozen=True):
 
     def topics_of(self, payload: Payload) -> tuple[Topic, ...]:
         """Gives the topics whose subscribers hear this payload."""
-        return tuple(Topic(kind, getattr(payload, field)) for kind, field in self.audience.topics)
+        return tuple([Topic(kind, getattr(payload, field)) for kind, field in self.audience.topics])
 
     def users_of(self, payload: Payload) -> tuple[str, ...]:
         """Gives the users for whom this payload is "self"."""
-        return tuple(getattr(payload, field) for field in self.audience.users)
+        return tuple([getattr(payload, field) for field in self.audience.users])
 
 
 def event(
@@ -162,6 +162,9 @@ class Contract(Mapping[str, EventSpec]):
             self._add(payload)
         #: The topic kinds that some event is addressed to; a subscription to any other kind is refused.
         self.topic_kinds = frozenset(kind for spec in self._specs.values() for kind, _ in spec.audience.topics)
+        #: What clients may send, by name; and what the server may send, by payload.
+        self.from_clients = {name: spec for name, spec in self._specs.items() if spec.from_client}
+        self.to_clients = {spec.payload: spec for spec in self._specs.values() if spec.to_client}
 
     def _add(self, payload: type[Payload]) -> None:
         spec = spec_of(payload)
