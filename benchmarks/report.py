@@ -117,10 +117,13 @@ def _table(results: Results, section: Section) -> Iterator[str]:
         cells.append("" if name == OURS or not against else number(statistics.median(against)))
         title = f"**{results.servers[name]}**" if name == OURS else results.servers[name]
         yield f"| {title} | " + " | ".join(cells) + " |"
+    most = max((len(outcome.runs) for outcome in section.outcomes.values()), default=0)
     for name, outcome in section.outcomes.items():
         if outcome.failure:
             runs = f"{len(outcome.runs)} runs counted" if outcome.runs else "not measured"
             yield f"\n{results.servers[name]}: {runs}; {outcome.failure[:300]}"
+        elif len(outcome.runs) < most:
+            yield f"\n{results.servers[name]}: {len(outcome.runs)} runs, as these took {outcome.took:.0f} s"
 
 
 def _cell(outcome: Outcome, column: str) -> str:

@@ -33,6 +33,9 @@ SETTLE_SECONDS: Final = 2.0
 ATTEMPTS: Final = 2
 """Runs that a server gets to do a work at all: who has failed in all of them is not asked again."""
 
+ENOUGH_RUNS, ENOUGH_SECONDS = 3, 25.0
+"""A server that has had so many runs of a work, and taken so long for them, gets no more of it."""
+
 Step = Callable[[str], None]
 """Is told what is done next; called once per run of a server."""
 
@@ -115,8 +118,8 @@ class Stage:
                     for server in _turned(taking, number):
                         step(f"({workload.letter}) {workload.title}: {server.title}")
                         outcome, began = section.outcomes[server.name], time.monotonic()
-                        if number >= ATTEMPTS and not outcome.runs:
-                            continue  # it cannot do this work; the report says why
+                        if has_enough(outcome, number) and not workload.needs_all_runs:
+                            continue  # the report says so
                         self._once(workload, server, outcome)
                         outcome.took += time.monotonic() - began
 
@@ -217,43 +220,53 @@ class RedisStage(Stage):
 def stages(scale: Scale, redis: str | None, contenders: Sequence[type[Server]]) -> list[Stage]:
     """Gives the stages of a scale; the last only where there is a Redis."""
     crowd = scale.crowd
-    found = [
-        Stage(
-            contenders,
-            Crowd(crowd),
-            [
-                Broadcast(crowd, scale.seconds),
-                Bursts(crowd, scale.seconds),
-                BusyTopic(scale.seconds),
-                Posting(scale.seconds),
-                Typing(scale.seconds),
-                Storm(scale.storm),
-                Saturation(crowd, scale.saturation_runs, scale.saturation_seconds, scale.saturation_step),
-            ],
-            redis,
-        ),
-    ]
-    # The pings of 10,000 sockets take those who are heavy half of the core that all share: they come after the others.
+    found: list[Stage] = []
+    # The pings of 10,000 sockets take those who are heavy half of the core that all share, and what they leave in its
+    # caches slows everybody down: they come after the others.
     heavy = [one for one in contenders if one.most_sockets < scale.sockets]
-    found += [
-        RoomsStage(
-            group,
-            Rooms(scale.sockets, gathered=scale.gathered),
-            [
-                Connecting(scale.sockets, scale.runs),
-                Idle(scale.sockets, scale.idle_seconds),
-                Broadcast(scale.gathered, scale.seconds),
-                RoomsWorkload(scale.gathered // 10, 1.0),
-            ],
-            redis,
+    for group in ([one for one in contenders if one not in heavy], heavy):
+        if not group:
+            continue
+        found.append(
+            Stage(
+                group,
+                Crowd(crowd),
+                [
+                    Broadcast(crowd, scale.seconds),
+                    Bursts(crowd, scale.seconds),
+                    BusyTopic(scale.seconds),
+                    Posting(scale.seconds),
+                    Typing(scale.seconds),
+                    Storm(scale.storm),
+                    Saturation(crowd, scale.saturation_runs, scale.saturation_seconds, scale.saturation_step),
+                ],
+                redis,
+            )
         )
-        for group in ([one for one in contenders if one not in heavy], heavy)
-        if group
-    ]
+        found.append(
+            RoomsStage(
+                group,
+                Rooms(scale.sockets, gathered=scale.gathered),
+                [
+                    Connecting(scale.sockets, scale.runs),
+                    Idle(scale.sockets, scale.idle_seconds),
+                    Broadcast(scale.gathered, scale.seconds),
+                    RoomsWorkload(scale.gathered // 10, 1.0),
+                ],
+                redis,
+            )
+        )
     if redis is not None:
         able = [one for one in contenders if one.has_redis]
         found.append(RedisStage(able, Crowd(crowd), Nodes(crowd, scale.seconds), redis))
     return found
+
+
+def has_enough(outcome: Outcome, number: int) -> bool:
+    """Tells whether a server gets no further run of a work, after so many rounds."""
+    if not outcome.runs:
+        return number >= ATTEMPTS
+    return len(outcome.runs) >= ENOUGH_RUNS and outcome.took >= ENOUGH_SECONDS
 
 
 def _turned(servers: Sequence[Server], number: int) -> list[Server]:

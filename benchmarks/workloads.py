@@ -34,6 +34,8 @@ class Workload:
     unit: ClassVar[str] = "delivery"
     columns: ClassVar[Sequence[str]] = ("cpu", "p50", "p99", "p999", "memory", "client")
     most_runs: int = 1_000_000
+    needs_all_runs: ClassVar[bool] = False
+    """Whether each run does a part of what the next workloads need."""
 
     @property
     def title(self) -> str:
@@ -331,6 +333,7 @@ class Connecting(Workload):
     """(e) Sockets of users of their own, authenticated and subscribed: each run opens the next part of them."""
 
     key, letter = "connecting", "e"
+    needs_all_runs = True
     unit = "connect"
     columns = ("cpu", "subscribe", "memory", "seconds", "sockets")
 

@@ -16,7 +16,7 @@ from benchmarks.plots import bars
 from benchmarks.results import Outcome, Results, Section, ratios
 from benchmarks.servers import Publication
 from benchmarks.speech import Centrifugo, SocketIO, Speech
-from benchmarks.stages import FULL, QUICK, Scale, stages
+from benchmarks.stages import FULL, QUICK, Scale, has_enough, stages
 
 
 def bursts(**cpu: list[float]) -> Results:
@@ -101,6 +101,22 @@ def test_every_workload_is_in_one_stage_of_each_server(scale: Scale) -> None:
             if work.takes(contender)
         ]
         assert len(set(taken)) == len(taken), contender.name
+
+
+@pytest.mark.parametrize(
+    ("runs", "took", "number", "enough"),
+    [(2, 60.0, 2, False), (3, 24.0, 3, False), (3, 25.0, 3, True), (0, 0.0, 1, False), (0, 0.0, 2, True)],
+)
+def test_who_takes_long_gets_three_runs_and_who_cannot_do_a_work_two_attempts(
+    runs: int, took: float, number: int, enough: bool
+) -> None:
+    assert has_enough(Outcome([{"cpu": 1.0}] * runs, took=took), number) is enough
+
+
+def test_the_page_says_who_had_fewer_runs(tmp_path: Path) -> None:
+    results = bursts(hubbub=[1.0] * 5, floor=[10.0] * 3)
+    results.sections["bursts"].outcomes["floor"].took = 31.4
+    assert "Floor: 3 runs, as these took 31 s" in report.write(results, tmp_path, None).read_text()
 
 
 def test_the_busy_topic_has_as_many_listeners_as_the_workload_expects() -> None:

@@ -9,6 +9,7 @@ const SECRET = createSecretKey(process.env.BENCHMARK_SECRET, "utf8"); // once: f
 const EVENT = "server.messenger.message_new";
 const SUBSCRIBED = "server.system.subscribed";
 const TYPING = "client.messenger.typing";
+const CREATED_AT = "2026-01-01T12:00:00.000Z"; // of everything that is published: reading the clock is no server's work
 
 /** Gives the user of a token; throws where it is not one of ours. */
 function userOf(token) {
@@ -32,7 +33,7 @@ function messageNew(room, due) {
       conversationId: room,
       messageId: String(due).padStart(21, "0"),
       senderId: "user-0000000",
-      createdAt: new Date().toISOString(),
+      createdAt: CREATED_AT,
     },
     ts: Date.now(),
   };

@@ -29,6 +29,9 @@ TYPING = "client.messenger.typing"
 CREATE = "CREATE TABLE message (id TEXT PRIMARY KEY, conversation TEXT, sender TEXT, body TEXT, created TEXT)"
 INSERT = "INSERT INTO message VALUES (?, ?, ?, ?, ?)"
 
+CREATED_AT = "2026-01-01T12:00:00.000Z"
+"""When everything that is published was created: reading the clock is no server's work."""
+
 SHORTEST_SLEEP = 0.001
 """Seconds, as Node's timers know them: uvloop would round what is shorter to nothing, and the publisher would spin."""
 
@@ -57,7 +60,7 @@ def message_new(room: str, due: int) -> dict[str, Any]:
         "conversationId": room,
         "messageId": f"{due:021d}",
         "senderId": "user-0000000",
-        "createdAt": now_iso(),
+        "createdAt": CREATED_AT,
     }
 
 
