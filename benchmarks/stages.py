@@ -33,8 +33,8 @@ SETTLE_SECONDS: Final = 2.0
 ATTEMPTS: Final = 2
 """Runs that a server gets to do a work at all: who has failed in all of them is not asked again."""
 
-ENOUGH_RUNS, ENOUGH_SECONDS = 3, 25.0
-"""A server that has had so many runs of a work, and taken so long for them, gets no more of it."""
+ENOUGH_RUNS: Final = 3
+"""A server that has had so many runs of a work, and taken long for them, gets no more of it."""
 
 Step = Callable[[str], None]
 """Is told what is done next; called once per run of a server."""
@@ -118,7 +118,7 @@ class Stage:
                     for server in _turned(taking, number):
                         step(f"({workload.letter}) {workload.title}: {server.title}")
                         outcome, began = section.outcomes[server.name], time.monotonic()
-                        if has_enough(outcome, number) and not workload.needs_all_runs:
+                        if has_enough(outcome, number, workload.enough_seconds):
                             continue  # the report says so
                         self._once(workload, server, outcome)
                         outcome.took += time.monotonic() - began
@@ -262,11 +262,11 @@ def stages(scale: Scale, redis: str | None, contenders: Sequence[type[Server]]) 
     return found
 
 
-def has_enough(outcome: Outcome, number: int) -> bool:
-    """Tells whether a server gets no further run of a work, after so many rounds."""
+def has_enough(outcome: Outcome, number: int, seconds: float) -> bool:
+    """Tells whether a server gets no further run of a work: after so many rounds, where so many seconds are enough."""
     if not outcome.runs:
         return number >= ATTEMPTS
-    return len(outcome.runs) >= ENOUGH_RUNS and outcome.took >= ENOUGH_SECONDS
+    return len(outcome.runs) >= ENOUGH_RUNS and outcome.took >= seconds
 
 
 def _turned(servers: Sequence[Server], number: int) -> list[Server]:

@@ -34,8 +34,8 @@ class Workload:
     unit: ClassVar[str] = "delivery"
     columns: ClassVar[Sequence[str]] = ("cpu", "p50", "p99", "p999", "memory", "client")
     most_runs: int = 1_000_000
-    needs_all_runs: ClassVar[bool] = False
-    """Whether each run does a part of what the next workloads need."""
+    enough_seconds: ClassVar[float] = 15.0
+    """Who has taken so long for three runs or more gets no further ones."""
 
     @property
     def title(self) -> str:
@@ -136,10 +136,10 @@ class Paced(Workload):
         """Gives what is published at a rate, in events a second."""
         raise NotImplementedError
 
-    def lead_in(self, server: Server) -> None:
-        """Has a few events heard by themselves the first time, so that it is known what one costs here."""
+    def lead_in(self, server: Server, burst: int = 1) -> None:
+        """Has a few events heard the first time, so that it is known what one costs here."""
         if server.name not in self._kept:
-            server.hear(replace(self.publication(1.0), count=10, interval=0.03, burst=1, paced=False))
+            server.hear(replace(self.publication(1.0), count=10, interval=0.03, burst=burst, paced=False))
 
     def attempt(self, server: Server, rate: float) -> Heard | None:
         """Measures at a rate; gives None where the server does not keep up, and is then a fresh one."""
@@ -200,6 +200,7 @@ class Saturation(Paced):
     """(b3) The most deliveries a second to everybody with a p99 latency of at most 200 ms."""
 
     key, letter = "saturation", "b3"
+    enough_seconds = 30.0  # a run is a search
     columns = ("deliveries", "cpu", "p50", "p99", "client")
 
     def __init__(self, listeners: int, runs: int, seconds: float, step: float) -> None:
@@ -223,7 +224,7 @@ class Saturation(Paced):
 
     def run(self, server: Server) -> Run:
         """Measures once: the first time from a guess, doubling, then by halves; later around what was found."""
-        self.lead_in(server)
+        self.lead_in(server, burst=5)  # it is how they cost when they are many that counts
         known = self._kept.get(server.name)
         rate = known or 0.6e6 / (server.cost * self.listeners)
         factor = self.step if known else 2.0
@@ -333,7 +334,7 @@ class Connecting(Workload):
     """(e) Sockets of users of their own, authenticated and subscribed: each run opens the next part of them."""
 
     key, letter = "connecting", "e"
-    needs_all_runs = True
+    enough_seconds = math.inf  # each run opens a part of the sockets that the next workloads need
     unit = "connect"
     columns = ("cpu", "subscribe", "memory", "seconds", "sockets")
 
@@ -449,7 +450,8 @@ class Nodes(Workload):
     def run(self, server: Server) -> Run:
         """Measures once: CPU is that of both nodes together."""
         publisher = self.publishers[server.name]
-        publisher.hear(Publication(3, 0.02, self._listeners), listener=server)
+        lead_in = _affordable(server, self._listeners, self._seconds / 2, most=3)
+        publisher.hear(Publication(lead_in, 0.02, self._listeners), listener=server)
         count = _affordable(server, self._listeners, self._seconds, most=25)
         publication = Publication(count, 0.02, self._listeners, topic=EVERYBODY)
         spent = [node.process.cpu_seconds() for node in (server, publisher)]

@@ -110,7 +110,7 @@ def test_every_workload_is_in_one_stage_of_each_server(scale: Scale) -> None:
 def test_who_takes_long_gets_three_runs_and_who_cannot_do_a_work_two_attempts(
     runs: int, took: float, number: int, enough: bool
 ) -> None:
-    assert has_enough(Outcome([{"cpu": 1.0}] * runs, took=took), number) is enough
+    assert has_enough(Outcome([{"cpu": 1.0}] * runs, took=took), number, seconds=25.0) is enough
 
 
 def test_the_page_says_who_had_fewer_runs(tmp_path: Path) -> None:
