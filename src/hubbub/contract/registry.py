@@ -162,8 +162,9 @@ class Contract(Mapping[str, EventSpec]):
             self._add(payload)
         #: The topic kinds that some event is addressed to; a subscription to any other kind is refused.
         self.topic_kinds = frozenset(kind for spec in self._specs.values() for kind, _ in spec.audience.topics)
-        #: What clients may send, by name; and what the server may send, by payload.
+        #: What clients may send, by name.
         self.from_clients = {name: spec for name, spec in self._specs.items() if spec.from_client}
+        #: What the server may send, by payload class.
         self.to_clients = {spec.payload: spec for spec in self._specs.values() if spec.to_client}
 
     def _add(self, payload: type[Payload]) -> None:
