@@ -28,6 +28,10 @@ class BenchmarkError(Exception):
     """A measurement that could not be made, or would have been wrong."""
 
 
+class IncapableError(BenchmarkError):
+    """A server that is well, but cannot do this work: asking it again would find the same."""
+
+
 def compile_c(name: str) -> Path:
     """Compiles ``c/<name>.c`` into the git-ignored build folder, if it is newer than what is there."""
     compiler = shutil.which("cc")

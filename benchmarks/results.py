@@ -15,6 +15,9 @@ class Outcome:
 
     runs: list[dict[str, float]] = field(default_factory=list)
     failure: str = ""
+    is_final: bool = False
+    """Whether it is known that no run will be any better."""
+
     took: float = 0.0
     """Seconds, of all its runs together, with what came before and after each."""
 

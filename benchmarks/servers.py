@@ -195,7 +195,7 @@ class Server(ExitStack):
         account = client.arrived(publication.hearing)
         cpu = self.process.cpu_seconds() - before
         heard = Heard(publication.deliveries, cpu, account)
-        if publication.burst == 1 and not publication.paced:
+        if not publication.paced:
             self.cost = heard.cost
         return heard
 

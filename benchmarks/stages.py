@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from benchmarks.layout import Bare, Crowd, Layout, Rooms
-from benchmarks.process import BUILD, BenchmarkError, Program, free_port
+from benchmarks.process import BUILD, BenchmarkError, IncapableError, Program, free_port
 from benchmarks.results import Outcome, Results, Section
 from benchmarks.servers import CLIENT_CORE, Server
 from benchmarks.workloads import (
@@ -162,6 +162,8 @@ class Stage:
     def _once(self, workload: Workload, server: Server, outcome: Outcome) -> None:
         try:
             outcome.runs.append(workload.run(server))
+        except IncapableError as error:
+            outcome.failure, outcome.is_final = str(error), True
         except BenchmarkError as error:
             outcome.failure = str(error)
             try:
@@ -265,7 +267,7 @@ def stages(scale: Scale, redis: str | None, contenders: Sequence[type[Server]]) 
 def has_enough(outcome: Outcome, number: int, seconds: float) -> bool:
     """Tells whether a server gets no further run of a work: after so many rounds, where so many seconds are enough."""
     if not outcome.runs:
-        return number >= ATTEMPTS
+        return outcome.is_final or number >= ATTEMPTS
     return len(outcome.runs) >= ENOUGH_RUNS and outcome.took >= seconds
 
 

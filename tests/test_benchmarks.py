@@ -113,6 +113,10 @@ def test_who_takes_long_gets_three_runs_and_who_cannot_do_a_work_two_attempts(
     assert has_enough(Outcome([{"cpu": 1.0}] * runs, took=took), number, seconds=25.0) is enough
 
 
+def test_who_is_found_incapable_of_a_work_is_not_asked_again() -> None:
+    assert has_enough(Outcome(failure="one event takes longer than 200 ms", is_final=True), 1, seconds=25.0)
+
+
 def test_the_page_says_who_had_fewer_runs(tmp_path: Path) -> None:
     results = bursts(hubbub=[1.0] * 5, floor=[10.0] * 3)
     results.sections["bursts"].outcomes["floor"].took = 31.4
