@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -49,7 +50,7 @@ def main() -> None:
         absent={**missing, **absent},
     )
     folder = options.output or (BUILD / "report" if options.quick else HERE / "report")
-    before = Results.load(folder / "report.json")
+    before, began = Results.load(folder / "report.json"), time.monotonic()
     with redis_server() as redis:
         try:
             _measure(results, stages(scale, redis, contenders), options.only, scale.runs, console)
@@ -57,6 +58,7 @@ def main() -> None:
             unfinished = report.write(results, BUILD / "report-unfinished", None)
             console.print(f"\nStopped; what there is: {unfinished}")
             raise
+    results.took = time.monotonic() - began
     page = report.write(results, folder, before)
     for verdict in verdicts(results):
         found = "not measured" if verdict.found is None else report.number(verdict.found)

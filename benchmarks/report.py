@@ -68,7 +68,8 @@ def _page(results: Results, folder: Path, before: Results | None) -> Iterator[st
         f"({section.letter}) {sum(one.took for one in section.outcomes.values()):.0f}"
         for section in results.sections.values()
     )
-    yield "Seconds, of all servers together: " + ", ".join(took) + "; the rest is starting and connecting them.\n"
+    yield f"{results.took / 60:.1f} minutes; in seconds, of all servers together: {', '.join(took)}."
+    yield "The rest is starting and connecting them.\n"
     yield "\n## The load generator\n"
     yield from _load_generator(results)
 

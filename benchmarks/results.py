@@ -56,6 +56,9 @@ class Results:
     absent: dict[str, str] = field(default_factory=dict)
     """Who could not take part, and why."""
 
+    took: float = 0.0
+    """Seconds, of everything but installing."""
+
     checks: dict[str, float] = field(default_factory=dict)
     """What was measured of the load generator itself."""
 

@@ -123,6 +123,12 @@ def test_the_page_says_who_had_fewer_runs(tmp_path: Path) -> None:
     assert "Floor: 3 runs, as these took 31 s" in report.write(results, tmp_path, None).read_text()
 
 
+def test_the_page_says_how_long_everything_took(tmp_path: Path) -> None:
+    results = bursts(hubbub=[1.0], floor=[10.0])
+    results.took = 1089.0
+    assert "18.1 minutes" in report.write(results, tmp_path, None).read_text()
+
+
 def test_the_busy_topic_has_as_many_listeners_as_the_workload_expects() -> None:
     assert sum(BUSY in Crowd(1000).topics(index) for index in range(1000)) == 100
     assert sum(EVERYBODY in Rooms(300, gathered=200).topics(index) for index in range(300)) == 200
