@@ -36,6 +36,9 @@ ATTEMPTS: Final = 2
 ENOUGH_RUNS: Final = 3
 """A server that has had so many runs of a work, and taken long for them, gets no more of it."""
 
+FEWEST_RUNS: Final = 2
+"""Nor does one that has had so many, and taken twice as long for these."""
+
 Step = Callable[[str], None]
 """Is told what is done next; called once per run of a server."""
 
@@ -268,7 +271,8 @@ def has_enough(outcome: Outcome, number: int, seconds: float) -> bool:
     """Tells whether a server gets no further run of a work: after so many rounds, where so many seconds are enough."""
     if not outcome.runs:
         return outcome.is_final or number >= ATTEMPTS
-    return len(outcome.runs) >= ENOUGH_RUNS and outcome.took >= seconds
+    runs, took = len(outcome.runs), outcome.took
+    return (runs >= ENOUGH_RUNS and took >= seconds) or (runs >= FEWEST_RUNS and took >= 2 * seconds)
 
 
 def _turned(servers: Sequence[Server], number: int) -> list[Server]:
