@@ -1,7 +1,7 @@
 """What an event to a room of ten costs after a pause: ``uv run python -m benchmarks.pauses``, a minute.
 
 The longer a server has slept, the less of it the processor's caches still hold. Side by side with the floor, in turns.
-What else the server does meanwhile is in its figure: 40 heartbeats and ten ticks of uvicorn's a second.
+What else the server does meanwhile is in its figure: 40 heartbeats and six ticks a second.
 """
 
 from __future__ import annotations

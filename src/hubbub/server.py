@@ -34,6 +34,9 @@ TERMINATE_SECONDS: Final = 10.0
 LAST_SECONDS: Final = 0.5
 """What the app's own shutdown gets at least, also after a second signal or when the window is over."""
 
+TICK_SECONDS: Final = 1.0
+"""How old the Date header of a response gets. uvicorn's own loop wakes an idle process ten times as often."""
+
 YOUNG_OBJECTS: Final = 10_000
 """Objects that a process of sockets allocates before the garbage collector looks at them; Python's own 700 is little
 where each connection allocates a few dozen that stay."""
@@ -82,16 +85,29 @@ class Server(uvicorn.Server):
     """Drains on the first signal, ends at once on the second."""
 
     def __init__(self, config: uvicorn.Config, *, terminate_seconds: float = TERMINATE_SECONDS) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
         super().__init__(config)
         if config.http == "auto":
             config.http = HttpProtocol
         self._terminate_seconds = terminate_seconds
         self._owns_process = False
         self._window = INTERRUPT_SECONDS
+        self._told = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._starting: asyncio.Task[object] | None = None
         self._is_cut_short = False
+
+    @property
+    def should_exit(self) -> bool:
+        """Whether it has been told to end. It may be told in any thread, and by a signal."""
+        return self._should_exit
+
+    @should_exit.setter
+    def should_exit(self, told: bool) -> None:
+        self._should_exit = told
+        if told and self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: it has ended already
+                self._loop.call_soon_threadsafe(self._told.set)
 
     @property
     def failed(self) -> bool:
@@ -128,6 +144,12 @@ class Server(uvicorn.Server):
             gc.collect()
             gc.freeze()
             gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
+
+    async def main_loop(self) -> None:
+        """Ticks once a second, and ends as soon as it is told to."""
+        while not await self.on_tick(0):  # at every tenth one the date is renewed: 0 is one
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), TICK_SECONDS)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Is the signal handler; uvicorn's own keeps the signal and raises it again at the end (exit code -15)."""

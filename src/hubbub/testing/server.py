@@ -103,7 +103,6 @@ async def serve(app: Any, *, credentials: Credentials | None = None, **options: 
         yield Address(host, port, credentials)
     finally:
         server.should_exit = True
-        server.is_ending.set()
         await running
 
 
@@ -127,12 +126,11 @@ def server_fixture(app: Any, *, credentials: Credentials | None = None, **option
 
 
 class _TestServer(Server):
-    """Tells when it is up, ends without waiting for a tick, and leaves signals to whoever runs the tests."""
+    """Tells when it is up, and leaves signals to whoever runs the tests."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.is_up = asyncio.Event()
-        self.is_ending = asyncio.Event()
         self._window = 0.0
 
     async def startup(self, sockets: Any = None) -> None:
@@ -144,10 +142,6 @@ class _TestServer(Server):
             await super().serve(sockets)
         except SystemExit as error:  # it would end the event loop of the tests
             raise RuntimeError("the app did not start: see the log") from error
-
-    async def main_loop(self) -> None:
-        await self.on_tick(0)
-        await self.is_ending.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
