@@ -55,6 +55,7 @@ def main() -> None:
         try:
             _measure(results, stages(scale, redis, contenders), options.only, scale.runs, console)
         except SystemExit:
+            results.took = time.monotonic() - began
             unfinished = report.write(results, BUILD / "report-unfinished", None)
             console.print(f"\nStopped; what there is: {unfinished}")
             raise

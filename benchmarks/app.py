@@ -93,7 +93,7 @@ async def publish_all(topic: str, rooms: int, count: int, burst: int, interval: 
 
 @app.post("/messages", status_code=201)
 async def create_message(message: dict[str, str]) -> dict[str, str]:
-    """Stores a message, then tells those who listen; it is not validated, as the peers do not validate theirs."""
+    """Stores a message, then tells those who listen; like the peers it checks no more than that these are strings."""
     created_at = now_iso()
     row = (message["id"], message["conversationId"], message["senderId"], message["body"], created_at)
     await app.state.database.execute("INSERT INTO message VALUES (?, ?, ?, ?, ?)", row)

@@ -13,6 +13,7 @@ from typing import Final
 from benchmarks.layout import Rooms
 from benchmarks.process import run_as_script
 from benchmarks.servers import Floor, Hubbub, Publication, Server
+from benchmarks.stages import SETTLE_SECONDS
 from benchmarks.workload import ROOM_SIZE
 
 SOCKETS: Final = 1000
@@ -21,9 +22,6 @@ COUNTS: Final = {1: 10 * ROOMS, 4: 2 * ROOMS, 20: 50, 100: 10}
 """Events of one run, by the milliseconds between them: it takes a second, and no room hears more than the others."""
 
 RUNS: Final = 7
-
-SETTLE_SECONDS: Final = 4.0
-"""After it, presence has announced everybody who came."""
 
 
 def cost(server: Server, milliseconds: int) -> float:
@@ -38,8 +36,7 @@ def main() -> None:
     with Floor(layout) as floor, Hubbub(layout) as hubbub:
         servers: tuple[Server, Server] = (floor, hubbub)
         for server in servers:
-            server.connect(SOCKETS)
-            server.subscribe_new()
+            server.populate()
         time.sleep(SETTLE_SECONDS)
         print("CPU per event, us, where each follows the last one after a pause")
         for pause in COUNTS:

@@ -101,8 +101,7 @@ def fan_out(sockets: int, effort: float) -> None:
         with Floor(sockets) as floor, Hubbub(sockets) as hubbub:
             servers: tuple[Server, Server] = (floor, hubbub)
             for server in servers:
-                server.connect(sockets)
-                server.subscribe()
+                server.populate()
             time.sleep(SETTLE_SECONDS)
             for task in tasks:
                 pair = list(zip(servers, costs[task], strict=True))

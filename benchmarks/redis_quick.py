@@ -185,8 +185,7 @@ def fan_out(url: str, sockets: int, pairs: int) -> tuple[list[float], list[float
         )
         with one, first, second:
             for node in (one, first, second):
-                node.connect(node.sockets)
-                node.subscribe()
+                node.populate()
             time.sleep(SETTLE_SECONDS)
             for _ in range(8):
                 alone.append(STEADY.cost(one))

@@ -151,8 +151,12 @@ class Server(ExitStack):
         """Begins again with a fresh server and all its sockets: after a measurement that broke something."""
         self.close()
         self.__enter__()
+        self.populate()
+
+    def populate(self) -> None:
+        """Opens all its connections, and subscribes each to its topics."""
         self.connect(self.sockets)
-        self.subscribe()
+        self.subscribe_new()
 
     def connect(self, count: int) -> None:
         """Opens connections, and waits until the server has answered all of them."""

@@ -159,8 +159,7 @@ class Stage:
         return replace(self.layout, sockets=min(self.layout.sockets, contender.most_sockets))
 
     def _prepare(self, server: Server) -> None:
-        server.connect(server.sockets)
-        server.subscribe_new()
+        server.populate()
 
     def _once(self, workload: Workload, server: Server, outcome: Outcome) -> None:
         try:

@@ -191,7 +191,7 @@ class BusyTopic(Paced):
         while (heard := self.attempt(server, rate)) is None:
             rate *= 0.75
             if rate < 1:
-                raise BenchmarkError("it does not keep up with one event a second")
+                raise IncapableError("it does not keep up with one event a second")
         self._kept[server.name] = rate
         return _found(server, heard, rate=rate)
 
@@ -341,7 +341,7 @@ class Connecting(Workload):
     def __init__(self, sockets: int, runs: int) -> None:
         self._sockets = sockets
         self._runs = runs
-        self._resident: dict[str, int] = {}  # by server, after its last run
+        self._resident: dict[int, int] = {}  # by process, after its last run
 
     @property
     def title(self) -> str:
@@ -355,13 +355,14 @@ class Connecting(Workload):
     def run(self, server: Server) -> Run:
         """Measures once: CPU in microseconds and memory in KB per socket, seconds for all of the part."""
         part = server.sockets // self._runs
-        before = self._resident.get(server.name) or server.resident()
+        process = server.process.pid
+        before = self._resident.get(process) or server.resident()
         began = time.monotonic()
         connect = server.spent(lambda: server.connect(part)) / part
         subscribe = server.spent(server.subscribe_new) / part
         seconds = time.monotonic() - began
-        self._resident[server.name] = server.resident()
-        memory = (self._resident[server.name] - before) / part / 1024
+        self._resident[process] = server.resident()
+        memory = (self._resident[process] - before) / part / 1024
         found = {"cpu": connect * 1e6, "subscribe": subscribe * 1e6, "memory": memory}
         return {**found, "seconds": seconds, "sockets": server.sockets}
 

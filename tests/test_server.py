@@ -71,7 +71,8 @@ def test_to_tell_one_that_has_ended_does_nothing() -> None:
     server.wait_for_tick()
     server.should_exit = True
     server.thread.join(PATIENCE)
+    assert not server.thread.is_alive()
 
-    server.should_exit = True
+    server.should_exit = True  # raises nothing
 
     assert server.should_exit
