@@ -29,13 +29,13 @@ from benchmarks.process import BenchmarkError, free_port, run_as_script
 from benchmarks.quick import LEAD_IN, SETTLE_SECONDS, STEADY, row
 from benchmarks.servers import Hubbub
 from hubbub import MessageNew
-from hubbub.brokers.base import Broker, Interest, Publication
+from hubbub.brokers.base import Broker, Publication
 from hubbub.brokers.memory import MemoryBroker
-from hubbub.brokers.redis import RedisBroker
-from hubbub.contract.topics import Topic
-from hubbub.publications import prepare
+from hubbub.brokers.redis.broker import RedisBroker
+from hubbub.bus.publication import prepare
+from hubbub.contract.topics import Interest, Topic
+from hubbub.metrics.stats import Stats
 from hubbub.publisher import BUILT_IN
-from hubbub.stats import Stats
 
 FRAME = bytes(250)
 TOPICS = [Topic("conversation", f"c{number}") for number in range(100)]

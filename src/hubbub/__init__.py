@@ -1,7 +1,11 @@
 """Hubbub: a real-time event bus scoped to authenticated users, for Python REST backends."""
 
-from hubbub.auth import Authenticator, Handshake, Identity
-from hubbub.brokers.base import Outcome
+from hubbub.auth.authenticator import Authenticator, Handshake, Identity
+from hubbub.auth.jwt import DEVELOPMENT_SECRET, JWTAuthenticator, mint_token
+from hubbub.auth.origin import OriginPolicy
+from hubbub.bus.notifier import init_notifier, notify
+from hubbub.close_codes import CLOSE_CODES, CloseCode, Reconnect
+from hubbub.connections.router import Handler, Router
 from hubbub.context import Context
 from hubbub.contract.envelope import Envelope
 from hubbub.contract.events import (
@@ -18,26 +22,13 @@ from hubbub.contract.registry import ClientEvent, Contract, Payload, ServerEvent
 from hubbub.contract.topics import Topic
 from hubbub.domains.base import Bus, Domain
 from hubbub.domains.messenger import MessengerDomain
-from hubbub.errors import (
-    CLOSE_CODES,
-    ClientError,
-    CloseCode,
-    ConfigurationError,
-    ContractError,
-    HubbubError,
-    Reconnect,
-    Unauthorized,
-    Unavailable,
-)
+from hubbub.errors import ClientError, ConfigurationError, ContractError, HubbubError, Unauthorized, Unavailable
 from hubbub.gateway import Gateway, PresenceState
-from hubbub.jwt import DEVELOPMENT_SECRET, JWTAuthenticator, mint_token
 from hubbub.limits import Limits
-from hubbub.metrics import GatewayCollector
-from hubbub.notify import init_notifier, notify
-from hubbub.origin import OriginPolicy
+from hubbub.metrics.prometheus import GatewayCollector
+from hubbub.outcome import Outcome
 from hubbub.publisher import Publisher
-from hubbub.router import Handler, Router
-from hubbub.transports.uvicorn import WebSocketProtocol
+from hubbub.transports.uvicorn.protocol import WebSocketProtocol
 
 __all__ = [
     "CLOSE_CODES",

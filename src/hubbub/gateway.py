@@ -12,43 +12,44 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from hubbub.announcer import Announcer, OnLastSeen
-from hubbub.attach import attach
-from hubbub.auth import Authenticator
-from hubbub.backends import Backends, PresenceSettings
-from hubbub.brokers.base import Outcome
-from hubbub.bus import EventBus
+from hubbub.asgi.middleware import attach
+from hubbub.auth.authenticator import Authenticator
+from hubbub.auth.jwt import DEFAULT_COOKIE
+from hubbub.auth.origin import OriginPolicy
+from hubbub.bus.commands import COMMAND, MENTION, Command, Commands, Disconnect, Revoke, Touch
+from hubbub.bus.event_bus import EventBus
+from hubbub.bus.hub import Hub
+from hubbub.bus.interests import Interests
+from hubbub.bus.notifier import Event, current_notifier, init_notifier
+from hubbub.bus.publication import prepare
+from hubbub.bus.resync import Resyncs
+from hubbub.bus.write_batcher import Outbox
 from hubbub.clock import Clock, SystemClock
-from hubbub.commands import COMMAND, MENTION, Command, Commands, Disconnect, Revoke, Touch
-from hubbub.connection import Connection, Hook, Node
-from hubbub.contract.description import Description
+from hubbub.close_codes import WITHDRAWN
+from hubbub.connections.admission import Endpoint
+from hubbub.connections.connection import Connection, Hook, Node
+from hubbub.connections.dispatcher import Dispatcher
+from hubbub.connections.heartbeat import Heartbeat
+from hubbub.connections.router import Router
+from hubbub.connections.timers import Ticks
 from hubbub.contract.events import PresenceUpdate, Status
-from hubbub.contract.payload_shapes import Shapes
+from hubbub.contract.export.description import Description
+from hubbub.contract.export.payload_shapes import Shapes
 from hubbub.contract.registry import Contract, spec_of
 from hubbub.contract.topics import Topic
-from hubbub.dispatcher import Dispatcher
+from hubbub.domains.announcer import Announcer, OnLastSeen
 from hubbub.domains.base import Domain
 from hubbub.domains.presence import PresenceDomain
 from hubbub.domains.system import Authorize, SystemDomain, refuse_all
-from hubbub.endpoint import Endpoint
-from hubbub.errors import WITHDRAWN, ConfigurationError
+from hubbub.engines import Backends, PresenceSettings
+from hubbub.errors import ConfigurationError
 from hubbub.frames import CodecPool
-from hubbub.heartbeat import Heartbeat
-from hubbub.hub import Hub
-from hubbub.interests import Interests
-from hubbub.jwt import DEFAULT_COOKIE
 from hubbub.limits import Limits
-from hubbub.notify import Event, current_notifier, init_notifier
-from hubbub.origin import OriginPolicy
-from hubbub.outbox import Outbox
+from hubbub.metrics.stats import Load, Stats
+from hubbub.outcome import Outcome
 from hubbub.presence.touches import Touches
 from hubbub.presence.tracker import Presence
 from hubbub.presence.updates import to_datetime
-from hubbub.publications import prepare
-from hubbub.resync import Resyncs
-from hubbub.router import Router
-from hubbub.stats import Load, Stats
-from hubbub.ticks import Ticks
 from hubbub.transports.asgi import ASGIApp
 
 logger = logging.getLogger("hubbub.gateway")

@@ -13,18 +13,20 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from hubbub.brokers.backoff import Backoff
-from hubbub.brokers.base import Interest, Outcome, Publication
-from hubbub.brokers.channels import DEFAULT_PREFIX
+from hubbub.brokers.base import Publication
+from hubbub.bus.notifier import Event
+from hubbub.bus.publication import prepare
 from hubbub.contract.events import MESSENGER_EVENTS, PRESENCE_EVENTS, SYSTEM_EVENTS
 from hubbub.contract.registry import Contract
+from hubbub.contract.topics import Interest
 from hubbub.errors import ConfigurationError
-from hubbub.notify import Event
-from hubbub.publications import prepare
-from hubbub.stats import Stats
+from hubbub.metrics.stats import Stats
+from hubbub.outcome import Outcome
+from hubbub.redis.backoff import Backoff
+from hubbub.redis.channels import DEFAULT_PREFIX
 
 if TYPE_CHECKING:
-    from hubbub.brokers.redis import RedisBroker
+    from hubbub.brokers.redis.broker import RedisBroker
 
 logger = logging.getLogger("hubbub.publisher")
 
@@ -116,7 +118,7 @@ class Publisher:
             return self._line
 
     def _make_broker(self) -> RedisBroker:
-        from hubbub.brokers.redis import RedisBroker  # an optional dependency
+        from hubbub.brokers.redis.broker import RedisBroker  # an optional dependency
 
         return RedisBroker(self._url, stats=self.stats, prefix=self._prefix)
 

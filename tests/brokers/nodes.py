@@ -9,13 +9,13 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
-from hubbub.brokers.base import Broker, Interest, Publication
-from hubbub.brokers.link import Timing
+from hubbub.brokers.base import Broker, Publication
 from hubbub.brokers.memory import MemoryBroker
-from hubbub.brokers.redis import RedisBroker
-from hubbub.contract.topics import Topic
-from hubbub.hub import Hub
-from hubbub.stats import Stats
+from hubbub.brokers.redis.broker import RedisBroker
+from hubbub.bus.hub import Hub
+from hubbub.contract.topics import Interest, Topic
+from hubbub.metrics.stats import Stats
+from hubbub.redis.shard import Timing
 from tests.fakes import FakeSocket
 
 #: So that tests of silence take no longer than they must.

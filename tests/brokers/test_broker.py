@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from hubbub.brokers.base import Outcome
 from hubbub.contract.topics import Topic
+from hubbub.outcome import Outcome
 from tests.brokers.nodes import MakeNode, publication
 
 NEWS = Topic("conversation", "news")

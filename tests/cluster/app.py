@@ -8,11 +8,11 @@ from typing import Any
 
 from fastapi import FastAPI, Response
 
-import hubbub.brokers.redis
-import hubbub.presence.redis
+import hubbub.brokers.redis.broker
+import hubbub.presence.redis.presence
 from hubbub import Gateway, Handshake, Identity, MessageNew, MessengerDomain, Topic, notify
-from hubbub.brokers.link import Timing
-from hubbub.presence.redis import RedisPresence
+from hubbub.presence.redis.presence import RedisPresence
+from hubbub.redis.shard import Timing
 from tests.support import authorize
 
 QUICK = partial(Timing, probe=0.5, silence=1.0)
@@ -27,9 +27,9 @@ def make_gateway() -> Gateway:
     if os.environ.get(
         "HUBBUB_TEST_QUICK"
     ):  # trouble is found sooner, so that tests of it take no longer than they must
-        hubbub.brokers.redis.Timing = QUICK  # type: ignore[assignment,attr-defined]
+        hubbub.brokers.redis.broker.Timing = QUICK  # type: ignore[assignment,attr-defined]
     if lease := os.environ.get("HUBBUB_TEST_LEASE"):
-        hubbub.presence.redis.RedisPresence = partial(RedisPresence, lease=float(lease))  # type: ignore[misc,assignment]
+        hubbub.presence.redis.presence.RedisPresence = partial(RedisPresence, lease=float(lease))  # type: ignore[misc,assignment]
     return Gateway(
         authenticate=authenticate,
         authorize=authorize,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hubbub.brokers.channels import bucket_of, slot_of
 from hubbub.contract.topics import Topic
+from hubbub.redis.channels import bucket_of, slot_of
 from tests.cluster.nodes import Deaf, Nodes
 from tests.cluster.test_faults import MESSAGE, RESYNC
 from tests.cluster.test_presence_faults import QUICK, Watcher, sockets, statuses

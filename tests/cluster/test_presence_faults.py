@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 import redis.asyncio
 
-from hubbub.presence.lease import LEASE_SECONDS
+from hubbub.presence.redis.lease import LEASE_SECONDS
 from tests.cluster.nodes import Node, Nodes
 from tests.support import Client
 from tests.valkey import run_valkey

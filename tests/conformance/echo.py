@@ -16,12 +16,12 @@ from websockets.frames import Frame, Opcode
 from websockets.typing import BytesLike
 
 from hubbub import Gateway, Handshake, Identity, Limits
-from hubbub.connection import Connection
-from hubbub.errors import CloseCode
+from hubbub.close_codes import CloseCode
+from hubbub.connections.connection import Connection
 from hubbub.frames import text_frame
 from hubbub.testing import Address, serve
-from hubbub.transports.socket import SocketProtocol
-from hubbub.transports.uvicorn import WebSocketProtocol
+from hubbub.transports.uvicorn.protocol import WebSocketProtocol
+from hubbub.transports.uvicorn.websocket import SocketProtocol
 
 MEBIBYTE: Final = 1024 * 1024
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hubbub.contract.typescript import typescript
+from hubbub.contract.export.typescript import typescript
 from tests.contract.kinds import MESSENGER
 from tests.contract.programs import ROOT, mypy, tsc
 
@@ -43,7 +43,7 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 def hubbub_contract(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run(folder, "-c", "from hubbub.contract_cli import app; app()", *arguments)
+    return run(folder, "-c", "from hubbub.cli.contract import app; app()", *arguments)
 
 
 def test_the_tests_of_the_orders_page_pass(shop: Path) -> None:

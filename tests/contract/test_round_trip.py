@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hubbub import Envelope, Payload
 from hubbub.contract.envelope import decode, encode
-from hubbub.contract.schema import schema_document
+from hubbub.contract.export.json_schema import schema_document
 from tests.contract.documents import payloads
 from tests.contract.kinds import BUILT_IN, MESSENGER
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from hubbub.server import LAST_SECONDS, TERMINATE_SECONDS
+from hubbub.server.server import LAST_SECONDS, TERMINATE_SECONDS
 from hubbub_messenger.settings import Settings
 from tests.processes import command
 from tests.valkey import free_ports

@@ -12,7 +12,7 @@ from typing import Any
 
 import typer.main
 
-from hubbub.cli import app
+from hubbub.cli.main import app
 from tests.docs.pages import ROOT
 
 #: What may stand before a command on its line.

@@ -37,7 +37,7 @@ RUN_BY = {
     "docs/proxies.md": ({"nginx", "haproxy", "caddyfile"}, "tests/deploy/test_proxies.py"),
     "docs/orders.md": ({"python", "ts", "text"}, "tests/contract/test_pages.py"),
     "docs/start.md": ({"python", "js", "text"}, "tests/browser/test_start.py"),
-    "docs/testing.md": ({"python"}, "tests/test_testing.py"),
+    "docs/testing.md": ({"python"}, "tests/testing/test_testing.py"),
 }
 
 #: What stands around the Python of the other pages, so that it runs as it is.

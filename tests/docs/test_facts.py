@@ -10,12 +10,12 @@ import msgspec
 import pytest
 
 from hubbub import CLOSE_CODES, Limits, Reconnect
+from hubbub.auth.jwt import DEFAULT_COOKIE, MAX_TOKEN_LENGTH
+from hubbub.bus.publication import MAX_EVENT_BYTES
+from hubbub.connections.admission import NODE_FULL_RETRY_AFTER
+from hubbub.connections.heartbeat import MISSES
 from hubbub.contract.envelope import Envelope, decode
 from hubbub.domains.messenger import TYPING_PER_MINUTE
-from hubbub.endpoint import NODE_FULL_RETRY_AFTER
-from hubbub.heartbeat import MISSES
-from hubbub.jwt import DEFAULT_COOKIE, MAX_TOKEN_LENGTH
-from hubbub.publications import MAX_EVENT_BYTES
 from tests.contract.kinds import MESSENGER
 from tests.docs.pages import ROOT, blocks, table
 

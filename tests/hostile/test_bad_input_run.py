@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.hostile.load import Server, Tell
+from tests.hostile.test_bad_input import MALFORMED, PROTOCOL_FAULTS
 from tests.support import Client
-from tests.test_bad_input import MALFORMED, PROTOCOL_FAULTS
 from tests.websocket import RawSocket, frame, upgrade
 
 TEXT, CLOSE, PING, PONG, CONTINUATION = 1, 8, 9, 10, 0

@@ -29,11 +29,11 @@ from hubbub import (
     Typing,
     notify,
 )
-from hubbub.dispatcher import Dispatcher
+from hubbub.connections.dispatcher import Dispatcher
 from hubbub.testing import Address, ManualClock
+from tests.connections.test_interleavings import STEPS, run
 from tests.hostile.load import Tell
 from tests.support import Client, authenticate, make_gateway, running
-from tests.test_interleavings import STEPS, run
 from tests.websocket import RawSocket, frame
 
 TEXT, CLOSE = 1, 8

@@ -14,7 +14,7 @@ from hubbub import ConfigurationError, Context, Domain, Envelope, Gateway, Messe
 from hubbub.frames import FrameCodec
 from hubbub.limits import Limits
 from hubbub.testing import Address, ManualClock
-from hubbub.transports.socket import MOST_IGNORED, SLICE
+from hubbub.transports.uvicorn.websocket import MOST_IGNORED, SLICE
 from tests.support import Client, make_gateway, running, types
 from tests.websocket import RawSocket, frame
 

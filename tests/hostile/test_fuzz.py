@@ -32,13 +32,13 @@ from hubbub import (
     WebSocketProtocol,
     mint_token,
 )
+from hubbub.connections.admission import STATE_KEY, Endpoint
 from hubbub.contract.envelope import decode
 from hubbub.contract.events import MESSENGER_EVENTS, PRESENCE_EVENTS, SYSTEM_EVENTS
 from hubbub.contract.registry import Contract
-from hubbub.endpoint import STATE_KEY, Endpoint
 from hubbub.frames import FrameCodec
 from hubbub.limits import Limits
-from hubbub.transports.http import HttpProtocol
+from hubbub.transports.uvicorn.http import HttpProtocol
 from tests.support import make_gateway
 from tests.websocket import frame
 

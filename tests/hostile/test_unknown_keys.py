@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from hubbub import JWTAuthenticator
+from tests.auth.test_jwks import OTHER_RSA_KEY, Issuer, MovedClock, issuer, jwk, token
 from tests.support import make_gateway, running
-from tests.test_jwks import OTHER_RSA_KEY, Issuer, MovedClock, issuer, jwk, token
 from tests.websocket import RawSocket
 
 __all__ = ["issuer"]  # a fixture is found by its name

@@ -57,7 +57,7 @@ def test_the_wheel_has_every_file_of_the_packages_and_its_metadata(
     [
         "hubbub/py.typed",
         "hubbub_messenger/py.typed",
-        "hubbub/presence/lua/write.lua",
+        "hubbub/presence/redis/lua/write.lua",
         "hubbub_messenger/migrations/versions/0001_first_tables.py",
         "hubbub_messenger/migrations/script.py.mako",
         "hubbub_messenger/static/index.html",

@@ -85,7 +85,8 @@ for module in pkgutil.walk_packages(hubbub.__path__, "hubbub."):
     except hubbub.ConfigurationError as error:
         assert "pip install 'hubbub[" in str(error), (module.name, error)
     except ModuleNotFoundError as error:  # behind a door that has said so
-        assert module.name.startswith(("hubbub.brokers.", "hubbub.presence.")) and error.name == "redis", module.name
+        of_redis = ("hubbub.brokers.redis.", "hubbub.presence.redis.", "hubbub.redis.")
+        assert module.name.startswith(of_redis) and error.name == "redis", module.name
 """
     ended = bare.run(code, tmp_path)
 

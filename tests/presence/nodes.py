@@ -10,19 +10,19 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from hubbub.brokers.base import Broker, Interest, Publication
-from hubbub.brokers.link import Timing
+from hubbub.brokers.base import Broker, Publication
 from hubbub.brokers.memory import MemoryBroker
-from hubbub.brokers.redis import RedisBroker
-from hubbub.contract.topics import Topic
-from hubbub.hub import Hub
-from hubbub.interests import Interests
+from hubbub.brokers.redis.broker import RedisBroker
+from hubbub.bus.hub import Hub
+from hubbub.bus.interests import Interests
+from hubbub.contract.topics import Interest, Topic
+from hubbub.metrics.stats import Stats
 from hubbub.presence.base import PresenceStore
 from hubbub.presence.memory import MemoryPresence
-from hubbub.presence.redis import RedisPresence
+from hubbub.presence.redis.presence import RedisPresence
 from hubbub.presence.tracker import Presence
 from hubbub.presence.updates import UPDATE, publication_of, read_update
-from hubbub.stats import Stats
+from hubbub.redis.shard import Timing
 from hubbub.testing import ManualClock
 from tests.fakes import FakeSocket
 from tests.valkey import Clients

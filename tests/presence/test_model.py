@@ -16,11 +16,12 @@ import uvloop
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-import hubbub.presence.redis
-from hubbub.brokers import channels, placement
-from hubbub.presence import replica, rounds
+import hubbub.presence.redis.presence
+from hubbub.presence.redis import reconciler as rounds
+from hubbub.presence.redis import replica
+from hubbub.redis import channels, placement
 from tests.presence.nodes import AWAY, OFFLINE, TICK, Node, System, Watcher, memory_system, redis_system
-from tests.presence.test_redis import end_lease, everywhere, incarnation_of, keys_with, user_key
+from tests.presence.redis.test_presence import end_lease, everywhere, incarnation_of, keys_with, user_key
 
 USERS = ("alice", "bob", "carol")
 NODES = 4
@@ -280,7 +281,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Two users share none, every server of the Cluster has some, and they do not fit into one batch.
     """
-    for module in (channels, placement, rounds, hubbub.presence.redis):
+    for module in (channels, placement, rounds, hubbub.presence.redis.presence):
         monkeypatch.setattr(module, "BUCKETS", BUCKETS)
     monkeypatch.setattr(rounds, "BUCKETS_PER_BATCH", 3)
     monkeypatch.setattr(rounds, "VERIFY_SECONDS", 4.0)

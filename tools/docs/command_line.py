@@ -23,7 +23,7 @@ def command_line_page() -> str:
     """Asks Typer for the documentation of ``hubbub``, and makes a page of it."""
     typer = Path(sys.executable).with_name("typer")
     made = subprocess.run(
-        [typer, "hubbub.cli", "utils", "docs", "--name", "hubbub", "--title", "The command line"],
+        [typer, "hubbub.cli.main", "utils", "docs", "--name", "hubbub", "--title", "The command line"],
         check=True,
         capture_output=True,
         text=True,

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from enum import Enum
 from typing import Protocol, TypeAlias
 
 import msgspec
 
-from hubbub.contract.topics import Topic
-
-#: What a node can listen to: a topic, or a user, by id, for what is addressed to that user ("self").
-Interest: TypeAlias = Topic | str
-
-
-class Outcome(Enum):
-    """What became of a published event."""
-
-    ACCEPTED = "accepted"
-    """On its way to every node that listens."""
-    DROPPED = "dropped"
-    """Not sent: its listeners get a resync."""
-    UNKNOWN = "unknown"
-    """Sent, but nobody confirmed it in time: its listeners get a resync."""
+from hubbub.contract.topics import Interest, Topic
+from hubbub.outcome import Outcome
 
 
 class Publication(msgspec.Struct, frozen=True, gc=False):

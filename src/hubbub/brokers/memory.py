@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable
 
-from hubbub.brokers.base import Deliver, Interest, Lost, Outcome, Publication
+from hubbub.brokers.base import Deliver, Lost, Publication
+from hubbub.contract.topics import Interest
+from hubbub.outcome import Outcome
 
 
 class MemoryBroker:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -30,6 +30,10 @@ class Topic(msgspec.Struct, frozen=True, gc=False):
         if not separator or not KIND_PATTERN.fullmatch(kind) or not is_valid_id(id):
             raise ValueError(f"expected kind:id, got {text!r}")
         return cls(kind, id)
+
+
+#: What a node can listen to: a topic, or a user, by id, for what is addressed to that user ("self").
+Interest: TypeAlias = Topic | str
 
 
 def is_valid_id(id: str) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import ClassVar, Protocol
 
+from hubbub.bus.notifier import Event
+from hubbub.connections.router import Router
 from hubbub.context import Context
 from hubbub.contract.events import InternalDisconnect
 from hubbub.contract.registry import Payload, ServerEvent
 from hubbub.contract.topics import Topic
-from hubbub.notify import Event
-from hubbub.router import Router
 
 
 class Bus(Protocol):

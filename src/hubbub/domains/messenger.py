@@ -6,12 +6,12 @@ from typing import Final
 
 import msgspec
 
+from hubbub.connections.router import Router
 from hubbub.context import Context
 from hubbub.contract.envelope import Envelope
 from hubbub.contract.events import MESSENGER_EVENTS, Typing
 from hubbub.contract.topics import Topic
 from hubbub.domains.base import Domain
-from hubbub.router import Router
 
 TYPING_PER_MINUTE: Final = 90
 """Typing signals of one socket: a page that says so at most every 3 s, and each time that it stopped, sends 40."""

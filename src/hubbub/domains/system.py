@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeAlias
 
+from hubbub.connections.router import Router
 from hubbub.context import Context
 from hubbub.contract.envelope import Envelope
 from hubbub.contract.events import SYSTEM_EVENTS, Error, Resync, Subscribe, Subscribed
@@ -15,7 +16,6 @@ from hubbub.contract.registry import ServerEvent
 from hubbub.contract.topics import Topic, is_valid_id
 from hubbub.domains.base import Domain
 from hubbub.errors import Unavailable
-from hubbub.router import Router
 
 logger = logging.getLogger("hubbub.system")
 

@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 import uvicorn
 from websockets.asyncio.client import connect
 
+from hubbub.auth.jwt import DEVELOPMENT_SECRET, mint_token
 from hubbub.errors import ConfigurationError
-from hubbub.jwt import DEVELOPMENT_SECRET, mint_token
-from hubbub.server import Server
+from hubbub.server.server import Server
 from hubbub.testing.client import PATIENCE, Client
 
 #: Gives the headers with which a user opens a socket, and calls REST.
@@ -86,7 +86,7 @@ async def serve(app: Any, *, credentials: Credentials | None = None, **options: 
     options: those of ``uvicorn.Config``, such as ``factory``, or ``ws``.
     """
     settings: dict[str, Any] = {
-        "ws": "hubbub.transports.uvicorn:WebSocketProtocol",
+        "ws": "hubbub:WebSocketProtocol",
         "lifespan": "on",
         "log_config": None,
         **options,

@@ -12,10 +12,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
-from hubbub.auth import Handshake, Identity
-from hubbub.connection import Connection
-from hubbub.endpoint import Endpoint, Refusal
-from hubbub.errors import (
+from hubbub.auth.authenticator import Handshake, Identity
+from hubbub.close_codes import (
     ABNORMAL_CLOSURE,
     CLOSE_CODES,
     MALFORMED,
@@ -25,8 +23,10 @@ from hubbub.errors import (
     CloseCode,
     Reconnect,
 )
+from hubbub.connections.admission import Endpoint, Refusal
+from hubbub.connections.connection import Connection
 from hubbub.frames import texts_of
-from hubbub.transports.socket import MAX_REASON_BYTES
+from hubbub.transports.uvicorn.websocket import MAX_REASON_BYTES
 
 logger = logging.getLogger("hubbub.asgi")
 

@@ -1,0 +1,1 @@
+"""How a gateway lives with an ASGI app: its middleware and its lifespan."""

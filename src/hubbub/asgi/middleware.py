@@ -1,0 +1,134 @@
+"""How a gateway lives with an ASGI app: beside its lifespan, and at its own paths."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import MutableMapping, Sequence
+from typing import Any, Final, Protocol
+
+from hubbub.asgi.lifespan import LateStart, Lifespan, Startable
+from hubbub.connections.admission import Endpoint, Refusal
+from hubbub.transports.asgi import ASGIApp, AsgiSocket, Receive, Send, refuse
+
+logger = logging.getLogger("hubbub.gateway")
+
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
+
+SLOWER: Final = (
+    "%s is served over plain ASGI: it works, and costs several times the memory and CPU. The faster way: "
+    "`hubbub run main:app`, or `uvicorn main:app --ws hubbub:WebSocketProtocol`, with lifespan on"
+)
+
+NO_UPGRADE: Final = Refusal(
+    426,  # RFC 9110 section 15.5.22
+    "a WebSocket is opened here: the request asks for no upgrade. A proxy in front has to pass Upgrade and Connection",
+    (("Upgrade", "websocket"), ("Connection", "Upgrade")),
+)
+NOT_GET: Final = Refusal(405, "a WebSocket is opened here, with GET", (("Allow", "GET"),))
+NOT_RUNNING: Final = Refusal(503, "the gateway does not run", (("Retry-After", "1"),))
+
+
+class Attachable(Startable, Protocol):
+    """What of a gateway an app is concerned with."""
+
+    path: str
+    asyncapi_path: str | None
+
+    def asyncapi(self, url: str, title: str, version: str) -> str:
+        """Describes the endpoint at ``url`` as an AsyncAPI document."""
+
+
+def attach(gateway: Attachable, app: ASGIApp) -> ASGIApp:
+    """Adds the gateway to a Starlette app in place, or wraps any other app; gives the app to serve."""
+    if hasattr(app, "add_middleware"):
+        app.add_middleware(GatewayMiddleware, gateway=gateway)
+        return app
+    return GatewayMiddleware(app, gateway)
+
+
+class GatewayMiddleware:
+    """Runs a gateway beside an app, and serves what is the gateway's."""
+
+    def __init__(self, app: ASGIApp, gateway: Attachable) -> None:
+        self.app = app
+        self.gateway = gateway
+        self._late = LateStart(gateway)
+        self._lifespan_loop: asyncio.AbstractEventLoop | None = None  # where a lifespan says when to run
+        self._has_told = False
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serves one ASGI scope."""
+        if scope["type"] == "lifespan":
+            self._lifespan_loop = asyncio.get_running_loop()
+            await Lifespan(self.gateway, scope, receive, send).run(self.app)
+            return
+        if "state" not in scope:  # the server knows of no lifespan: somebody may notify before the first socket comes
+            await self._endpoint()
+        if scope["type"] == "websocket" and _is_at(scope, self.gateway.path):
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "http" and _is_at(scope, self.gateway.path):
+            refusal = NO_UPGRADE if scope["method"] in {"GET", "HEAD"} else NOT_GET
+            await _say(
+                scope, send, refusal.status, f"{refusal.message}\n", "text/plain; charset=utf-8", refusal.headers
+            )
+        elif (
+            scope["type"] == "http" and scope["method"] in {"GET", "HEAD"} and _is_at(scope, self.gateway.asyncapi_path)
+        ):
+            await self._describe(scope, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _serve(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serves a socket that has come the ordinary ASGI way."""
+        endpoint = await self._endpoint()
+        if endpoint is None:
+            await receive()
+            await refuse(NOT_RUNNING, scope, send)
+            return
+        if not self._has_told:
+            self._has_told = True
+            logger.warning(SLOWER, scope["path"])
+        await AsgiSocket(endpoint, receive, send).serve(scope)
+
+    async def _endpoint(self) -> Endpoint | None:
+        """Gives the endpoint, started where no lifespan does that; None where it cannot run, which is logged."""
+        if self._lifespan_loop is asyncio.get_running_loop():
+            return self.gateway.endpoint
+        try:
+            return await self._late.endpoint()
+        except Exception:
+            logger.exception("the gateway could not be started")  # REST works without it
+            return None
+
+    async def _describe(self, scope: MutableMapping[str, Any], send: Send) -> None:
+        """Serves the contract as the gateway speaks it, beside the app's own OpenAPI document."""
+        app = scope.get("app")
+        headers = dict(scope["headers"])
+        host = headers.get(b"host", b"").decode("latin-1")
+        if not _HOST.fullmatch(host):
+            host = "localhost"
+        url = f"{'wss' if scope['scheme'] == 'https' else 'ws'}://{host}{scope.get('root_path', '')}{self.gateway.path}"
+        text = self.gateway.asyncapi(url, getattr(app, "title", "Events"), str(getattr(app, "version", "1.0.0")))
+        await _say(scope, send, 200, text, "application/json")
+
+
+async def _say(
+    scope: MutableMapping[str, Any],
+    send: Send,
+    status: int,
+    text: str,
+    media_type: str,
+    headers: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Answers an HTTP request; HEAD with the headers alone."""
+    body = text.encode()
+    fields = [("content-type", media_type), ("content-length", str(len(body))), *headers]
+    encoded = [(name.lower().encode(), value.encode()) for name, value in fields]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+
+def _is_at(scope: MutableMapping[str, Any], path: str | None) -> bool:
+    return path is not None and scope["path"] == scope.get("root_path", "") + path

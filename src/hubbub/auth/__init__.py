@@ -1,0 +1,1 @@
+"""Who is connecting, and from which web page."""

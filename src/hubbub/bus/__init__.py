@@ -1,0 +1,1 @@
+"""Publishing and fan-out: from an event to the sockets that hear it."""

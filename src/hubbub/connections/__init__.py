@@ -1,0 +1,1 @@
+"""One socket: how it is let in, what it may do, and how it ends."""

@@ -1,0 +1,1 @@
+"""What is generated from a contract: JSON Schema, TypeScript, AsyncAPI, and a check of changes."""

@@ -1,0 +1,141 @@
+"""Shape -> an example document, the same one every time."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import operator
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from hubbub.contract.export.payload_shapes import Shapes
+from hubbub.contract.export.shapes import (
+    Anything,
+    Boolean,
+    Field,
+    Items,
+    KnownText,
+    Null,
+    Number,
+    Object,
+    OneOf,
+    Reference,
+    Sequence,
+    Shape,
+    Table,
+    Text,
+    Union,
+)
+from hubbub.contract.registry import EventSpec
+
+#: 2026-01-01T12:00:00Z in milliseconds.
+_TS: Final = 1_767_268_800_000
+
+_BY_FORMAT: Final[Mapping[str, str]] = {
+    "date-time": "2026-01-01T12:00:00Z",
+    "date": "2026-01-01",
+    "time": "12:00:00Z",
+    "duration": "PT5M",
+    "uuid": "6f9619ff-8b86-4d01-b42d-00c04fc964ff",
+    "decimal": "9.90",
+    "base64": "SHViYnVi",
+}
+
+
+class _NoExample(Exception):
+    """A shape of which nothing can be made up: it would contain itself, or must match a pattern."""
+
+
+def example(spec: EventSpec, shapes: Shapes) -> dict[str, Any] | None:
+    """Gives an event's whole envelope, every optional field of its payload included; None where none can be made up.
+
+    A field's own example is that of ``Meta(examples=[...])``; without one it is made from the field's name and type.
+    """
+    try:
+        return {"type": spec.name, "data": _value(shapes[spec.name], "data", shapes, ()), "ts": _TS}
+    except _NoExample:
+        return None
+
+
+def _value(shape: Shape, name: str, shapes: Shapes, above: tuple[str, ...]) -> Any:  # noqa: C901 - one flat table
+    match shape:
+        case Text():
+            return _text(shape, name)
+        case KnownText(values) | OneOf(values):
+            return values[0] if values else name
+        case Number():
+            return _number(shape)
+        case Boolean():
+            return True
+        case Null() | Anything():
+            return None
+        case Items(item, minimum):
+            return _first([item], name, shapes, above, required=bool(minimum)) * (minimum or 1)
+        case Sequence(items):
+            return [_value(item, name, shapes, above) for item in items]
+        case Table(key, value, minimum):
+            keys = ["key", *(f"key{number}" for number in range(2, (minimum or 1) + 1))]
+            examples = _first([value], name, shapes, above, required=bool(minimum))
+            return {_text(key, each): example for each in keys for example in examples}
+        case Union(options):
+            return _first(options, name, shapes, above, required=True)[0]
+        case Reference(target):
+            if target in above:
+                raise _NoExample
+            return _value(shapes.definitions[target].shape, name, shapes, (*above, target))
+        case Object(fields):
+            return dict(item for field in fields for item in _field(field, name, shapes, above))
+
+
+def _first(options: Iterable[Shape], name: str, shapes: Shapes, above: tuple[str, ...], *, required: bool) -> list[Any]:
+    """Gives an example of the first shape that has one, in a list; none where none is required."""
+    for option in options:
+        with contextlib.suppress(_NoExample):
+            return [_value(option, name, shapes, above)]
+    if required:
+        raise _NoExample
+    return []
+
+
+def _field(field: Field, owner: str, shapes: Shapes, above: tuple[str, ...]) -> Iterable[tuple[str, Any]]:
+    """Gives a field's name with its example; nothing where an optional field has none."""
+    if field.example is not None:
+        return [(field.name, field.example)]
+    name = f"{owner}Id" if field.name == "id" else field.name
+    return [(field.name, value) for value in _first([field.shape], name, shapes, above, required=field.required)]
+
+
+def _text(shape: Text, name: str) -> str:
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower().split(" ")
+    if shape.format is not None:
+        text = _BY_FORMAT[shape.format]
+    elif words[-1] == "id" and len(words) > 1:
+        text = f"{words[-2].removesuffix('s')}-1"
+    elif words[-1] == "at" and len(words) > 1:
+        text = _BY_FORMAT["date-time"]
+    else:
+        text = " ".join(words)
+    text = text.ljust(shape.min_length or 0, ".")[: shape.max_length]
+    if shape.pattern is not None and not re.search(shape.pattern, text):
+        raise _NoExample
+    return text
+
+
+def _number(shape: Number) -> int | float:
+    """Gives 1, or something like it within the bounds."""
+    step = shape.multiple_of or 1
+    low = shape.ge if shape.ge is not None else shape.gt
+    high = shape.le if shape.le is not None else shape.lt
+    above = [] if low is None else [math.ceil(low / step) * step, math.floor(low / step) * step + step]
+    below = [] if high is None else [math.floor(high / step) * step, math.ceil(high / step) * step - step]
+    between = [] if low is None or high is None or shape.integer else [(low + high) / 2]
+    for value in (step, *above, *below, *between):
+        if _is_within(shape, value):
+            return int(value) if shape.integer else value
+    raise _NoExample
+
+
+def _is_within(shape: Number, value: float) -> bool:
+    bounds = ((shape.ge, operator.ge), (shape.gt, operator.gt), (shape.le, operator.le), (shape.lt, operator.lt))
+    return all(bound is None or holds(value, bound) for bound, holds in bounds)

@@ -1,0 +1,1 @@
+"""WebSockets on uvicorn's own port, straight on its transports."""

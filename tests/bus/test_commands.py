@@ -1,0 +1,124 @@
+"""Commands to all nodes: what they say survives the way, and none that matters is lost while the broker is away."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+import pytest
+
+from hubbub.brokers.base import Publication
+from hubbub.brokers.memory import MemoryBroker
+from hubbub.bus.commands import Command, Commands, Disconnect, Revoke, Touch, command_of, publication_of
+from hubbub.contract.topics import Topic
+from hubbub.metrics.stats import Stats
+from hubbub.outcome import Outcome
+
+TOPIC = Topic("conversation", "c")
+ALL: list[Command] = [Disconnect("alice"), Disconnect("alice", "phone"), Revoke("alice", TOPIC), Touch("alice")]
+
+
+@pytest.mark.parametrize("command", ALL)
+def test_a_command_is_read_back_and_addressed_to_the_users_nodes(command: Command) -> None:
+    publication = publication_of(command)
+
+    assert command_of(publication) == command
+    assert publication.users == ("alice",)
+
+
+def test_a_revocation_also_travels_among_the_topics_events() -> None:
+    assert publication_of(Revoke("alice", TOPIC)).topics == (TOPIC,)
+
+
+@pytest.mark.parametrize("memo", [b"", b"\x80", b"\xc1", msgspec.msgpack.encode({"type": "Explode"})])
+def test_what_is_no_command_is_refused(memo: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        command_of(msgspec.structs.replace(publication_of(Touch("alice")), memo=memo))
+
+
+def make_commands(broker: MemoryBroker, stats: Stats | None = None, obeyed: list[Command] | None = None) -> Commands:
+    obey = (obeyed if obeyed is not None else list[Command]()).append
+    return Commands(broker, stats or Stats(), {Disconnect: obey, Revoke: obey, Touch: obey})
+
+
+class AwayBroker(MemoryBroker):
+    """Takes nothing while it is away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_away = True
+        self.taken: list[Command] = []
+
+    def publish(self, publication: Publication) -> Outcome:
+        if self.is_away:
+            return Outcome.DROPPED
+        self.taken.append(command_of(publication))
+        return Outcome.ACCEPTED
+
+
+async def test_a_withdrawal_is_repeated_until_the_broker_takes_it() -> None:
+    broker = AwayBroker()
+    commands = make_commands(broker)
+    assert await commands.give(Disconnect("alice")) is Outcome.DROPPED
+    assert await commands.give(Revoke("alice", TOPIC)) is Outcome.DROPPED
+
+    commands.retry()
+    assert broker.taken == []
+    broker.is_away = False
+    commands.retry()
+    commands.retry()
+
+    assert broker.taken == [Disconnect("alice"), Revoke("alice", TOPIC)]
+
+
+async def test_a_mention_is_not_repeated() -> None:
+    broker = AwayBroker()
+    commands = make_commands(broker)
+    commands.mention(Touch("alice"))
+
+    broker.is_away = False
+    commands.retry()
+
+    assert broker.taken == []
+
+
+async def test_what_is_kept_has_a_limit_and_passing_it_is_loud(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("hubbub.bus.commands.MAX_UNSENT", 2)
+    broker, stats = AwayBroker(), Stats()
+    commands = make_commands(broker, stats)
+    with caplog.at_level(logging.CRITICAL):
+        for user in ("alice", "bob", "carol"):
+            await commands.give(Disconnect(user))
+
+    broker.is_away = False
+    commands.retry()
+
+    assert broker.taken == [Disconnect("bob"), Disconnect("carol")]
+    assert stats.errors["command_lost"] == 1
+    assert "lost" in caplog.text
+
+
+async def test_a_command_is_obeyed_here_even_while_the_broker_is_away() -> None:
+    obeyed: list[Command] = []
+    await make_commands(AwayBroker(), obeyed=obeyed).give(Disconnect("alice"))
+
+    assert obeyed == [Disconnect("alice")]
+
+
+def test_a_command_that_arrives_is_obeyed_and_no_socket_hears_it() -> None:
+    obeyed: list[Command] = []
+    commands = make_commands(MemoryBroker(), obeyed=obeyed)
+
+    assert commands.observe(publication_of(Revoke("alice", TOPIC))) is False
+    assert obeyed == [Revoke("alice", TOPIC)]
+
+
+def test_a_command_of_a_newer_node_is_counted_and_harms_nobody() -> None:
+    stats, obeyed = Stats(), list[Command]()
+    commands = make_commands(MemoryBroker(), stats, obeyed)
+    newer = msgspec.structs.replace(publication_of(Touch("alice")), memo=msgspec.msgpack.encode({"type": "Explode"}))
+
+    assert commands.observe(newer) is False
+    assert (obeyed, stats.errors["bad_command"]) == ([], 1)

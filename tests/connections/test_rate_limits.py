@@ -1,0 +1,71 @@
+"""An allowance gives a minute's worth of each kind, refills evenly, and knows when nothing is missing."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubbub import ConfigurationError, Limits
+from hubbub.connections.rate_limits import Allowance
+from hubbub.limits import sockets_within
+
+
+def taken(allowance: Allowance, kind: str, now: float, per_minute: float, tries: int = 1000) -> int:
+    """Counts how many of so many tries are allowed."""
+    return sum(allowance.spend(kind, now, per_minute) for _ in range(tries))
+
+
+def test_a_minutes_worth_may_come_at_once() -> None:
+    assert taken(Allowance(), "events", 0.0, 120) == 120
+
+
+@pytest.mark.parametrize(("seconds", "again"), [(0.4, 0), (0.5, 1), (15, 30), (60, 120), (3600, 120)])
+def test_what_was_taken_comes_back_evenly(seconds: float, again: int) -> None:
+    allowance = Allowance()
+    taken(allowance, "events", 0.0, 120)
+
+    assert taken(allowance, "events", seconds, 120) == again
+
+
+def test_each_kind_has_its_own() -> None:
+    allowance = Allowance()
+
+    assert [taken(allowance, kind, 0.0, rate) for kind, rate in (("a", 5), ("b", 7), ("a", 5), ("c", 2))] == [
+        5,
+        7,
+        0,
+        2,
+    ]
+
+
+def test_who_stays_below_the_rate_is_never_refused() -> None:
+    allowance = Allowance()
+
+    assert all(allowance.spend("events", second * 0.5, 120) for second in range(10_000))
+
+
+def test_it_is_full_again_a_minute_after_the_last_thing_of_any_kind() -> None:
+    allowance = Allowance()
+    allowance.spend("a", 0.0, 120)
+    allowance.spend("b", 30.0, 120)
+
+    assert [allowance.is_full(now) for now in (30.0, 60.0, 89.9, 90.0)] == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "sockets"),
+    [(1024, 922), (20_000, 18_000), (256, 192), (32, 1), (float("inf"), float("inf"))],
+)
+def test_sockets_leave_descriptors_for_the_rest_of_the_process(descriptors: float, sockets: float) -> None:
+    assert sockets_within(descriptors) == sockets
+
+
+def test_a_number_of_sockets_that_is_given_counts() -> None:
+    assert Limits(sockets_per_node=7).most_sockets == 7
+    assert Limits().most_sockets > 7
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan")])
+@pytest.mark.parametrize("name", ["events_per_minute", "sockets_per_user", "sockets_per_node"])
+def test_a_limit_that_is_not_positive_is_a_mistake(name: str, value: float) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} must be positive"):
+        Limits(**{name: value})  # type: ignore[arg-type]
