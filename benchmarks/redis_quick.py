@@ -58,8 +58,8 @@ async def measure(broker: Broker, rate: int, seconds: float) -> Figures:
     latencies: list[float] = []
     done = loop.create_future()
 
-    def deliver(publication: Publication, via: Interest | None) -> None:
-        latencies.append(time.perf_counter() - sent[int(publication.memo)])
+    def deliver(publication: Publication, matched: Interest | None) -> None:
+        latencies.append(time.perf_counter() - sent[int(publication.metadata)])
         if len(latencies) == count:
             done.set_result(None)
 
@@ -73,7 +73,7 @@ async def measure(broker: Broker, rate: int, seconds: float) -> Figures:
         due = min(count, int((time.perf_counter() - began) * rate))
         for number in range(len(sent), due):
             sent.append(time.perf_counter())
-            broker.publish(Publication("server.x.y", FRAME, (TOPICS[number % 100],), (SELF,), memo=b"%d" % number))
+            broker.publish(Publication("server.x.y", FRAME, (TOPICS[number % 100],), (SELF,), metadata=b"%d" % number))
         await asyncio.sleep(0.001)
     await done
     cpu = (time.process_time() - before) / count
@@ -89,7 +89,7 @@ def receive(url: str, prefix: str, count: int, said: Connection) -> None:
         done = asyncio.get_running_loop().create_future()
         left = count
 
-        def deliver(publication: Publication, via: Interest | None) -> None:
+        def deliver(publication: Publication, matched: Interest | None) -> None:
             nonlocal left
             left -= 1
             if not left:
@@ -111,7 +111,7 @@ def receive(url: str, prefix: str, count: int, said: Connection) -> None:
 async def publish(url: str, prefix: str, rate: int, count: int) -> float:
     """Is the node that publishes: gives the microseconds that each event has cost it, preparing it included."""
     broker = RedisBroker(url, stats=Stats(), prefix=prefix)
-    await broker.start(lambda publication, via: None, lambda interests: None)
+    await broker.start(lambda publication, matched: None, lambda interests: None)
     await asyncio.sleep(0.2)
     gc.collect()
     before, began = time.process_time(), time.perf_counter()

@@ -23,15 +23,16 @@ from hubbub.bus.interests import Interests
 from hubbub.bus.notifier import Event, current_notifier, init_notifier
 from hubbub.bus.publication import prepare
 from hubbub.bus.resync import Resyncs
-from hubbub.bus.write_batcher import Outbox
+from hubbub.bus.write_batcher import WriteBatcher
 from hubbub.clock import Clock, SystemClock
 from hubbub.close_codes import WITHDRAWN
-from hubbub.connections.admission import Endpoint
-from hubbub.connections.connection import Connection, Hook, Node
+from hubbub.connections.admission import Admission
+from hubbub.connections.connection import Connection
 from hubbub.connections.dispatcher import Dispatcher
 from hubbub.connections.heartbeat import Heartbeat
 from hubbub.connections.router import Router
-from hubbub.connections.timers import Ticks
+from hubbub.connections.services import Hook, Services
+from hubbub.connections.timers import PeriodicTimers
 from hubbub.contract.events import PresenceUpdate, Status
 from hubbub.contract.export.description import Description
 from hubbub.contract.export.payload_shapes import Shapes
@@ -153,11 +154,11 @@ class Gateway:
         )
         Shapes(self.contract)  # raises ContractError here, at set-up, where a payload cannot be written as a schema
         self._description = Description(self.contract, getattr(authenticate, "cookie", DEFAULT_COOKIE))
-        self._endpoint: Endpoint | None = None
+        self._admission: Admission | None = None
         self._bus: EventBus | None = None
         self._announcer: Announcer | None = None
         self._touches = Touches(self._clock)
-        self._ticks = Ticks(self._clock, self.stats)
+        self._timers = PeriodicTimers(self._clock, self.stats)
         self._commands = Commands(
             self._broker,
             self.stats,
@@ -183,7 +184,7 @@ class Gateway:
     @property
     def ready(self) -> bool:
         """Tells whether this node accepts sockets and its events reach everyone: what a readiness probe asks."""
-        return self._endpoint is not None and self._endpoint.accepting and self._broker.ready
+        return self._admission is not None and self._admission.accepting and self._broker.ready
 
     @property
     def is_shared(self) -> bool:
@@ -193,8 +194,8 @@ class Gateway:
     @property
     def load(self) -> Load:
         """Tells what this node holds at this moment; ``stats`` counts what has happened."""
-        endpoint = self._endpoint
-        tasks = 0 if endpoint is None else len(endpoint.node.dispatcher)
+        admission = self._admission
+        tasks = 0 if admission is None else len(admission.services.dispatcher)
         return Load(len(self._hub), self._hub.user_count, self._hub.topic_count, tasks)
 
     async def publish(self, event: Event, *, users: Iterable[str] | None = None) -> Outcome:
@@ -240,26 +241,26 @@ class Gateway:
     # --- its life -----------------------------------------------------------------------------------------------------
 
     @property
-    def endpoint(self) -> Endpoint | None:
+    def admission(self) -> Admission | None:
         """Gives what transports serve; None where this gateway does not run, or runs in another event loop."""
-        return self._endpoint if self._loop is asyncio.get_running_loop() else None
+        return self._admission if self._loop is asyncio.get_running_loop() else None
 
-    async def start(self) -> Endpoint:
+    async def start(self) -> Admission:
         """Starts the bus on the running event loop; gives the endpoint that transports serve."""
         if self._loop is not None and self._loop.is_closed():  # as test clients leave it, where nobody stops anything
-            self._ticks.stop()
-            self._endpoint = self._bus = self._loop = None
-        if self._endpoint is not None:
+            self._timers.stop()
+            self._admission = self._bus = self._loop = None
+        if self._admission is not None:
             raise ConfigurationError("this gateway already runs: one gateway serves one app in one event loop")
         loop = asyncio.get_running_loop()
-        outbox: Outbox[Any] = Outbox(loop, self._flush_interval, self.stats)
+        batcher: WriteBatcher[Any] = WriteBatcher(loop, self._flush_interval, self.stats)
         interests = Interests(self._broker, self._hub, self._backends.forget)
-        bus = EventBus(self.contract, self._hub, outbox, self._broker, interests, self.stats)
-        node = Node(
+        bus = EventBus(self.contract, self._hub, batcher, self._broker, interests, self.stats)
+        services = Services(
             contract=self.contract,
             router=self._route(bus),
             hub=self._hub,
-            outbox=outbox,
+            batcher=batcher,
             heartbeat=self._heartbeat,
             dispatcher=Dispatcher(self._limits.handler_seconds),
             codecs=CodecPool(self._limits.message_bytes),
@@ -274,14 +275,14 @@ class Gateway:
         announcer = Announcer(
             self._presence,
             self._presence_domain,
-            node.dispatcher,
+            services.dispatcher,
             self.stats,
             self._on_last_seen,
             self._limits.handler_seconds,
         )
         bus.observers[COMMAND] = bus.observers[MENTION] = self._commands.observe
         bus.observers[spec_of(PresenceUpdate).name] = self._presence.observe
-        resyncs = Resyncs(self._hub, self._clock, outbox.send)
+        resyncs = Resyncs(self._hub, self._clock, batcher.send)
         await self._backends.start(bus.deliver, resyncs.lost)
         try:
             await announcer.start()
@@ -290,28 +291,28 @@ class Gateway:
             raise
         self._bus, self._loop, self._thread_id = bus, loop, threading.get_ident()
         self._announcer = announcer
-        self._endpoint = Endpoint(node, self.path, self._authenticate, self._origins)
-        self._ticks.every(self._heartbeat.step, "heartbeat", lambda: self._heartbeat.turn(self._clock.time()))
-        self._ticks.every(self._presence_tick, "presence", self._announce)
-        self._ticks.every(COMMAND_RETRY_SECONDS, "commands", self._commands.retry)
+        self._admission = Admission(services, self.path, self._authenticate, self._origins)
+        self._timers.every(self._heartbeat.step, "heartbeat", lambda: self._heartbeat.turn(self._clock.time()))
+        self._timers.every(self._presence_tick, "presence", self._announce)
+        self._timers.every(COMMAND_RETRY_SECONDS, "commands", self._commands.retry)
         init_notifier(self._notify)
-        return self._endpoint
+        return self._admission
 
     async def stop(self) -> None:
         """Closes what is still open, lets handlers finish, and stores when everyone was last seen."""
-        if self._endpoint is None:
+        if self._admission is None:
             return
         if current_notifier() == self._notify:
             init_notifier(None)
-        self._endpoint.accepting = False
+        self._admission.accepting = False
         for socket in self._hub:
             socket.restart()
-        await self._endpoint.node.dispatcher.finish(self._limits.handler_seconds)
-        self._ticks.stop()
+        await self._admission.services.dispatcher.finish(self._limits.handler_seconds)
+        self._timers.stop()
         if self._announcer is not None:
             await self._announcer.stop()
         await self._broker.stop()
-        self._endpoint = self._bus = self._loop = None
+        self._admission = self._bus = self._loop = None
 
     # --- details ------------------------------------------------------------------------------------------------------
 
@@ -361,9 +362,9 @@ class Gateway:
         return self._bus
 
     def _announce(self) -> None:
-        if self._announcer is None or self._endpoint is None:
+        if self._announcer is None or self._admission is None:
             return
-        if self._presence.is_shared or self._endpoint.accepting:  # with one node, everybody leaves when it drains
+        if self._presence.is_shared or self._admission.accepting:  # with one node, everybody leaves when it drains
             self._announcer.tick()
 
     def _touch(self, user_id: str) -> None:
@@ -371,11 +372,11 @@ class Gateway:
             self._commands.mention(Touch(user_id))
 
     async def _give(self, command: Command) -> Outcome:
-        return Outcome.DROPPED if self._endpoint is None else await self._commands.give(command)
+        return Outcome.DROPPED if self._admission is None else await self._commands.give(command)
 
     def _obey_disconnect(self, command: Disconnect) -> None:
-        if self._endpoint is not None:
-            self._endpoint.withdraw(command.user_id, command.session)
+        if self._admission is not None:
+            self._admission.withdraw(command.user_id, command.session)
         for socket in list(self._hub.listeners(command.user_id)):
             if command.session in (None, socket.session):
                 socket.close(WITHDRAWN)

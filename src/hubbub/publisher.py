@@ -188,7 +188,7 @@ class _Line:
         await self._broker.stop()
 
 
-def _hear_nothing(publication: Publication, via: Interest | None) -> None:
+def _hear_nothing(publication: Publication, matched: Interest | None) -> None:
     """Is never called: a publisher listens to nothing."""
 
 

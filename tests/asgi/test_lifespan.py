@@ -13,7 +13,7 @@ from hubbub.asgi.lifespan import Lifespan
 class Gateway:
     """Remembers what it was told."""
 
-    endpoint = None
+    admission = None
 
     def __init__(self) -> None:
         self.told: list[str] = []

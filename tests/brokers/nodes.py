@@ -67,9 +67,9 @@ class Node:
         broker.watchers.append(lambda _: self._turn())
         await self.until(lambda: broker.ready is is_ready, seconds)
 
-    def _deliver(self, publication: Publication, via: Interest | None) -> None:
-        self.arrived.append((publication, via))
-        for socket in list(self.hub.audience(publication.topics, publication.users, publication.exclude, via)):
+    def _deliver(self, publication: Publication, matched: Interest | None) -> None:
+        self.arrived.append((publication, matched))
+        for socket in list(self.hub.audience(publication.topics, publication.users, publication.exclude, matched)):
             socket.write(publication.frame)
         self._turn()
 

@@ -16,7 +16,7 @@ END = b"the end"
 async def test_what_is_published_reaches_a_listener_as_it_was(node: MakeNode) -> None:
     here, there = await node(), await node()
     alice = await there.socket("alice", NEWS)
-    sent = publication(b"frame \xff\x00", NEWS, users=["bob"], exclude="nobody", memo=b"for nodes")
+    sent = publication(b"frame \xff\x00", NEWS, users=["bob"], exclude="nobody", metadata=b"for nodes")
 
     assert here.broker.publish(sent) is Outcome.ACCEPTED
     await there.until(lambda: len(there.arrived) > 0)

@@ -24,7 +24,7 @@ from hubbub.contract.topics import Interest, Topic
 
 ID = bytes(range(16))
 NEWS = Topic("conversation", "news")
-GOOD = encode(Publication("server.x.y", b"frame", (NEWS,), ("alice",), memo=b"memo"), ID)
+GOOD = encode(Publication("server.x.y", b"frame", (NEWS,), ("alice",), metadata=b"metadata"), ID)
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 topics = st.builds(Topic, texts, texts)
@@ -35,7 +35,7 @@ publications = st.builds(
     topics=st.lists(topics, max_size=4).map(tuple),
     users=st.lists(texts, max_size=40).map(tuple),
     exclude=st.none() | texts,
-    memo=st.binary(max_size=50),
+    metadata=st.binary(max_size=50),
 )
 
 
@@ -53,7 +53,7 @@ def test_what_was_written_is_read_back(publication: Publication, id: bytes) -> N
 def test_bytes_appended_are_the_end_of_the_memo(publication: Publication, end: bytes) -> None:
     data = encode(publication, ID, appended=len(end)) + end
 
-    assert decode(data, None)[0].memo == publication.memo + end
+    assert decode(data, None)[0].metadata == publication.metadata + end
 
 
 @given(st.binary(max_size=200) | st.binary(max_size=100).map(lambda noise: GOOD[:5] + noise))
@@ -111,7 +111,7 @@ def test_no_two_ids_are_alike() -> None:
 def test_a_duplicate_is_known_by_id_and_channel() -> None:
     duplicates = Duplicates()
 
-    assert [duplicates.seen(ID, via) for via in (NEWS, "alice", NEWS)] == [False, False, True]
+    assert [duplicates.seen(ID, matched) for matched in (NEWS, "alice", NEWS)] == [False, False, True]
 
 
 def test_duplicates_remember_a_bounded_number() -> None:

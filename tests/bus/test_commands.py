@@ -30,10 +30,10 @@ def test_a_revocation_also_travels_among_the_topics_events() -> None:
     assert publication_of(Revoke("alice", TOPIC)).topics == (TOPIC,)
 
 
-@pytest.mark.parametrize("memo", [b"", b"\x80", b"\xc1", msgspec.msgpack.encode({"type": "Explode"})])
-def test_what_is_no_command_is_refused(memo: bytes) -> None:
+@pytest.mark.parametrize("metadata", [b"", b"\x80", b"\xc1", msgspec.msgpack.encode({"type": "Explode"})])
+def test_what_is_no_command_is_refused(metadata: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
-        command_of(msgspec.structs.replace(publication_of(Touch("alice")), memo=memo))
+        command_of(msgspec.structs.replace(publication_of(Touch("alice")), metadata=metadata))
 
 
 def make_commands(broker: MemoryBroker, stats: Stats | None = None, obeyed: list[Command] | None = None) -> Commands:
@@ -118,7 +118,9 @@ def test_a_command_that_arrives_is_obeyed_and_no_socket_hears_it() -> None:
 def test_a_command_of_a_newer_node_is_counted_and_harms_nobody() -> None:
     stats, obeyed = Stats(), list[Command]()
     commands = make_commands(MemoryBroker(), stats, obeyed)
-    newer = msgspec.structs.replace(publication_of(Touch("alice")), memo=msgspec.msgpack.encode({"type": "Explode"}))
+    newer = msgspec.structs.replace(
+        publication_of(Touch("alice")), metadata=msgspec.msgpack.encode({"type": "Explode"})
+    )
 
     assert commands.observe(newer) is False
     assert (obeyed, stats.errors["bad_command"]) == ([], 1)

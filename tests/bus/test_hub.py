@@ -154,7 +154,7 @@ class HubMachine(RuleBasedStateMachine):
     @rule(topics=st.lists(TOPICS, unique=True), users=st.lists(st.sampled_from(["alice", "bob", "carol"]), unique=True))
     def hear_a_copy_from_each(self, topics: list[Topic], users: list[str]) -> None:
         interests: list[Topic | str] = [*topics, *users]
-        heard = [socket for via in interests for socket in self.hub.audience(topics, users, via=via)]
+        heard = [socket for matched in interests for socket in self.hub.audience(topics, users, matched=matched)]
         assert len(heard) == len(set(heard))
         assert set(heard) == set(self.hub.audience(topics, users))
 

@@ -4,27 +4,27 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from hubbub.bus.write_batcher import HANDFUL, SLICE, Outbox
+from hubbub.bus.write_batcher import HANDFUL, SLICE, WriteBatcher
 from hubbub.metrics.stats import Stats
 from tests.fakes import FakeLoop, FakeSocket
 
 
-def make_outbox_with_stats(interval: float = 0.005) -> tuple[Outbox[FakeSocket], FakeLoop, Stats]:
+def make_batcher_with_stats(interval: float = 0.005) -> tuple[WriteBatcher[FakeSocket], FakeLoop, Stats]:
     loop, stats = FakeLoop(), Stats()
-    return Outbox(loop, interval, stats), loop, stats
+    return WriteBatcher(loop, interval, stats), loop, stats
 
 
-def make_outbox(interval: float = 0.005) -> tuple[Outbox[FakeSocket], FakeLoop]:
-    outbox, loop, _ = make_outbox_with_stats(interval)
-    return outbox, loop
+def make_batcher(interval: float = 0.005) -> tuple[WriteBatcher[FakeSocket], FakeLoop]:
+    batcher, loop, _ = make_batcher_with_stats(interval)
+    return batcher, loop
 
 
 def test_the_events_of_one_turn_leave_in_one_write() -> None:
-    outbox, loop = make_outbox()
+    batcher, loop = make_batcher()
     socket = FakeSocket()
 
     for frame in (b"a", b"b", b"c"):
-        assert outbox.put(frame, [socket]) == 1
+        assert batcher.put(frame, [socket]) == 1
     assert socket.written == []
     loop.turn()
 
@@ -36,13 +36,13 @@ def test_the_events_of_one_turn_leave_in_one_write() -> None:
 def test_the_first_event_after_quiet_leaves_in_the_same_turn_and_the_next_after_a_pause(
     count: int, pause: float
 ) -> None:
-    outbox, loop = make_outbox(interval=0.005)
+    batcher, loop = make_batcher(interval=0.005)
     sockets = [FakeSocket() for _ in range(count)]
 
-    outbox.put(b"a", sockets)
+    batcher.put(b"a", sockets)
     loop.turn()
-    outbox.put(b"b", sockets)
-    outbox.put(b"c", sockets)
+    batcher.put(b"b", sockets)
+    batcher.put(b"c", sockets)
     loop.turn(pause * 0.9)
     assert sockets[0].written == [b"a"]
     loop.turn(pause * 0.1)
@@ -51,21 +51,21 @@ def test_the_first_event_after_quiet_leaves_in_the_same_turn_and_the_next_after_
 
 
 def test_an_interval_of_zero_flushes_in_every_turn() -> None:
-    outbox, loop = make_outbox(interval=0.0)
+    batcher, loop = make_batcher(interval=0.0)
     socket = FakeSocket()
 
     for frame in (b"a", b"b"):
-        outbox.put(frame, [socket])
+        batcher.put(frame, [socket])
         loop.turn()
 
     assert socket.written == [b"a", b"b"]
 
 
 def test_a_large_fan_out_lets_the_loop_turn_between_slices() -> None:
-    outbox, loop = make_outbox()
+    batcher, loop = make_batcher()
     sockets = [FakeSocket(socket_id=str(number)) for number in range(2 * SLICE + 1)]
 
-    outbox.put(b"a", sockets)
+    batcher.put(b"a", sockets)
     counts = []
     for _ in range(3):
         loop.turn()
@@ -78,9 +78,9 @@ def test_a_large_fan_out_lets_the_loop_turn_between_slices() -> None:
 
 @pytest.mark.parametrize(("count", "timed"), [(1, 0), (HANDFUL, 0), (HANDFUL + 1, 1), (SLICE + 1, 1)])
 def test_every_flush_is_counted_and_one_to_more_than_a_handful_is_timed(count: int, timed: int) -> None:
-    outbox, loop, stats = make_outbox_with_stats()
+    batcher, loop, stats = make_batcher_with_stats()
 
-    outbox.put(b"a", [FakeSocket() for _ in range(count)])
+    batcher.put(b"a", [FakeSocket() for _ in range(count)])
     while loop.calls:
         loop.turn()
 
@@ -89,11 +89,11 @@ def test_every_flush_is_counted_and_one_to_more_than_a_handful_is_timed(count: i
 
 
 def test_flushing_one_socket_leaves_the_others_pending() -> None:
-    outbox, loop = make_outbox()
+    batcher, loop = make_batcher()
     one, other = FakeSocket(), FakeSocket()
-    outbox.put(b"a", [one, other])
+    batcher.put(b"a", [one, other])
 
-    outbox.flush(one)
+    batcher.flush(one)
     assert (one.written, other.written) == ([b"a"], [])
     loop.turn()
 
@@ -101,40 +101,40 @@ def test_flushing_one_socket_leaves_the_others_pending() -> None:
 
 
 def test_what_is_discarded_is_never_written() -> None:
-    outbox, loop = make_outbox()
+    batcher, loop = make_batcher()
     socket = FakeSocket()
-    outbox.put(b"a", [socket])
+    batcher.put(b"a", [socket])
 
-    outbox.discard(socket)
+    batcher.discard(socket)
     loop.turn()
 
     assert socket.written == []
 
 
 def test_a_write_that_fails_keeps_nobody_else_from_theirs() -> None:
-    outbox, loop = make_outbox()
+    batcher, loop = make_batcher()
     broken, other = FakeSocket(), FakeSocket()
 
     def fail(data: bytes) -> None:
         raise ConnectionResetError
 
     broken.write = fail
-    outbox.put(b"a", [broken, other])
+    batcher.put(b"a", [broken, other])
     with pytest.raises(ConnectionResetError):
         loop.turn()
     loop.turn()
-    outbox.put(b"b", [other])
+    batcher.put(b"b", [other])
     loop.turn(1)
 
     assert other.written == [b"a", b"b"]
 
 
 def test_events_to_the_same_sockets_are_joined_once_for_all() -> None:
-    outbox, loop = make_outbox()
+    batcher, loop = make_batcher()
     sockets = (FakeSocket(), FakeSocket())
 
-    outbox.put(b"a", sockets)
-    outbox.put(b"b", sockets)
+    batcher.put(b"a", sockets)
+    batcher.put(b"b", sockets)
     loop.turn()
 
     (one,), (other,) = (socket.written for socket in sockets)
@@ -143,38 +143,38 @@ def test_events_to_the_same_sockets_are_joined_once_for_all() -> None:
 
 
 def test_one_frame_for_one_socket_follows_what_was_put_before_it() -> None:
-    outbox, loop = make_outbox()
+    batcher, loop = make_batcher()
     one, other = FakeSocket(), FakeSocket()
 
-    outbox.put(b"a", (one, other))
-    outbox.send(b"b", one)
-    outbox.put(b"c", (one, other))
+    batcher.put(b"a", (one, other))
+    batcher.send(b"b", one)
+    batcher.put(b"c", (one, other))
     loop.turn()
 
     assert (one.written, other.written) == ([b"abc"], [b"ac"])
 
 
 def test_a_socket_that_leaves_between_two_slices_gets_nothing_and_one_that_is_flushed_gets_it_once() -> None:
-    outbox, loop = make_outbox()
+    batcher, loop = make_batcher()
     sockets = tuple(FakeSocket(socket_id=str(number)) for number in range(SLICE + 3))
     *_, leaving, flushed, staying = sockets
-    outbox.put(b"a", sockets)
+    batcher.put(b"a", sockets)
     loop.turn()
 
-    outbox.discard(leaving)
-    outbox.flush(flushed)
+    batcher.discard(leaving)
+    batcher.flush(flushed)
     loop.turn()
 
     assert (leaving.written, flushed.written, staying.written) == ([], [b"a"], [b"a"])
 
 
 def test_an_event_that_comes_between_two_slices_follows_the_one_being_written() -> None:
-    outbox, loop = make_outbox(interval=0.005)
+    batcher, loop = make_batcher(interval=0.005)
     sockets = tuple(FakeSocket(socket_id=str(number)) for number in range(SLICE + 1))
-    outbox.put(b"a", sockets)
+    batcher.put(b"a", sockets)
     loop.turn()
 
-    outbox.put(b"b", sockets)
+    batcher.put(b"b", sockets)
     loop.turn()
     assert (sockets[0].written, sockets[-1].written) == ([b"a"], [b"a"])
     for _ in range(3):
@@ -197,7 +197,7 @@ GROUPS = [(0, 1, 2, 3, 4), (0, 1, 2, 3), (2, 4), (3,), ()]
     )
 )
 def test_every_socket_gets_its_frames_complete_and_in_order(steps: list[tuple[str, int | float]]) -> None:
-    outbox, loop = make_outbox()
+    batcher, loop = make_batcher()
     sockets = [FakeSocket(socket_id=str(number)) for number in range(5)]
     groups = [tuple(sockets[index] for index in group) for group in GROUPS]
     expected: list[bytes] = [b""] * 5
@@ -207,17 +207,17 @@ def test_every_socket_gets_its_frames_complete_and_in_order(steps: list[tuple[st
             frame = b"%d;" % number
             match act:
                 case "put":
-                    outbox.put(frame, groups[int(argument)])
+                    batcher.put(frame, groups[int(argument)])
                     for index in GROUPS[int(argument)]:
                         expected[index] += frame
                 case "send":
-                    outbox.send(frame, sockets[int(argument)])
+                    batcher.send(frame, sockets[int(argument)])
                     expected[int(argument)] += frame
                 case "flush":
-                    outbox.flush(sockets[int(argument)])
+                    batcher.flush(sockets[int(argument)])
                     assert b"".join(sockets[int(argument)].written) == expected[int(argument)]
                 case "discard":
-                    outbox.discard(sockets[int(argument)])
+                    batcher.discard(sockets[int(argument)])
                     expected[int(argument)] = b"".join(sockets[int(argument)].written)
                 case "turn":
                     loop.turn(argument)

@@ -51,7 +51,7 @@ class EchoConnection(Connection):
         self.echo(text_frame(text.encode()))
 
     def echo(self, frame: bytes) -> None:
-        self._node.outbox.put(frame, (self,))
+        self._services.batcher.put(frame, (self,))
 
 
 class EchoSocket(SocketProtocol):
@@ -60,7 +60,7 @@ class EchoSocket(SocketProtocol):
     _binary: list[BytesLike] | None = None  # the fragments of one in progress
 
     def admitted(self, identity: Identity) -> None:
-        self._connection = EchoConnection(self._endpoint.node, self, identity, preamble=self._take_response())
+        self._connection = EchoConnection(self._admission.services, self, identity, preamble=self._take_response())
 
     def _receive(self, frame: Frame, connection: Connection) -> CloseCode | None:
         if frame.opcode is not Opcode.BINARY and (frame.opcode is not Opcode.CONT or self._binary is None):

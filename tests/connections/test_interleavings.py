@@ -129,11 +129,11 @@ class World:
         return topics
 
     async def start(self) -> None:
-        self.node = (await self.gateway.start()).node
+        self.services = (await self.gateway.start()).services
 
     def connect(self, user: str) -> None:
         transport = FakeTransport()
-        self.sockets.append((Connection(self.node, transport, Identity(user)), transport))
+        self.sockets.append((Connection(self.services, transport, Identity(user)), transport))
 
     def subscribe(self, socket: Connection, topics: list[str]) -> None:
         pairs = [topic.partition(":")[::2] for topic in topics]
@@ -148,13 +148,13 @@ class World:
         socket.receive("{")
 
     def peer_closes(self, socket: Connection) -> None:
-        socket.lost(1000)
+        socket.disconnected(1000)
 
     def server_closes(self, socket: Connection) -> None:
         socket.close(RESTART)
 
     def overflow(self, socket: Connection) -> None:
-        socket.overflowed()
+        socket.send_buffer_full()
 
     def publish(self, conversation: str) -> None:
         notify(MessageNew(conversation, "m", "alice", ""))
@@ -182,7 +182,7 @@ class World:
         if result is not None:
             await result
         for socket, _ in self.sockets:
-            assert (socket in self.node.hub) == (socket.state is State.READY)
+            assert (socket in self.services.hub) == (socket.state is State.READY)
             if socket.state is not State.READY:
                 assert (socket.subscriptions, socket.pending) == ({}, None)
 
@@ -190,13 +190,13 @@ class World:
         """Closes whatever is open, lets everything finish, and looks for what is left behind."""
         for socket, _ in self.sockets:
             socket.close(WITHDRAWN)
-            socket.lost()
-        while len(self.node.dispatcher):
+            socket.disconnected()
+        while len(self.services.dispatcher):
             self.gates.let_go(0, None)
             await asyncio.sleep(0)
         self.clock.advance(5)
-        hub, stats = self.node.hub, self.node.stats
-        assert (len(hub), hub.user_count, hub.topic_count, len(self.node.heartbeat)) == (0, 0, 0, 0)
+        hub, stats = self.services.hub, self.services.stats
+        assert (len(hub), hub.user_count, hub.topic_count, len(self.services.heartbeat)) == (0, 0, 0, 0)
         assert isinstance(self.gateway._presence, MemoryPresence)
         assert len(self.gateway._presence._tracker) == 0
         assert sorted(self.domain.connected) == sorted(self.domain.disconnected)

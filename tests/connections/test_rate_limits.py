@@ -5,31 +5,31 @@ from __future__ import annotations
 import pytest
 
 from hubbub import ConfigurationError, Limits
-from hubbub.connections.rate_limits import Allowance
+from hubbub.connections.rate_limits import RateLimits
 from hubbub.limits import sockets_within
 
 
-def taken(allowance: Allowance, kind: str, now: float, per_minute: float, tries: int = 1000) -> int:
+def taken(rates: RateLimits, kind: str, now: float, per_minute: float, tries: int = 1000) -> int:
     """Counts how many of so many tries are allowed."""
-    return sum(allowance.spend(kind, now, per_minute) for _ in range(tries))
+    return sum(rates.spend(kind, now, per_minute) for _ in range(tries))
 
 
 def test_a_minutes_worth_may_come_at_once() -> None:
-    assert taken(Allowance(), "events", 0.0, 120) == 120
+    assert taken(RateLimits(), "events", 0.0, 120) == 120
 
 
 @pytest.mark.parametrize(("seconds", "again"), [(0.4, 0), (0.5, 1), (15, 30), (60, 120), (3600, 120)])
 def test_what_was_taken_comes_back_evenly(seconds: float, again: int) -> None:
-    allowance = Allowance()
-    taken(allowance, "events", 0.0, 120)
+    rates = RateLimits()
+    taken(rates, "events", 0.0, 120)
 
-    assert taken(allowance, "events", seconds, 120) == again
+    assert taken(rates, "events", seconds, 120) == again
 
 
 def test_each_kind_has_its_own() -> None:
-    allowance = Allowance()
+    rates = RateLimits()
 
-    assert [taken(allowance, kind, 0.0, rate) for kind, rate in (("a", 5), ("b", 7), ("a", 5), ("c", 2))] == [
+    assert [taken(rates, kind, 0.0, rate) for kind, rate in (("a", 5), ("b", 7), ("a", 5), ("c", 2))] == [
         5,
         7,
         0,
@@ -38,17 +38,17 @@ def test_each_kind_has_its_own() -> None:
 
 
 def test_who_stays_below_the_rate_is_never_refused() -> None:
-    allowance = Allowance()
+    rates = RateLimits()
 
-    assert all(allowance.spend("events", second * 0.5, 120) for second in range(10_000))
+    assert all(rates.spend("events", second * 0.5, 120) for second in range(10_000))
 
 
 def test_it_is_full_again_a_minute_after_the_last_thing_of_any_kind() -> None:
-    allowance = Allowance()
-    allowance.spend("a", 0.0, 120)
-    allowance.spend("b", 30.0, 120)
+    rates = RateLimits()
+    rates.spend("a", 0.0, 120)
+    rates.spend("b", 30.0, 120)
 
-    assert [allowance.is_full(now) for now in (30.0, 60.0, 89.9, 90.0)] == [False, False, False, True]
+    assert [rates.is_full(now) for now in (30.0, 60.0, 89.9, 90.0)] == [False, False, False, True]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from hubbub.connections.token_bucket import TokenBucket
+from hubbub.connections.rate_limits import TokenBucket
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_the_numbers_in_the_text_of_the_wire_are_those_of_the_code() -> None:
     text = (ROOT / WIRE).read_text()
     backoff = (ROOT / "web/client/src/backoff.ts").read_text()
     client = (ROOT / "web/client/src/wsClient.ts").read_text()
-    outbox = (ROOT / "web/client/src/outbox.ts").read_text()
+    batcher = (ROOT / "web/client/src/outbox.ts").read_text()
 
     assert "every 25 s" in text
     assert 25 * (MISSES + 1) == 75
@@ -125,4 +125,4 @@ def test_the_numbers_in_the_text_of_the_wire_are_those_of_the_code() -> None:
     assert ("STABLE_AFTER = 30_000" in client, "READY_WITHIN = 10_000" in client) == (True, True)
     assert ("ready for 30 s" in text, "not ready within 10 s" in text) == (True, True)
     assert ("LONGEST_RETRY_AFTER = 300_000" in client, "at most 5 minutes" in text) == (True, True)
-    assert ("MOST = 64" in outbox, "at most 64 signals" in text) == (True, True)
+    assert ("MOST = 64" in batcher, "at most 64 signals" in text) == (True, True)

@@ -13,7 +13,7 @@ from hubbub.brokers.memory import MemoryBroker
 from hubbub.bus.event_bus import EventBus
 from hubbub.bus.hub import Hub
 from hubbub.bus.interests import Interests
-from hubbub.bus.write_batcher import Outbox
+from hubbub.bus.write_batcher import WriteBatcher
 from hubbub.contract.events import MESSENGER_EVENTS
 from hubbub.contract.registry import Contract
 from hubbub.contract.topics import Interest
@@ -122,10 +122,10 @@ class Node:
     def __init__(self) -> None:
         self.broker = SlowBroker()
         self.hub: Hub[FakeSocket] = Hub()
-        outbox: Outbox[FakeSocket] = Outbox(FakeLoop(), 0.0, Stats())
+        batcher: WriteBatcher[FakeSocket] = WriteBatcher(FakeLoop(), 0.0, Stats())
         interests = Interests(self.broker, self.hub)
         contract = Contract(MESSENGER_EVENTS)
-        self.bus = EventBus(contract, self.hub, outbox, self.broker, interests, Stats())  # type: ignore[arg-type]
+        self.bus = EventBus(contract, self.hub, batcher, self.broker, interests, Stats())  # type: ignore[arg-type]
 
     def socket(self, user_id: str) -> FakeSocket:
         socket = FakeSocket(user_id, user_id)

@@ -59,16 +59,16 @@ async def inside(*, collect: bool = False) -> dict[str, Any]:
     """
     if collect:
         gc.collect()
-    endpoint = gateway._endpoint
-    assert endpoint is not None
+    admission = gateway._admission
+    assert admission is not None
     late, lags[:] = sorted(lags) or [0.0], []
     return {
         "sockets": len(gateway._hub),
         "users": gateway._hub.user_count,
         "topics": gateway._hub.topic_count,
-        "beating": len(endpoint.node.heartbeat),
-        "tasks": len(endpoint.node.dispatcher),
-        "held": endpoint.held,
+        "beating": len(admission.services.heartbeat),
+        "tasks": len(admission.services.dispatcher),
+        "held": admission.open_count,
         "descriptors": len(os.listdir("/proc/self/fd")),
         "resident": resident_bytes(),
         "lag_p99": late[int(len(late) * 0.99)],

@@ -162,15 +162,15 @@ async def visit(server: Address) -> None:
 
 async def nothing_is_left(gateway: Gateway, domain: Waiting, tasks: int) -> None:
     """Waits until all that was begun has ended, then looks at what every registry holds."""
-    endpoint = gateway._endpoint
-    assert endpoint is not None
-    while endpoint.held or len(endpoint.node.dispatcher):
+    admission = gateway._admission
+    assert admission is not None
+    while admission.open_count or len(admission.services.dispatcher):
         await asyncio.sleep(0)
-    hub, interests = gateway._hub, endpoint.node.interests
+    hub, interests = gateway._hub, admission.services.interests
     assert (len(hub), hub.user_count, hub.topic_count, len(gateway._heartbeat)) == (0, 0, 0, 0)
     assert domain.present == 0
     assert len(interests._held) == 0
-    assert not endpoint._withdrawn_meanwhile
+    assert not admission._withdrawn_meanwhile
     while len(asyncio.all_tasks()) > tasks:
         await asyncio.sleep(0)
 
@@ -229,16 +229,16 @@ async def test_sockets_that_come_and_go_in_any_way_give_back_descriptors_and_tas
     async with running(gateway) as server:
         async with Client.open(server, "warm", "conversation:c"):
             pass
-        endpoint = gateway._endpoint
-        assert endpoint is not None
-        while endpoint.held:
+        admission = gateway._admission
+        assert admission is not None
+        while admission.open_count:
             await asyncio.sleep(0)
         tasks, descriptors = len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd"))
 
         for batch in range(10):
             visits = (come_and_go(gateway, server, f"user-{number}", dice) for number in range(batch, batch + 40))
             await asyncio.gather(*visits)
-        while endpoint.held:
+        while admission.open_count:
             await asyncio.sleep(0)
 
         assert (len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd"))) == (tasks, descriptors)

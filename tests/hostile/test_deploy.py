@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from hubbub import mint_token
-from hubbub.connections.admission import SPREAD
+from hubbub.connections.drain import SPREAD
 from tests.processes import HUBBUB, command
 from tests.websocket import CLOSE, RawSocket
 

@@ -127,19 +127,19 @@ async def test_pongs_that_were_asked_for_cost_nothing(gateway: Gateway, server: 
         clock_of(gateway).advance(25)
         await (await alice.socket.ping())  # our own pong was sent before this one is answered
 
-        assert socket._allowance._others["control frames"].tokens == 119  # that one ping, and none of six pongs
+        assert socket._rates._others["control frames"].tokens == 119  # that one ping, and none of six pongs
 
 
 async def test_a_socket_at_rest_keeps_no_allowance(gateway: Gateway, server: Address) -> None:
     async with Client.open(server, "alice", "conversation:c"):
         (socket,) = gateway._hub
-        assert socket._allowance is not None
+        assert socket._rates is not None
         for _ in range(4):
             clock_of(gateway).advance(25)
             while socket._unanswered:
                 await asyncio.sleep(0)
 
-        assert socket._allowance is None
+        assert socket._rates is None
 
 
 async def test_an_app_sets_a_rate_for_an_event_of_its_own() -> None:

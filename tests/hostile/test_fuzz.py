@@ -32,7 +32,7 @@ from hubbub import (
     WebSocketProtocol,
     mint_token,
 )
-from hubbub.connections.admission import STATE_KEY, Endpoint
+from hubbub.connections.admission import STATE_KEY, Admission
 from hubbub.contract.envelope import decode
 from hubbub.contract.events import MESSENGER_EVENTS, PRESENCE_EVENTS, SYSTEM_EVENTS
 from hubbub.contract.registry import Contract
@@ -223,11 +223,11 @@ class Peer(asyncio.Transport):
 class Door:
     """A server without a network, for bytes that may be a request. Used while an event loop runs."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, admission: Admission) -> None:
         self.config = uvicorn.Config(FastAPI(), http=HttpProtocol, ws=WebSocketProtocol, log_config=None)
         self.config.load()
         self.state = ServerState()
-        self.app_state = {STATE_KEY: endpoint}
+        self.app_state = {STATE_KEY: admission}
 
     def read(self, data: bytes) -> None:
         """Serves one connection: the bytes arrive in two parts, then it is lost."""

@@ -17,7 +17,7 @@ import hubbub
 from hubbub import CLOSE_CODES, Gateway, GatewayCollector, MessageNew
 from hubbub.brokers.codec import Fault
 from hubbub.clock import SystemClock
-from hubbub.connections.timers import Ticks
+from hubbub.connections.timers import PeriodicTimers
 from hubbub.metrics.histogram import Histogram
 from hubbub.metrics.prometheus import ALARMING, COUNTERS, FAULTS, FAULTY_REFUSALS, GAUGES, HISTOGRAMS, SHARED_FAULTS
 from hubbub.metrics.stats import Load, Stats
@@ -247,11 +247,11 @@ def test_a_histogram_counts_a_value_in_the_first_class_that_holds_it() -> None:
 
 async def test_a_loop_that_was_kept_waiting_shows_it_as_lag() -> None:
     stats = Stats()
-    ticks = Ticks(SystemClock(), stats)
+    timers = PeriodicTimers(SystemClock(), stats)
     ticked = asyncio.Event()
-    ticks.every(0.001, "test", ticked.set)
+    timers.every(0.001, "test", ticked.set)
     time.sleep(0.03)  # noqa: ASYNC251 - what is measured
     await ticked.wait()
-    ticks.stop()
+    timers.stop()
 
     assert stats.loop_lag_seconds.total >= 0.028

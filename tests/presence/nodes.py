@@ -131,17 +131,17 @@ class Node:
             while waiting := {topic: name for topic, (name, future) in markers.items() if not future.done()}:
                 await self.until_ready()
                 for topic, name in waiting.items():
-                    self.broker.publish(Publication(MARKER, b"", (topic,), (), memo=name.encode()))
+                    self.broker.publish(Publication(MARKER, b"", (topic,), (), metadata=name.encode()))
                 # A marker can be lost where a connection is just about to fail: then it is published again.
                 await asyncio.wait([future for _, future in markers.values()], timeout=1)
 
-    def deliver(self, publication: Publication, via: Interest | None) -> None:
+    def deliver(self, publication: Publication, matched: Interest | None) -> None:
         if publication.type == MARKER:
-            future = self._markers.get(publication.memo.decode())
+            future = self._markers.get(publication.metadata.decode())
             if future is not None and not future.done():
                 future.set_result(None)
         elif publication.type == UPDATE and self.presence.observe(publication):
-            for socket in list(self.hub.audience(publication.topics, publication.users, None, via)):
+            for socket in list(self.hub.audience(publication.topics, publication.users, None, matched)):
                 if socket in self.watchers:
                     self.watchers[socket].heard.append(read_update(publication))
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import MutableMapping
 from typing import Any, Protocol
 
-from hubbub.connections.admission import STATE_KEY, Endpoint
+from hubbub.connections.admission import STATE_KEY, Admission
 from hubbub.transports.asgi import ASGIApp, Message, Receive, Send
 
 logger = logging.getLogger("hubbub.gateway")
@@ -17,10 +17,10 @@ class Startable(Protocol):
     """What has a life beside an app's."""
 
     @property
-    def endpoint(self) -> Endpoint | None:
+    def admission(self) -> Admission | None:
         """Gives what transports serve; None where it does not run in this event loop."""
 
-    async def start(self) -> Endpoint:
+    async def start(self) -> Admission:
         """Starts it; gives what transports serve."""
 
     async def stop(self) -> None:
@@ -96,14 +96,14 @@ class LateStart:
 
     def __init__(self, gateway: Startable) -> None:
         self._gateway = gateway
-        self._starting: asyncio.Task[Endpoint] | None = None
+        self._starting: asyncio.Task[Admission] | None = None
 
-    async def endpoint(self) -> Endpoint:
+    async def admission(self) -> Admission:
         """Gives the endpoint, and starts it once for everybody who comes meanwhile.
 
         Raises what ``start`` raises: ConfigurationError where the gateway runs in another event loop, for instance.
         """
-        running = self._gateway.endpoint
+        running = self._gateway.admission
         if running is not None:
             return running
         loop = asyncio.get_running_loop()

@@ -9,7 +9,7 @@ from collections.abc import MutableMapping, Sequence
 from typing import Any, Final, Protocol
 
 from hubbub.asgi.lifespan import LateStart, Lifespan, Startable
-from hubbub.connections.admission import Endpoint, Refusal
+from hubbub.connections.admission import Admission, Refusal
 from hubbub.transports.asgi import ASGIApp, AsgiSocket, Receive, Send, refuse
 
 logger = logging.getLogger("hubbub.gateway")
@@ -56,7 +56,7 @@ class GatewayMiddleware:
         self.gateway = gateway
         self._late = LateStart(gateway)
         self._lifespan_loop: asyncio.AbstractEventLoop | None = None  # where a lifespan says when to run
-        self._has_told = False
+        self._has_warned = False
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serves one ASGI scope."""
@@ -65,7 +65,7 @@ class GatewayMiddleware:
             await Lifespan(self.gateway, scope, receive, send).run(self.app)
             return
         if "state" not in scope:  # the server knows of no lifespan: somebody may notify before the first socket comes
-            await self._endpoint()
+            await self._admission()
         if scope["type"] == "websocket" and _is_at(scope, self.gateway.path):
             await self._serve(scope, receive, send)
         elif scope["type"] == "http" and _is_at(scope, self.gateway.path):
@@ -82,22 +82,22 @@ class GatewayMiddleware:
 
     async def _serve(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serves a socket that has come the ordinary ASGI way."""
-        endpoint = await self._endpoint()
-        if endpoint is None:
+        admission = await self._admission()
+        if admission is None:
             await receive()
             await refuse(NOT_RUNNING, scope, send)
             return
-        if not self._has_told:
-            self._has_told = True
+        if not self._has_warned:
+            self._has_warned = True
             logger.warning(SLOWER, scope["path"])
-        await AsgiSocket(endpoint, receive, send).serve(scope)
+        await AsgiSocket(admission, receive, send).serve(scope)
 
-    async def _endpoint(self) -> Endpoint | None:
+    async def _admission(self) -> Admission | None:
         """Gives the endpoint, started where no lifespan does that; None where it cannot run, which is logged."""
         if self._lifespan_loop is asyncio.get_running_loop():
-            return self.gateway.endpoint
+            return self.gateway.admission
         try:
-            return await self._late.endpoint()
+            return await self._late.admission()
         except Exception:
             logger.exception("the gateway could not be started")  # REST works without it
             return None

@@ -20,7 +20,7 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
     users: tuple[str, ...]
     exclude: str | None = None
     """The id of a socket that does not hear it."""
-    memo: bytes = b""
+    metadata: bytes = b""
     """What it tells the nodes themselves, and no socket."""
 
 

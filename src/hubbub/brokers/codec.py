@@ -94,9 +94,9 @@ class Duplicates:
         self._size = size
         self._seen: dict[tuple[bytes, Interest | None], None] = {}
 
-    def seen(self, id: bytes, via: Interest | None) -> bool:
+    def seen(self, id: bytes, matched: Interest | None) -> bool:
         """Tells whether a copy has arrived before, and remembers it."""
-        key = (id, via)
+        key = (id, matched)
         if key in self._seen:
             return True
         self._seen[key] = None
@@ -134,15 +134,15 @@ def encode(publication: Publication, id: bytes, *, appended: int = 0) -> bytes:
         header = _encoder.encode(_Header(publication.type, topics, publication.users, publication.exclude))
     except UnicodeEncodeError as error:
         raise BadPublication(Fault.BAD_HEADER, f"an audience that has no UTF-8: {error}") from None
-    frame, memo = publication.frame, publication.memo
-    lengths = len(header), len(frame), len(memo) + appended
-    data = b"".join((_HEAD.pack(MAGIC, VERSION, id, *lengths), header, frame, memo))
+    frame, metadata = publication.frame, publication.metadata
+    lengths = len(header), len(frame), len(metadata) + appended
+    data = b"".join((_HEAD.pack(MAGIC, VERSION, id, *lengths), header, frame, metadata))
     if len(data) + appended > MAX_BYTES:
         raise BadPublication(Fault.TOO_BIG, f"{publication.type} takes {len(data)} bytes, at most {MAX_BYTES} may be")
     return data
 
 
-def decode(data: bytes, via: Interest | None) -> tuple[Publication, bytes]:
+def decode(data: bytes, matched: Interest | None) -> tuple[Publication, bytes]:
     """Reads a publication and its id; the frame is not looked into.
 
     via: the interest on whose channel it arrived, which its audience must name; None where any may arrive.
@@ -167,8 +167,10 @@ def decode(data: bytes, via: Interest | None) -> tuple[Publication, bytes]:
     except (msgspec.MsgspecError, RecursionError) as error:
         raise BadPublication(Fault.BAD_HEADER, f"a header that cannot be read: {error}") from None
     topics = tuple(Topic(kind, name) for kind, name in header.topics)
-    if via is not None and via not in topics and via not in header.users:
-        raise BadPublication(Fault.WRONG_CHANNEL, f"{header.type} arrived for {via}, whom its audience does not name")
+    if matched is not None and matched not in topics and matched not in header.users:
+        raise BadPublication(
+            Fault.WRONG_CHANNEL, f"{header.type} arrived for {matched}, whom its audience does not name"
+        )
     return (
         Publication(header.type, data[frame_begin:memo_begin], topics, header.users, header.exclude, data[memo_begin:]),
         id,

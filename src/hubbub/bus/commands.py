@@ -58,12 +58,12 @@ def publication_of(command: Command) -> Publication:
     """
     topics = (command.topic,) if isinstance(command, Revoke) else ()
     type = MENTION if isinstance(command, Touch) else COMMAND
-    return Publication(type, b"", topics, (command.user_id,), memo=msgspec.msgpack.encode(command))
+    return Publication(type, b"", topics, (command.user_id,), metadata=msgspec.msgpack.encode(command))
 
 
 def command_of(publication: Publication) -> Command:
     """Reads a command back; raises msgspec.DecodeError where it is none."""
-    return _decoder.decode(publication.memo)
+    return _decoder.decode(publication.metadata)
 
 
 #: What a node does when it is told to; doing it twice is the same as once.

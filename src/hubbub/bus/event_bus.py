@@ -11,7 +11,7 @@ from hubbub.bus.hub import Hub, Listener
 from hubbub.bus.interests import Interests
 from hubbub.bus.notifier import Event
 from hubbub.bus.publication import prepare, spec_in
-from hubbub.bus.write_batcher import Outbox, Sink
+from hubbub.bus.write_batcher import Sink, WriteBatcher
 from hubbub.context import Context
 from hubbub.contract.envelope import Envelope, encode
 from hubbub.contract.events import Error, Subscribed
@@ -33,14 +33,14 @@ class EventBus:
         self,
         contract: Contract,
         hub: Hub[Socket],
-        outbox: Outbox[Socket],
+        batcher: WriteBatcher[Socket],
         broker: Broker,
         interests: Interests,
         stats: Stats,
     ) -> None:
         self._contract = contract
         self._hub = hub
-        self._outbox = outbox
+        self._batcher = batcher
         self._broker = broker
         self._interests = interests
         self._stats = stats
@@ -62,7 +62,7 @@ class EventBus:
         self._stats.events_out[publication.type] += 1
         return await self._broker.publish_and_wait(publication)
 
-    def deliver(self, publication: Publication, via: Interest | None) -> None:
+    def deliver(self, publication: Publication, matched: Interest | None) -> None:
         """Puts what the broker brought into the outbox of everyone on this node who hears it.
 
         via: the interest that brought it; see ``Hub.audience``.
@@ -70,8 +70,8 @@ class EventBus:
         observe = self.observers.get(publication.type)
         if observe is not None and not observe(publication):
             return
-        sockets = self._hub.audience(publication.topics, publication.users, publication.exclude, via)
-        self._stats.deliveries += self._outbox.put(publication.frame, sockets)
+        sockets = self._hub.audience(publication.topics, publication.users, publication.exclude, matched)
+        self._stats.deliveries += self._batcher.put(publication.frame, sockets)
 
     def send(self, ctx: Context, event: Event) -> None:
         """Sends to one socket, in order with what it hears; does nothing where the socket is gone."""
@@ -81,7 +81,7 @@ class EventBus:
             spec_in(self._contract, envelope)
             if isinstance(envelope.data, Error) and isinstance(envelope.data.code, str):
                 self._stats.errors[envelope.data.code] += 1
-            self._outbox.send(text_frame(encode(envelope)), socket)
+            self._batcher.send(text_frame(encode(envelope)), socket)
 
     @contextlib.contextmanager
     def subscribing(self, ctx: Context) -> Iterator[None]:
@@ -108,7 +108,7 @@ class EventBus:
                 return [], []
             revoked = self._subscribing.get(ctx.socket_id, ())
             granted = [topic for topic in wanted if topic not in revoked]
-            self._outbox.flush(socket)
+            self._batcher.flush(socket)
             return granted, self._hub.replace(socket, granted)
         finally:
             self._interests.release(new)
@@ -120,6 +120,6 @@ class EventBus:
             if ctx.socket_id in self._subscribing:
                 self._subscribing[ctx.socket_id].add(topic)
             if topic in socket.subscriptions:
-                self._outbox.flush(socket)
+                self._batcher.flush(socket)
                 self._hub.replace(socket, [held for held in socket.subscriptions if held != topic])
                 self.send(ctx, Subscribed(tuple(socket.subscriptions), (topic,)))

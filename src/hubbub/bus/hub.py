@@ -111,7 +111,7 @@ class Hub(Generic[L]):
         topics: Iterable[Topic],
         users: Iterable[str] = (),
         exclude: str | None = None,
-        via: Topic | str | None = None,
+        matched: Topic | str | None = None,
     ) -> Sequence[L]:
         """Gives the sockets that hear an event, each once.
 
@@ -125,11 +125,11 @@ class Hub(Generic[L]):
 
         As long as its subscribers stay the same, a topic gives the same tuple.
         """
-        if via is not None:
+        if matched is not None:
             named: Iterable[Topic | str] = (*topics, *users)
-            earlier = takewhile(lambda interest: interest != via, named)
+            earlier = takewhile(lambda interest: interest != matched, named)
             heard = [group for interest in earlier if (group := self.listeners(interest))]
-            sockets = self._members_without(via, heard)
+            sockets = self._members_without(matched, heard)
         else:
             sockets = ()
             heard = []

@@ -48,10 +48,10 @@ class Scheduler(Protocol):
 S = TypeVar("S", bound=Sink)
 
 #: Sockets, and the frames that follow one another to all of them. A plain tuple, as one is made for most events.
-Run: TypeAlias = tuple[Sequence[S], list[bytes]]
+Batch: TypeAlias = tuple[Sequence[S], list[bytes]]
 
 
-class Outbox(Generic[S]):
+class WriteBatcher(Generic[S]):
     """Collects frames and flushes them together.
 
     The system call is what a delivery costs, so the frames that one loop turn brings for a socket leave in one write.
@@ -67,7 +67,7 @@ class Outbox(Generic[S]):
         self._scheduler = scheduler
         self._interval = interval
         self._stats = stats
-        self._runs: list[Run[S]] = []
+        self._batches: list[Batch[S]] = []
         self._unwritten: Iterator[S] = iter(())  # of the run being written, whose bytes are:
         self._bytes = b""
         self._dirty: deque[S] = deque()  # the sockets with something pending; before any run
@@ -80,25 +80,25 @@ class Outbox(Generic[S]):
         """Sends one frame to each of the sockets; gives their number. The sequence must not change afterwards."""
         if not sockets:
             return 0
-        runs = self._runs
-        if runs and runs[-1][0] is sockets:
-            runs[-1][1].append(frame)
+        batches = self._batches
+        if batches and batches[-1][0] is sockets:
+            batches[-1][1].append(frame)
         else:
-            runs.append((sockets, [frame]))
+            batches.append((sockets, [frame]))
         if not self._scheduled:
             self._schedule()
         return len(sockets)
 
     def send(self, frame: bytes, socket: S) -> None:
         """Sends one frame to one socket."""
-        self._settle()
+        self._spread()
         self._append(frame, socket)
         if not self._scheduled:
             self._schedule()
 
     def flush(self, socket: S) -> None:
         """Writes what waits for one socket now: a change of its membership must not overtake it."""
-        self._settle()
+        self._spread()
         pending = socket.pending
         if pending is not None:
             socket.pending = None
@@ -106,18 +106,18 @@ class Outbox(Generic[S]):
 
     def discard(self, socket: S) -> None:
         """Forgets what waits for a socket that will not be written to again."""
-        self._settle()
+        self._spread()
         socket.pending = None
 
-    def _settle(self) -> None:
+    def _spread(self) -> None:
         """Hands what waits for many to each of them."""
         for socket in self._unwritten:
             self._append(self._bytes, socket)
-        for sockets, frames in self._runs:
+        for sockets, frames in self._batches:
             joined = b"".join(frames)
             for socket in sockets:
                 self._append(joined, socket)
-        self._runs.clear()
+        self._batches.clear()
 
     def _append(self, data: bytes, socket: S) -> None:
         pending = socket.pending
@@ -143,11 +143,11 @@ class Outbox(Generic[S]):
             self._began = perf_counter()
         try:
             if not length_hint(self._unwritten):
-                if len(self._runs) == 1 and not self._dirty:
-                    sockets, frames = self._runs.pop()
+                if len(self._batches) == 1 and not self._dirty:
+                    sockets, frames = self._batches.pop()
                     self._unwritten, self._bytes = iter(sockets), b"".join(frames)
                 else:
-                    self._settle()
+                    self._spread()
             if self._dirty:
                 self._written += min(SLICE, len(self._dirty))
                 self._write_pending()
@@ -168,7 +168,7 @@ class Outbox(Generic[S]):
                     self._scheduler.call_soon(self._measure)
                 self._earliest = self._scheduler.time() + min(self._interval, PAUSE_PER_SOCKET * written)
                 self._scheduled = False
-                if self._runs:
+                if self._batches:
                     self._schedule()
 
     def _measure(self) -> None:

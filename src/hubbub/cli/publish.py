@@ -81,7 +81,7 @@ async def _publish(redis_url: str, prefix: str, publication: Publication) -> Out
     from hubbub.brokers.redis.broker import RedisBroker  # an optional dependency
 
     broker = RedisBroker(redis_url, stats=Stats(), prefix=prefix)
-    await broker.start(lambda publication, via: None, lambda interests: None)
+    await broker.start(lambda publication, matched: None, lambda interests: None)
     try:
         return await broker.publish_and_wait(publication)
     finally:

@@ -12,19 +12,11 @@ from typing import Final, NamedTuple, Protocol
 from hubbub.auth.authenticator import Authenticator, Handshake, Identity
 from hubbub.auth.origin import OriginPolicy
 from hubbub.close_codes import INTERNAL_ERROR, OVERLOADED, RATE_LIMITED, RESTART, UNAUTHORIZED, CloseCode
-from hubbub.connections.connection import Node
-from hubbub.connections.token_bucket import TokenBucket
+from hubbub.connections.rate_limits import TokenBucket
+from hubbub.connections.services import Services
 from hubbub.errors import ConfigurationError, Unauthorized
 
 logger = logging.getLogger("hubbub.endpoint")
-
-
-SPREAD: Final = 0.8
-"""The part of a drain window over which closes are spread; the rest is for the last peers' answers."""
-
-PACE_SECONDS: Final = 0.02
-"""The shortest pause between two closes of a drain: what is due meanwhile is closed together."""
-
 
 NODE_FULL_RETRY_AFTER: Final = "5"
 """Seconds a client should wait before it asks a full node again."""
@@ -43,7 +35,7 @@ class Refusal(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class Visitor(Protocol):
+class PendingHandshake(Protocol):
     """Who asks to be let in: a transport with an upgrade to answer."""
 
     @property
@@ -61,31 +53,35 @@ class _TookTooLong(Exception):
     """The authenticator did not answer in time."""
 
 
-class Endpoint:
+class Admission:
     """The one door of a node: where upgrades arrive, whatever the transport."""
 
-    def __init__(self, node: Node, path: str, authenticate: Authenticator, origins: OriginPolicy) -> None:
-        self.node = node
+    def __init__(self, services: Services, path: str, authenticate: Authenticator, origins: OriginPolicy) -> None:
+        self.services = services
         self.path = path
         self.accepting = True
         """False from the moment the node drains."""
-        self.held = 0
+        self.open_count = 0
         """Sockets that hold a descriptor: handshakes under way, open and closing ones. Transports keep the count."""
-        self._most_held = node.limits.most_sockets
+        self._socket_limit = services.limits.most_sockets
         self._authenticate = authenticate
         self._origins = origins
         self._handshakes = TokenBucket()
-        self._withdrawn_meanwhile: dict[Visitor, set[tuple[str, str | None]]] = {}  # by who waits
+        self._withdrawn_meanwhile: dict[PendingHandshake, set[tuple[str, str | None]]] = {}  # by who waits
 
     def refusal(self, handshake: Handshake) -> Refusal | None:
         """Gives the reason not to upgrade at all, or None."""
         if not self.accepting:
             return self._refuse("draining", Refusal(503, "restarting", (("Retry-After", "1"),)))
-        limits = self.node.limits
-        if self.held > self._most_held:
-            logger.info("refused: %d sockets are all this node may hold (from %s)", self._most_held, handshake.client)
+        limits = self.services.limits
+        if self.open_count > self._socket_limit:
+            logger.info(
+                "refused: %d sockets are all this node may hold (from %s)", self._socket_limit, handshake.client
+            )
             return self._refuse("node full", Refusal(503, "node full", (("Retry-After", NODE_FULL_RETRY_AFTER),)))
-        if not self._handshakes.take(self.node.clock.monotonic(), limits.handshakes_per_second, limits.handshake_burst):
+        if not self._handshakes.take(
+            self.services.clock.monotonic(), limits.handshakes_per_second, limits.handshake_burst
+        ):
             logger.info("refused: too many handshakes (from %s)", handshake.client)
             return self._refuse("rate", Refusal(503, "too many handshakes", (("Retry-After", "1"),)))
         if len(handshake.headers_named("host")) != 1:  # RFC 9112 section 3.2
@@ -97,12 +93,12 @@ class Endpoint:
             return self._refuse("origin", Refusal(403, "origin not allowed"))
         return None
 
-    def misasked(self, status: int, handshake: Handshake) -> None:
+    def rejected(self, status: int, handshake: Handshake) -> None:
         """Is told that an upgrade was asked for in a wrong way, and is answered with that status."""
         logger.info("refused: answered a bad upgrade with %d (from %s)", status, handshake.client)
-        self.node.stats.refusals["handshake"] += 1
+        self.services.stats.refusals["handshake"] += 1
 
-    def admit(self, handshake: Handshake, visitor: Visitor) -> None:
+    def authenticate(self, handshake: Handshake, pending: PendingHandshake) -> None:
         """Asks the authenticator, once, and tells the visitor what comes of it: at once where nothing has to wait."""
         answer: Identity | Awaitable[Identity | None] | None
         try:
@@ -110,27 +106,27 @@ class Endpoint:
             if not inspect.isawaitable(answer):
                 answer = self._checked(answer)
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - _close_code logs what it is
-            visitor.refused(self._close_code(error, handshake))
+            pending.refused(self._close_code(error, handshake))
             return
         if isinstance(answer, Identity):
-            interests, user = self.node.interests, (answer.user_id,)
+            interests, user = self.services.interests, (answer.user_id,)
             waiting = interests.hold(user)
             try:
                 if waiting is None:
-                    self._let_in(answer, handshake, visitor)
+                    self._let_in(answer, handshake, pending)
                     return
             finally:
                 interests.release(user)
-        self.node.dispatcher.spawn(self._admit_later(answer, handshake, visitor))
+        self.services.dispatcher.spawn(self._authenticate_later(answer, handshake, pending))
 
-    async def _admit_later(
-        self, answer: Identity | Awaitable[Identity | None], handshake: Handshake, visitor: Visitor
+    async def _authenticate_later(
+        self, answer: Identity | Awaitable[Identity | None], handshake: Handshake, pending: PendingHandshake
     ) -> None:
-        withdrawn = self._withdrawn_meanwhile[visitor] = set()
+        withdrawn = self._withdrawn_meanwhile[pending] = set()
         try:
-            interests = self.node.interests
+            interests = self.services.interests
             with contextlib.ExitStack() as held:
-                async with _at_most(self.node.limits.handshake_seconds):
+                async with _at_most(self.services.limits.handshake_seconds):
                     identity = answer if isinstance(answer, Identity) else self._checked(await answer)
                     # What is addressed to a user reaches this node also between this wait and the registration.
                     user = (identity.user_id,)
@@ -140,54 +136,30 @@ class Endpoint:
                         await waiting
                 if not withdrawn.isdisjoint({(identity.user_id, None), (identity.user_id, identity.session)}):
                     raise Unauthorized("access was withdrawn during the handshake")
-                if visitor.is_gone:
+                if pending.is_gone:
                     return
                 if self.accepting:
-                    self._let_in(identity, handshake, visitor)
+                    self._let_in(identity, handshake, pending)
                 else:  # the node began to drain while we waited
-                    visitor.refused(RESTART)
+                    pending.refused(RESTART)
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             is_ending = task is not None and task.cancelling() > 0
-            if not visitor.is_gone:
-                visitor.refused(RESTART if is_ending else self._close_code(error, handshake))
+            if not pending.is_gone:
+                pending.refused(RESTART if is_ending else self._close_code(error, handshake))
             if is_ending:
                 raise
         finally:
-            del self._withdrawn_meanwhile[visitor]
+            del self._withdrawn_meanwhile[pending]
 
-    def _let_in(self, identity: Identity, handshake: Handshake, visitor: Visitor) -> None:
+    def _let_in(self, identity: Identity, handshake: Handshake, pending: PendingHandshake) -> None:
         """Lets a visitor register unless the user has too many sockets. Nothing waits between: the count is exact."""
-        most = self.node.limits.sockets_per_user
-        if len(self.node.hub.listeners(identity.user_id)) < most:
-            visitor.admitted(identity)
+        most = self.services.limits.sockets_per_user
+        if len(self.services.hub.listeners(identity.user_id)) < most:
+            pending.admitted(identity)
             return
         logger.info("refused: user %s has %d sockets already (from %s)", identity.user_id, most, handshake.client)
-        visitor.refused(self._closed("sockets per user", TOO_MANY_SOCKETS))
-
-    async def drain(self, seconds: float, hurry: asyncio.Event) -> None:
-        """Accepts nothing more, closes every socket with 1012, evenly over most of ``seconds``, and waits for handlers.
-
-        hurry: once it is set, everything left is closed at once, and what still runs is cancelled.
-        """
-        self.accepting = False
-        loop = asyncio.get_running_loop()
-        sockets = list(self.node.hub)
-        logger.info("draining %d sockets within %g s", len(sockets), seconds)
-        began, spread, closed = loop.time(), seconds * SPREAD, 0
-        while closed < len(sockets):
-            part = 1.0 if hurry.is_set() or not spread else min(1.0, (loop.time() - began) / spread)
-            due = min(len(sockets), 1 + int(part * len(sockets)))
-            for socket in sockets[closed:due]:
-                socket.restart()
-            closed = due
-            if closed < len(sockets):
-                with contextlib.suppress(TimeoutError):
-                    next_due = began + spread * closed / len(sockets)
-                    await asyncio.wait_for(hurry.wait(), max(PACE_SECONDS, next_due - loop.time()))
-        unfinished = await self.node.dispatcher.finish(began + seconds - loop.time(), hurry)
-        if unfinished:
-            logger.warning("cancelled %d tasks that did not finish within %g s", unfinished, seconds)
+        pending.refused(self._closed("sockets per user", TOO_MANY_SOCKETS))
 
     def _close_code(self, error: BaseException, handshake: Handshake) -> CloseCode:
         """Gives the code that a socket whose authentication raised ``error`` is accepted and closed with."""
@@ -195,7 +167,7 @@ class Endpoint:
             logger.info("unauthorized: %s (from %s)", error, handshake.client)
             return self._closed("unauthorized", UNAUTHORIZED)
         if isinstance(error, _TookTooLong):
-            logger.error("authenticate took over %g s", self.node.limits.handshake_seconds)
+            logger.error("authenticate took over %g s", self.services.limits.handshake_seconds)
             return self._closed("authenticate timeout", OVERLOADED)
         logger.error("authenticate failed", exc_info=error)
         return self._closed("authenticate failed", INTERNAL_ERROR)
@@ -210,16 +182,16 @@ class Endpoint:
             raise Unauthorized("the authenticator knows nobody")
         if not isinstance(identity, Identity):
             raise ConfigurationError(f"authenticate must give an Identity or None, got {type(identity).__name__}")
-        if identity.expires_at is not None and not identity.expires_at > self.node.clock.time():
+        if identity.expires_at is not None and not identity.expires_at > self.services.clock.time():
             raise Unauthorized("the credentials have expired")
         return identity
 
     def _refuse(self, reason: str, refusal: Refusal) -> Refusal:
-        self.node.stats.refusals[reason] += 1
+        self.services.stats.refusals[reason] += 1
         return refusal
 
     def _closed(self, reason: str, close: CloseCode) -> CloseCode:
-        self.node.stats.refusals[reason] += 1
+        self.services.stats.refusals[reason] += 1
         return close
 
 

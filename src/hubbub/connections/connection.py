@@ -7,19 +7,14 @@ import logging
 import math
 import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from enum import Enum
 from time import perf_counter
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from hubbub.auth.authenticator import Identity
-from hubbub.bus.hub import Hub
-from hubbub.bus.interests import Interests
-from hubbub.bus.write_batcher import Outbox
-from hubbub.clock import Clock
 from hubbub.close_codes import (
     ABNORMAL_CLOSURE,
     HEARTBEAT_TIMEOUT,
@@ -32,20 +27,16 @@ from hubbub.close_codes import (
     WITHDRAWN,
     CloseCode,
 )
-from hubbub.connections.dispatcher import Dispatcher
-from hubbub.connections.heartbeat import MISSES, Heartbeat
-from hubbub.connections.rate_limits import EVENTS, Allowance
-from hubbub.connections.router import Router
+from hubbub.connections.heartbeat import MISSES
+from hubbub.connections.rate_limits import EVENTS, RateLimits
+from hubbub.connections.services import Services
 from hubbub.context import Context
 from hubbub.contract.envelope import Envelope, decode, encode
 from hubbub.contract.events import DisconnectReason, Error, InternalDisconnect, Ready
-from hubbub.contract.registry import Contract, ServerEvent
+from hubbub.contract.registry import ServerEvent
 from hubbub.contract.topics import Topic
 from hubbub.errors import MalformedEvent, UnknownEvent
-from hubbub.frames import PING, CodecPool, text_frame
-from hubbub.limits import Limits
-from hubbub.metrics.stats import Stats
-from hubbub.presence.base import PresenceStore
+from hubbub.frames import PING, text_frame
 
 logger = logging.getLogger("hubbub.connection")
 
@@ -78,33 +69,6 @@ class Transport(Protocol):
         """Reads again."""
 
 
-class Hook(NamedTuple):
-    """A domain's ``on_connect`` or ``on_disconnect``, and its name for the log."""
-
-    call: Callable[..., Awaitable[None] | None]
-    name: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """What all sockets of one process share; made by the gateway."""
-
-    contract: Contract
-    router: Router
-    hub: Hub[Any]
-    outbox: Outbox[Any]
-    heartbeat: Heartbeat[Any]
-    dispatcher: Dispatcher
-    codecs: CodecPool
-    interests: Interests
-    limits: Limits
-    clock: Clock
-    stats: Stats
-    presence: PresenceStore
-    connect_hooks: Sequence[Hook]
-    disconnect_hooks: Sequence[Hook]
-
-
 class State(Enum):
     """Where a socket stands in its life."""
 
@@ -127,11 +91,11 @@ class Connection:
     """A socket from the moment it is authenticated: it is registered at once, and never before."""
 
     __slots__ = (
-        "_allowance",
         "_inbox",
         "_job",
-        "_node",
+        "_rates",
         "_reading",
+        "_services",
         "_transport",
         "_unanswered",
         "context",
@@ -144,11 +108,11 @@ class Connection:
         "write",
     )
 
-    def __init__(self, node: Node, transport: Transport, identity: Identity, preamble: bytes = b"") -> None:
+    def __init__(self, services: Services, transport: Transport, identity: Identity, preamble: bytes = b"") -> None:
         """preamble: bytes that leave before and together with ``ready``: the handshake's response."""
-        self._node = node
+        self._services = services
         self._transport = transport
-        self._allowance: Allowance | None = None  # None at rest
+        self._rates: RateLimits | None = None  # None at rest
         self._inbox: deque[Job] | None = None  # None at rest: no task runs, and no queue exists
         self._job: Job | None = None
         self._reading = True
@@ -160,7 +124,7 @@ class Connection:
         self.state = State.READY
         self.subscriptions: dict[Topic, None] = {}
         self.context = Context(
-            identity.user_id, secrets.token_urlsafe(12), int(node.clock.time() * 1000), self.subscriptions.keys()
+            identity.user_id, secrets.token_urlsafe(12), int(services.clock.time() * 1000), self.subscriptions.keys()
         )
         ready = text_frame(encode(Envelope.of(Ready(identity.user_id, self.context.socket_id))))
         self.pending: bytes | list[bytes] | None = preamble + ready
@@ -168,51 +132,51 @@ class Connection:
 
     def _open(self) -> None:
         """Registers the socket, tells the domains, and sends what has come together until then in one write."""
-        node, ctx = self._node, self.context
-        node.stats.connects += 1
-        node.hub.register(self)
-        node.presence.connect(ctx.user_id)
-        node.heartbeat.add(self, node.clock.time())
+        services, ctx = self._services, self.context
+        services.stats.connects += 1
+        services.hub.register(self)
+        services.presence.connect(ctx.user_id)
+        services.heartbeat.add(self, services.clock.time())
         logger.debug("socket %s of user %s is ready", ctx.socket_id, ctx.user_id)
-        for hook in node.connect_hooks:
+        for hook in services.connect_hooks:
             self._submit(Job(hook.call, (ctx,), hook.name, is_hook=True))
-        node.outbox.flush(self)
+        services.batcher.flush(self)
 
     # --- what the peer does -------------------------------------------------------------------------------------------
 
     def receive(self, text: str) -> None:
         """Takes one text message in."""
-        node = self._node
-        if self.state is not State.READY or not self._may_send(EVENTS, node.limits.events_per_minute):
+        services = self._services
+        if self.state is not State.READY or not self._may_send(EVENTS, services.limits.events_per_minute):
             return
         try:
-            envelope = decode(text, node.contract)
+            envelope = decode(text, services.contract)
         except MalformedEvent as error:
             self._fail(MALFORMED, str(error))
             return
         except UnknownEvent as error:
             self._tell("unknown_type", str(error), error.correlation_id)
             return
-        route = node.router.routes[envelope.type]
+        route = services.router.routes[envelope.type]
         if route.per_minute is not None and not self._may_send(envelope.type, route.per_minute):
             return
-        node.stats.events_in[envelope.type] += 1
+        services.stats.events_in[envelope.type] += 1
         if not envelope.type.startswith("client.system."):
-            node.presence.touch(self.context.user_id)
+            services.presence.touch(self.context.user_id)
         self._submit(Job(route.handler, (self.context, envelope), envelope.type, envelope.correlation_id))
 
     def ping(self) -> None:
         """Takes a ping in, which the transport answers."""
-        self._may_send(CONTROL_FRAMES, self._node.limits.control_frames_per_minute)
+        self._may_send(CONTROL_FRAMES, self._services.limits.control_frames_per_minute)
 
     def pong(self) -> None:
         """Takes a pong in: the peer lives. One that nobody asked for, or a late one, counts as a frame like a ping."""
         if self._unanswered:
             self._unanswered = 0
         else:
-            self._may_send(CONTROL_FRAMES, self._node.limits.control_frames_per_minute)
+            self._may_send(CONTROL_FRAMES, self._services.limits.control_frames_per_minute)
 
-    def lost(self, code: int = ABNORMAL_CLOSURE) -> None:
+    def disconnected(self, code: int = ABNORMAL_CLOSURE) -> None:
         """Is told that the peer closed with ``code``, or that the transport is gone.
 
         The peer's code is handed to domains as it is, and means what it says of a client only: no client can claim
@@ -221,9 +185,9 @@ class Connection:
         self._leave(code, counted_as=code if code in _ORDINARY else ABNORMAL_CLOSURE, reason="client_close")
         self.state = State.CLOSED
 
-    def overflowed(self) -> None:
+    def send_buffer_full(self) -> None:
         """Is told that the peer has let more unsent bytes pile up than it may."""
-        self._node.outbox.discard(self)
+        self._services.batcher.discard(self)
         self.close(SLOW_CONSUMER)
 
     # --- what the server does -----------------------------------------------------------------------------------------
@@ -235,8 +199,8 @@ class Connection:
             return
         if self._reading:  # while we do not read, its pongs cannot reach us
             self._unanswered += 1
-        if self._allowance is not None and self._allowance.is_full(self._node.clock.monotonic()):
-            self._allowance = None
+        if self._rates is not None and self._rates.is_full(self._services.clock.monotonic()):
+            self._rates = None
         self.write(PING)
 
     def restart(self) -> None:
@@ -260,7 +224,7 @@ class Connection:
     def _end(self, close: CloseCode, end: Callable[[int, str], None], reason: str) -> None:
         if self.state is not State.READY:
             return
-        self._node.outbox.flush(self)
+        self._services.batcher.flush(self)
         self._leave(close.code, counted_as=close.code, reason=_reason(close), why=reason)
         end(close.code, reason)
 
@@ -268,18 +232,18 @@ class Connection:
         """Tells whether the peer may send one more of a kind; closes the socket where it may not."""
         if self.state is not State.READY:
             return False
-        allowance = self._allowance
-        if allowance is None:
-            allowance = self._allowance = Allowance()
-        if allowance.spend(kind, self._node.clock.monotonic(), per_minute):
+        rates = self._rates
+        if rates is None:
+            rates = self._rates = RateLimits()
+        if rates.spend(kind, self._services.clock.monotonic(), per_minute):
             return True
-        self._node.stats.over_rate[kind] += 1
+        self._services.stats.over_rate[kind] += 1
         self._fail(RATE_LIMITED, f"{RATE_LIMITED.reason}: over {per_minute:g} {kind} a minute")
         return False
 
-    def failed(self, code: int, reason: str) -> None:
+    def protocol_failed(self, code: int, reason: str) -> None:
         """Is told that the transport is about to close with ``code``, for a fault of the peer in the protocol."""
-        self._node.outbox.flush(self)
+        self._services.batcher.flush(self)
         self._leave(code, counted_as=code, reason="client_close", why=reason)
 
     def _leave(self, code: int, *, counted_as: int, reason: DisconnectReason, why: str = "") -> None:
@@ -287,19 +251,19 @@ class Connection:
         if self.state is not State.READY:
             return
         self.state = State.CLOSING
-        node, ctx = self._node, self.context
-        node.hub.unregister(self)
-        node.presence.disconnect(ctx.user_id)
-        node.heartbeat.discard(self)
-        node.outbox.discard(self)
-        node.stats.closes[counted_as] += 1
+        services, ctx = self._services, self.context
+        services.hub.unregister(self)
+        services.presence.disconnect(ctx.user_id)
+        services.heartbeat.discard(self)
+        services.batcher.discard(self)
+        services.stats.closes[counted_as] += 1
         level = logging.DEBUG if code in _ORDINARY else logging.INFO
         because = why and f": {why!r}"
         logger.log(level, "socket %s of user %s closed with %d%s", ctx.socket_id, ctx.user_id, code, because)
         if self._inbox is not None:
             self._inbox = deque(job for job in self._inbox if job.is_hook)
         event = InternalDisconnect(ctx.user_id, ctx.socket_id, reason)
-        for hook in node.disconnect_hooks:
+        for hook in services.disconnect_hooks:
             self._submit(Job(hook.call, (ctx, event, code), hook.name, is_hook=True))
 
     # --- its work, one job after another ------------------------------------------------------------------------------
@@ -309,20 +273,20 @@ class Connection:
         inbox = self._inbox
         if inbox is not None:
             inbox.append(job)
-            if self._reading and len(inbox) >= self._node.limits.queued_events and self.state is State.READY:
+            if self._reading and len(inbox) >= self._services.limits.queued_events and self.state is State.READY:
                 self._reading = False
                 self._transport.pause_reading()
             return
         work = self._start(job)
         if work is not None:
             self._inbox = deque()
-            self._node.dispatcher.run(self, work)
+            self._services.dispatcher.run(self, work)
 
     def next_work(self) -> Awaitable[None] | None:
         """Starts queued jobs until one has to be waited for; called by the dispatcher."""
         while self._inbox:
             work = self._start(self._inbox.popleft())
-            if not self._reading and len(self._inbox) < self._node.limits.queued_events:
+            if not self._reading and len(self._inbox) < self._services.limits.queued_events:
                 self._reading = True
                 self._transport.resume_reading()
             if work is not None:
@@ -333,7 +297,7 @@ class Connection:
     def worked(self, seconds: float) -> None:
         """Is told how long the job took that has just ended."""
         if self._job is not None:
-            self._node.stats.handler_seconds[self._job.name].observe(seconds)
+            self._services.stats.handler_seconds[self._job.name].observe(seconds)
 
     def work_failed(self, error: BaseException, *, timed_out: bool = False) -> None:
         """Answers a failed job with an error event; the socket stays open (seed, "Failure behavior")."""
@@ -341,12 +305,12 @@ class Connection:
         if job is None:
             raise error
         if timed_out:
-            logger.error("%s took over %g s for user %s", job.name, self._node.limits.handler_seconds, self._user)
+            logger.error("%s took over %g s for user %s", job.name, self._services.limits.handler_seconds, self._user)
         else:
             logger.error("%s failed for user %s", job.name, self._user, exc_info=error)
         code, what = ("timeout", "took too long") if timed_out else ("internal", "failed")
         if job.is_hook:  # the client asked for nothing
-            self._node.stats.errors[code] += 1
+            self._services.stats.errors[code] += 1
         else:
             self._tell(code, f"{job.name} {what}", job.correlation_id)
 
@@ -365,10 +329,10 @@ class Connection:
         return None
 
     def _tell(self, code: str, message: str, correlation_id: str | None) -> None:
-        self._node.stats.errors[code] += 1
+        self._services.stats.errors[code] += 1
         if self.state is State.READY:
             event: Envelope[ServerEvent] = Envelope.of(Error(message, code), id=correlation_id)
-            self._node.outbox.send(text_frame(encode(event)), self)
+            self._services.batcher.send(text_frame(encode(event)), self)
 
     @property
     def _user(self) -> str:

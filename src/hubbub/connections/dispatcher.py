@@ -49,14 +49,14 @@ class Dispatcher:
         task.add_done_callback(self._done)
         return task
 
-    async def finish(self, seconds: float, hurry: asyncio.Event | None = None) -> int:
+    async def finish(self, seconds: float, force: asyncio.Event | None = None) -> int:
         """Waits for the work in flight, then cancels what is left; gives how many tasks it cancelled.
 
         The hooks that a cancelled handler held up still run: who was told of a socket's start is told of its end.
 
         seconds: how long to wait at most. hurry: once it is set, the wait is over.
         """
-        await self._wait(seconds, hurry)
+        await self._wait(seconds, force)
         await asyncio.sleep(0)
         unfinished = list(self._tasks)
         for _ in range(2):  # first the work, then the hooks behind it
@@ -66,18 +66,18 @@ class Dispatcher:
             await self._wait(HOOK_SECONDS)
         return len(unfinished)
 
-    async def _wait(self, seconds: float, hurry: asyncio.Event | None = None) -> None:
+    async def _wait(self, seconds: float, force: asyncio.Event | None = None) -> None:
         """Waits until no task is left, also of those that begin meanwhile."""
         deadline = asyncio.get_running_loop().time() + seconds
-        hurried = asyncio.ensure_future((hurry or asyncio.Event()).wait())
+        forced = asyncio.ensure_future((force or asyncio.Event()).wait())
         try:
-            while self._tasks and not hurried.done():
+            while self._tasks and not forced.done():
                 left = deadline - asyncio.get_running_loop().time()
                 if left <= 0:
                     return
-                await asyncio.wait({hurried, *self._tasks}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({forced, *self._tasks}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            hurried.cancel()
+            forced.cancel()
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -11,7 +11,7 @@ from hubbub.metrics.stats import Stats
 logger = logging.getLogger("hubbub.ticks")
 
 
-class Ticks:
+class PeriodicTimers:
     """Calls things regularly, whatever one of them raises."""
 
     def __init__(self, clock: Clock, stats: Stats) -> None:

@@ -36,24 +36,24 @@ def publication_of(presence: Presence, version: int | None = None) -> Publicatio
 
     ``last_seen`` is in seconds since the epoch. version: None where it is appended later.
     """
-    memo = _encoder.encode((presence.user_id, presence.status, presence.last_seen))
+    metadata = _encoder.encode((presence.user_id, presence.status, presence.last_seen))
     if version is not None:
-        memo += VERSION.pack(version)
+        metadata += VERSION.pack(version)
     event = PresenceUpdate(presence.user_id, presence.status, last_seen_at(presence.last_seen))
     frame = text_frame(encode(Envelope.of(event)))
-    return Publication(UPDATE, frame, (Topic("user", presence.user_id),), (presence.user_id,), memo=memo)
+    return Publication(UPDATE, frame, (Topic("user", presence.user_id),), (presence.user_id,), metadata=metadata)
 
 
 def read_update(publication: Publication) -> tuple[Presence, int]:
     """Reads a change and its version back, without a look into the frame; raises BadUpdate where it is none."""
-    memo = publication.memo
+    metadata = publication.metadata
     try:
-        presence = Presence(*_decoder.decode(memo[: -VERSION.size]))
+        presence = Presence(*_decoder.decode(metadata[: -VERSION.size]))
     except (msgspec.MsgspecError, RecursionError) as error:
         raise BadUpdate(f"expected who, which status and when seen: {error}") from None
     if publication.users != (presence.user_id,):
         raise BadUpdate(f"it is about {presence.user_id!r}, and is addressed to {publication.users!r}")
-    return presence, VERSION.unpack(memo[-VERSION.size :])[0]
+    return presence, VERSION.unpack(metadata[-VERSION.size :])[0]
 
 
 def last_seen_at(seconds: float | None) -> str | UnsetType:

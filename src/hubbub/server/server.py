@@ -19,7 +19,8 @@ import uvicorn
 from uvicorn.lifespan.on import LifespanOn
 from uvicorn.server import HANDLED_SIGNALS
 
-from hubbub.connections.admission import STATE_KEY, Endpoint
+from hubbub.connections.admission import STATE_KEY, Admission
+from hubbub.connections.drain import drain
 from hubbub.transports.uvicorn.http import HttpProtocol
 
 if sys.platform != "win32":
@@ -92,8 +93,8 @@ class Server(uvicorn.Server):
         self._terminate_seconds = terminate_seconds
         self._owns_process = False
         self._window = INTERRUPT_SECONDS
-        self._told = asyncio.Event()
-        self._hurry = asyncio.Event()
+        self._exit_requested = asyncio.Event()
+        self._force = asyncio.Event()
         self._starting: asyncio.Task[object] | None = None
         self._is_cut_short = False
 
@@ -107,7 +108,7 @@ class Server(uvicorn.Server):
         self._should_exit = told
         if told and self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: it has ended already
-                self._loop.call_soon_threadsafe(self._told.set)
+                self._loop.call_soon_threadsafe(self._exit_requested.set)
 
     @property
     def failed(self) -> bool:
@@ -149,7 +150,7 @@ class Server(uvicorn.Server):
         """Ticks once a second, and ends as soon as it is told to."""
         while not await self.on_tick(0):  # at every tenth one the date is renewed: 0 is one
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._told.wait(), TICK_SECONDS)
+                await asyncio.wait_for(self._exit_requested.wait(), TICK_SECONDS)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Is the signal handler; uvicorn's own keeps the signal and raises it again at the end (exit code -15)."""
@@ -158,7 +159,7 @@ class Server(uvicorn.Server):
                 return
             self.force_exit = True
             if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._hurry.set)
+                self._loop.call_soon_threadsafe(self._force.set)
                 self._loop.call_soon_threadsafe(self._abandon_start)
             return
         self.should_exit = True
@@ -182,20 +183,20 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stops accepting, drains the gateway, then lets uvicorn end the rest within what is left of the window."""
         if self.force_exit:
-            self._hurry.set()
+            self._force.set()
         deadline = time.monotonic() + self._window
         for server in self.servers:
             server.close()
-        endpoint: Endpoint | None = self.lifespan.state.get(STATE_KEY)
-        if endpoint is not None:
-            await endpoint.drain(self._window, self._hurry)
+        admission: Admission | None = self.lifespan.state.get(STATE_KEY)
+        if admission is not None:
+            await drain(admission, self._window, self._force)
         # uvicorn declares whole seconds, and waits for any number of them.
         self.config.timeout_graceful_shutdown = max(0.1, deadline - time.monotonic())  # type: ignore[assignment]
         ending = asyncio.create_task(super().shutdown(sockets))
-        hurried = asyncio.create_task(self._hurry.wait())
+        forced = asyncio.create_task(self._force.wait())
         left = max(LAST_SECONDS, deadline - time.monotonic())
-        await asyncio.wait({ending, hurried}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        hurried.cancel()
+        await asyncio.wait({ending, forced}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        forced.cancel()
         try:
             await asyncio.wait_for(ending, LAST_SECONDS)
             if self.force_exit:  # uvicorn then leaves the app alone, which ends in a traceback of its lifespan

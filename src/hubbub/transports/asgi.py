@@ -23,7 +23,7 @@ from hubbub.close_codes import (
     CloseCode,
     Reconnect,
 )
-from hubbub.connections.admission import Endpoint, Refusal
+from hubbub.connections.admission import Admission, Refusal
 from hubbub.connections.connection import Connection
 from hubbub.frames import texts_of
 from hubbub.transports.uvicorn.websocket import MAX_REASON_BYTES
@@ -60,8 +60,8 @@ class AsgiSocket:
     """
 
     __slots__ = (
+        "_admission",
         "_connection",
-        "_endpoint",
         "_is_ending",
         "_paused",
         "_queue",
@@ -73,8 +73,8 @@ class AsgiSocket:
         "is_gone",
     )
 
-    def __init__(self, endpoint: Endpoint, receive: Receive, send: Send) -> None:
-        self._endpoint = endpoint
+    def __init__(self, admission: Admission, receive: Receive, send: Send) -> None:
+        self._admission = admission
         self._receive = receive
         self._send = send
         self._connection: Connection | None = None
@@ -90,16 +90,16 @@ class AsgiSocket:
     async def serve(self, scope: MutableMapping[str, Any]) -> None:
         """Serves the scope until the peer has gone; refuses it over HTTP, or lets somebody in, or closes it."""
         await self._receive()  # websocket.connect
-        self._endpoint.held += 1
+        self._admission.open_count += 1
         try:
             handshake = handshake_of(scope)
-            refusal = self._endpoint.refusal(handshake)
+            refusal = self._admission.refusal(handshake)
             if refusal is not None:
                 await refuse(refusal, scope, self._send)
                 return
             try:
                 async with asyncio.timeout(None) as self._reading:
-                    self._endpoint.admit(handshake, self)
+                    self._admission.authenticate(handshake, self)
                     await self._read()
             except TimeoutError:
                 if not self._is_ending:
@@ -113,7 +113,7 @@ class AsgiSocket:
             self._reading = None
             await self._written()
         finally:
-            self._endpoint.held -= 1
+            self._admission.open_count -= 1
             self._gone(ABNORMAL_CLOSURE)
 
     # --- the opening handshake ----------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ class AsgiSocket:
     def admitted(self, identity: Identity) -> None:
         """Is told who opens the socket: accepts, and registers it."""
         self._put({"type": "websocket.accept"})
-        self._connection = AsgiConnection(self._endpoint.node, self, identity)
+        self._connection = AsgiConnection(self._admission.services, self, identity)
 
     def refused(self, close: CloseCode) -> None:
         """Is told that nobody opens it. Accepts, then closes: a browser cannot see an HTTP status."""
@@ -145,13 +145,13 @@ class AsgiSocket:
     def _take(self, text: str | None, connection: Connection) -> None:
         if text is None:
             self._reject(UNSUPPORTED_DATA, connection)
-        elif _is_over(text, self._endpoint.node.limits.message_bytes):
+        elif _is_over(text, self._admission.services.limits.message_bytes):
             self._reject(MESSAGE_TOO_BIG, connection)
         else:
             connection.receive(text)
 
     def _reject(self, fault: CloseCode, connection: Connection) -> None:
-        connection.failed(fault.code, fault.reason)
+        connection.protocol_failed(fault.code, fault.reason)
         self.close(fault.code, fault.reason)
 
     def _gone(self, code: int) -> None:
@@ -159,7 +159,7 @@ class AsgiSocket:
         self.is_gone = self._is_ending = True
         self._queue.clear()
         if self._connection is not None:
-            self._connection.lost(code)
+            self._connection.disconnected(code)
 
     # --- what the connection asks for ---------------------------------------------------------------------------------
 
@@ -167,8 +167,8 @@ class AsgiSocket:
         """Queues the text frames in ``data``; over the limit on unsent bytes, the connection is told a turn later."""
         self._unsent += len(data)
         self._put(data)
-        if self._unsent > self._endpoint.node.limits.unsent_bytes and self._connection is not None:
-            asyncio.get_running_loop().call_soon(self._connection.overflowed)
+        if self._unsent > self._admission.services.limits.unsent_bytes and self._connection is not None:
+            asyncio.get_running_loop().call_soon(self._connection.send_buffer_full)
 
     def close(self, code: int, reason: str) -> None:
         """Queues a close frame, and reads no more; the scope ends when it is sent, within a bounded time.
@@ -201,7 +201,7 @@ class AsgiSocket:
             return
         self._queue.append(item)
         if self._writer is None:
-            self._writer = self._endpoint.node.dispatcher.spawn(self._write())
+            self._writer = self._admission.services.dispatcher.spawn(self._write())
 
     async def _write(self) -> None:
         """Hands the queue to the server, one message at a time."""
@@ -244,12 +244,12 @@ class AsgiSocket:
         """Waits until everything is sent, or cannot be: for so long as a peer has to answer a close frame."""
         writer = self._writer
         if writer is not None:
-            node = self._endpoint.node
+            services = self._admission.services
 
             def cancel() -> None:
                 writer.cancel()
 
-            timer = node.clock.call_later(node.limits.close_seconds, cancel)
+            timer = services.clock.call_later(services.limits.close_seconds, cancel)
             await asyncio.wait([writer])
             timer.cancel()
 

@@ -88,13 +88,13 @@ async def test_a_script_can_complete_the_memo(valkey: str) -> None:
         here = await make(prefix=prefix)
         await here.socket("alice", NEWS)
         channel = Channels(prefix).of(NEWS).decode()
-        begun = encode(publication(b"frame", NEWS, memo=b"version "), Ids().next(), appended=8)
+        begun = encode(publication(b"frame", NEWS, metadata=b"version "), Ids().next(), appended=8)
 
         script = "redis.call('SPUBLISH', KEYS[1], ARGV[1] .. struct.pack('>I8', ARGV[2]))"
         await client.eval(script, 1, channel, begun, 1_700_000_000_123)
         await here.until(lambda: bool(here.arrived))
 
-        assert here.arrived[0][0].memo == b"version " + struct.pack("!Q", 1_700_000_000_123)
+        assert here.arrived[0][0].metadata == b"version " + struct.pack("!Q", 1_700_000_000_123)
 
 
 async def test_a_listener_that_fails_does_not_end_delivery(make: MakeNode) -> None:

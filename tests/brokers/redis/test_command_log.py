@@ -17,11 +17,11 @@ KEPT = "hubbub.command"
 
 
 def order(number: int, type: str = KEPT) -> Publication:
-    return Publication(type, b"", (), ("alice",), memo=b"%d" % number)
+    return Publication(type, b"", (), ("alice",), metadata=b"%d" % number)
 
 
 def orders(node: Node) -> list[int]:
-    return [int(publication.memo) for publication, _ in node.arrived]
+    return [int(publication.metadata) for publication, _ in node.arrived]
 
 
 @pytest.fixture

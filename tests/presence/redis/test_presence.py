@@ -514,8 +514,8 @@ async def test_an_update_that_is_none_is_dropped_and_counted(nodes: System) -> N
     good = publication_of(Presence("alice", "online", None), 7)
     topics, users = good.topics, good.users
 
-    for memo in (b"", b"\x00", good.memo[:-1], b"\xc1" + good.memo):
-        assert not node.presence.observe(Publication(UPDATE, good.frame, topics, users, memo=memo))
+    for metadata in (b"", b"\x00", good.metadata[:-1], b"\xc1" + good.metadata):
+        assert not node.presence.observe(Publication(UPDATE, good.frame, topics, users, metadata=metadata))
     assert not node.presence.observe(msgspec.structs.replace(good, users=("bob",)))
 
     assert node.stats.errors["presence_bad"] == 5

@@ -196,11 +196,11 @@ class RedisBroker:
         elif interest is not None:
             self._hand_over(publication, interest)
 
-    def _hand_over(self, publication: Publication, via: Interest | None) -> None:
+    def _hand_over(self, publication: Publication, matched: Interest | None) -> None:
         if self._deliver is None:
             return
         try:
-            self._deliver(publication, via)
+            self._deliver(publication, matched)
         except Exception:
             self._complaints.stats.errors["redis_deliver"] += 1
             logger.exception("delivering %s failed", publication.type)

@@ -70,7 +70,7 @@ class RedisPresence:
         seconds: float = SECONDS,
     ) -> None:
         """seconds: what a server may take to answer."""
-        self.deliver: Deliver = lambda publication, via: None
+        self.deliver: Deliver = lambda publication, matched: None
         """Takes what only this node's sockets have missed, and passes it on: set before ``start``."""
         self._clock = clock
         self._stats = stats

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from hubbub.clock import Clock, SystemClock, Timer
-from hubbub.connections.admission import STATE_KEY, Endpoint, Refusal
+from hubbub.connections.admission import STATE_KEY, Admission, Refusal
 from hubbub.connections.deadlines import Deadlines
 from hubbub.limits import Limits
 from hubbub.transports.uvicorn import request_limits
@@ -170,9 +170,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         """Hands the connection to who serves the socket: to Hubbub at the gateway's path, elsewhere to uvicorn."""
-        endpoint = self._shared.endpoint
+        admission = self._shared.admission
         upgrade = Upgrade.of(self.parser.get_method(), self.url, self.headers)
-        if endpoint is None or upgrade.path != endpoint.path:
+        if admission is None or upgrade.path != admission.path:
             self._begin()
             self.scope["method"] = upgrade.method
             super().handle_websocket_upgrade()
@@ -180,7 +180,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.server_state.connections.discard(self)
         self.parser = cast(Any, None)  # they hold each other, which would be work for the garbage collector
         client = _peer(self.transport)
-        socket = self._shared.socket_class(endpoint, self.server_state, self.transport)
+        socket = self._shared.socket_class(admission, self.server_state, self.transport)
         self.transport.set_protocol(socket)
         socket.handshake(upgrade, upgrade.handshake(client, self._shared.scheme, self.config))
 
@@ -196,8 +196,8 @@ class HttpProtocol(HttpToolsProtocol):
         shared, transport = self._shared, self.transport
         self._is_refused = True
         shared.waiting.discard(self)
-        if shared.node is not None:
-            shared.node.stats.refusals[request_limits.REASONS[refusal]] += 1
+        if shared.services is not None:
+            shared.services.stats.refusals[request_limits.REASONS[refusal]] += 1
         logger.info("refused with %d: %s (from %s)", refusal.status, refusal.message, _peer(transport))
         if self._is_answering:  # the peer would take this for the answer to the request before
             transport.close()
@@ -230,19 +230,19 @@ class _Refused(Exception):
 class _Shared:
     """What all connections of one server have in common."""
 
-    __slots__ = ("clock", "endpoint", "limits", "node", "scheme", "socket_class", "waiting")
+    __slots__ = ("admission", "clock", "limits", "scheme", "services", "socket_class", "waiting")
 
     _by_server: Final[WeakKeyDictionary[ServerState, _Shared]] = WeakKeyDictionary()
 
     def __init__(self, config: Config, app_state: dict[str, Any]) -> None:
-        found: Endpoint | None = app_state.get(STATE_KEY)
+        found: Admission | None = app_state.get(STATE_KEY)
         ws = config.ws_protocol_class
         ours = ws if isinstance(ws, type) and issubclass(ws, WebSocketProtocol) else None
-        self.endpoint = None if ours is None else found
+        self.admission = None if ours is None else found
         self.socket_class = (ours or WebSocketProtocol).socket_class
-        self.node = None if found is None else found.node
-        self.limits = Limits() if found is None else found.node.limits
-        self.clock: Clock = SystemClock() if found is None else found.node.clock
+        self.services = None if found is None else found.services
+        self.limits = Limits() if found is None else found.services.limits
+        self.clock: Clock = SystemClock() if found is None else found.services.clock
         self.waiting: Deadlines[HttpProtocol] = Deadlines(self.limits.header_seconds, self.clock, HttpProtocol.late)
         self.scheme: Scheme = "ws" if config.ssl is None else "wss"
 

@@ -14,7 +14,7 @@ from uvicorn.importer import import_from_string
 from uvicorn.protocols.utils import is_ssl
 from uvicorn.server import ServerState
 
-from hubbub.connections.admission import STATE_KEY, Endpoint
+from hubbub.connections.admission import STATE_KEY, Admission
 from hubbub.transports.uvicorn.upgrade import Scheme, Upgrade
 from hubbub.transports.uvicorn.websocket import SocketProtocol
 
@@ -48,9 +48,9 @@ class WebSocketProtocol(asyncio.Protocol):
             self._server.data_received(data)
             return
         upgrade = Upgrade.parse(data)
-        endpoint: Endpoint | None = self._app_state.get(STATE_KEY)
-        if endpoint is not None and upgrade.path == endpoint.path:
-            socket = self._server = self.socket_class(endpoint, self._server_state, self._transport)
+        admission: Admission | None = self._app_state.get(STATE_KEY)
+        if admission is not None and upgrade.path == admission.path:
+            socket = self._server = self.socket_class(admission, self._server_state, self._transport)
             scheme: Scheme = "wss" if is_ssl(self._transport) else "ws"
             # Written out again, every request says HTTP/1.1.
             upgrade = upgrade._replace(protocol="HTTP/" + self._http.scope["http_version"])

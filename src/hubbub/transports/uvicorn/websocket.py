@@ -13,7 +13,7 @@ from websockets.typing import BytesLike
 from hubbub.auth.authenticator import Handshake, Identity
 from hubbub.clock import Timer
 from hubbub.close_codes import INVALID_DATA, MESSAGE_TOO_BIG, PROTOCOL_ERROR, UNSUPPORTED_DATA, CloseCode
-from hubbub.connections.admission import Endpoint
+from hubbub.connections.admission import Admission
 from hubbub.connections.connection import Connection, State
 from hubbub.frames import FrameCodec, is_pong, text_in
 from hubbub.transports.uvicorn.upgrade import Upgrade, refused
@@ -37,10 +37,10 @@ class SocketProtocol(asyncio.Protocol):
     """Is one WebSocket's asyncio protocol, from its upgrade to its end."""
 
     __slots__ = (
+        "_admission",
         "_close_timer",
         "_codec",
         "_connection",
-        "_endpoint",
         "_fragments",
         "_response",
         "_server_state",
@@ -48,8 +48,8 @@ class SocketProtocol(asyncio.Protocol):
         "write",
     )
 
-    def __init__(self, endpoint: Endpoint, server_state: ServerState, transport: asyncio.Transport) -> None:
-        self._endpoint = endpoint
+    def __init__(self, admission: Admission, server_state: ServerState, transport: asyncio.Transport) -> None:
+        self._admission = admission
         self._server_state = server_state
         self._transport = transport
         self._connection: Connection | None = None
@@ -58,31 +58,31 @@ class SocketProtocol(asyncio.Protocol):
         self._close_timer: Timer | None = None
         self._response = b""  # to the upgrade, until it is sent
         self.write = transport.write
-        transport.set_write_buffer_limits(high=endpoint.node.limits.unsent_bytes)
+        transport.set_write_buffer_limits(high=admission.services.limits.unsent_bytes)
         server_state.connections.add(cast(Any, self))
-        endpoint.held += 1
+        admission.open_count += 1
 
     # --- the opening handshake ----------------------------------------------------------------------------------------
 
     def handshake(self, upgrade: Upgrade, handshake: Handshake) -> None:
         """Answers an upgrade: an HTTP error, or 101 and either ``ready`` or the close code that says why not."""
-        refusal = self._endpoint.refusal(handshake)
+        refusal = self._admission.refusal(handshake)
         if refusal is not None:
             self.write(refused(refusal))
             self._transport.close()
             return
         status, response = upgrade.answer()
         if status != 101:
-            self._endpoint.misasked(status, handshake)
+            self._admission.rejected(status, handshake)
             self.write(response)
             self._transport.close()
             return
         self._response = response
-        self._endpoint.admit(handshake, self)
+        self._admission.authenticate(handshake, self)
 
     def admitted(self, identity: Identity) -> None:
         """Is told who opens the socket: registers it, and answers the upgrade together with ``ready``."""
-        self._connection = Connection(self._endpoint.node, self, identity, preamble=self._take_response())
+        self._connection = Connection(self._admission.services, self, identity, preamble=self._take_response())
 
     def refused(self, close: CloseCode) -> None:
         """Is told that nobody opens it. Accepts, then closes: a browser cannot see an HTTP status."""
@@ -110,11 +110,11 @@ class SocketProtocol(asyncio.Protocol):
             if is_pong(data):
                 connection.pong()  # a third of what a socket at rest costs would be to borrow a codec for it
                 return
-            text = text_in(data, self._endpoint.node.limits.message_bytes)
+            text = text_in(data, self._admission.services.limits.message_bytes)
             if text is not None:
                 connection.receive(text)
                 return
-        codecs = self._endpoint.node.codecs
+        codecs = self._admission.services.codecs
         codec = self._codec = self._codec or codecs.borrow()
         for start in range(0, len(data), SLICE):
             codec.receive_data(data[start : start + SLICE])  # a slice that is everything is no copy
@@ -132,7 +132,7 @@ class SocketProtocol(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Is told that the unsent bytes have passed the limit. Called from within a write, so it acts a turn later."""
         if self._connection is not None:
-            asyncio.get_running_loop().call_soon(self._connection.overflowed)
+            asyncio.get_running_loop().call_soon(self._connection.send_buffer_full)
 
     def resume_writing(self) -> None:
         """Is told that the unsent bytes have gone down again."""
@@ -140,11 +140,11 @@ class SocketProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Is told that the transport is gone, whoever ended it."""
         self._server_state.connections.discard(cast(Any, self))
-        self._endpoint.held -= 1
+        self._admission.open_count -= 1
         if self._close_timer is not None:
             self._close_timer.cancel()
         if self._connection is not None:
-            self._connection.lost()
+            self._connection.disconnected()
 
     # --- what the connection asks for ---------------------------------------------------------------------------------
 
@@ -153,7 +153,7 @@ class SocketProtocol(asyncio.Protocol):
         if self._transport.is_closing():
             self._end_soon()
             return
-        codec = self._codec = self._codec or self._endpoint.node.codecs.borrow()
+        codec = self._codec = self._codec or self._admission.services.codecs.borrow()
         if codec.state is OPEN:
             codec.send_close(code, _fitting(reason))
         self._send_from(codec)
@@ -164,7 +164,7 @@ class SocketProtocol(asyncio.Protocol):
         if self._transport.is_closing():
             self._end_soon()
             return
-        codec = self._codec = self._codec or self._endpoint.node.codecs.borrow()
+        codec = self._codec = self._codec or self._admission.services.codecs.borrow()
         if codec.state is OPEN:
             codec.fail(code, _fitting(reason))
         self._send_from(codec)
@@ -211,7 +211,7 @@ class SocketProtocol(asyncio.Protocol):
                     return _receive_text(frame.data, connection)
                 self._fragments = []
             self._fragments.append(frame.data)
-            if len(self._fragments) > self._endpoint.node.limits.fragments_per_message:
+            if len(self._fragments) > self._admission.services.limits.fragments_per_message:
                 return TOO_MANY_FRAGMENTS
             if frame.fin:
                 message, self._fragments = b"".join(self._fragments), None
@@ -230,13 +230,13 @@ class SocketProtocol(asyncio.Protocol):
         peer_closed = codec.close_rcvd is not None and codec.parser_exc is None
         failed = codec.eof_sent and not peer_closed and self._close_timer is None
         if failed and connection is not None and codec.close_sent is not None:
-            connection.failed(codec.close_sent.code, codec.close_sent.reason)
+            connection.protocol_failed(codec.close_sent.code, codec.close_sent.reason)
         data = b"".join(codec.data_to_send())
         if data:
             self.write(data)
         if peer_closed:
             if connection is not None and codec.close_rcvd is not None:
-                connection.lost(codec.close_rcvd.code)
+                connection.disconnected(codec.close_rcvd.code)
             self._transport.close()
             self._end_soon()
         elif failed:
@@ -252,8 +252,8 @@ class SocketProtocol(asyncio.Protocol):
     def _end_soon(self) -> None:
         self.resume_reading()
         if self._close_timer is None:
-            node = self._endpoint.node
-            self._close_timer = node.clock.call_later(node.limits.close_seconds, self._transport.abort)
+            services = self._admission.services
+            self._close_timer = services.clock.call_later(services.limits.close_seconds, self._transport.abort)
 
 
 def _receive_text(message: BytesLike, connection: Connection) -> CloseCode | None:
