@@ -64,7 +64,7 @@ async def measure(broker: Broker, rate: int, seconds: float) -> Figures:
             done.set_result(None)
 
     await broker.start(deliver, lambda interests: None)
-    waiting = broker.listen(TOPICS)
+    waiting = broker.subscribe(TOPICS)
     if waiting is not None:
         await waiting
     gc.collect()
@@ -97,7 +97,7 @@ def receive(url: str, prefix: str, count: int, said: Connection) -> None:
 
         broker = RedisBroker(url, stats=Stats(), prefix=prefix)
         await broker.start(deliver, lambda interests: None)
-        await (broker.listen(TOPICS) or asyncio.sleep(0))
+        await (broker.subscribe(TOPICS) or asyncio.sleep(0))
         gc.collect()
         before = time.process_time()
         said.send("listening")
@@ -214,7 +214,7 @@ def main() -> None:
             for name, make in kinds.items():
                 runs[name].append(uvloop.run(measure(make(), options.rate, options.seconds)))
         costs = [apart(url, options.rate, options.seconds) for _ in range(options.runs)]
-        kept = kept_per_user(url, server.port, options.users)
+        replayable = kept_per_user(url, server.port, options.users)
         alone, shared = fan_out(url, options.sockets, options.runs)
     print(f"{options.rate:,} events a second, to a topic and a user each; medians of {options.runs} runs")
     for name, figures in runs.items():
@@ -225,7 +225,7 @@ def main() -> None:
         cost = statistics.median(column)
         verdict = "met" if cost <= goal else "MISSED"
         print(f"  {name:<12} {cost:6.1f} us    {min(column):.1f} to {max(column):.1f}    goal <= {goal}: {verdict}")
-    print(f"in Redis, for each of {options.users:,} users online: {kept:,.0f} bytes")
+    print(f"in Redis, for each of {options.users:,} users online: {replayable:,.0f} bytes")
     print(f"one event at a time to {options.sockets:,} sockets, CPU per delivery")
     row("on one node, without Redis", alone, "us")
     row("on two nodes with half of them each", shared, "us")

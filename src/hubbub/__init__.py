@@ -23,10 +23,11 @@ from hubbub.contract.topics import Topic
 from hubbub.domains.base import Bus, Domain
 from hubbub.domains.messenger import MessengerDomain
 from hubbub.errors import ClientError, ConfigurationError, ContractError, HubbubError, Unauthorized, Unavailable
-from hubbub.gateway import Gateway, PresenceState
+from hubbub.gateway import Gateway
 from hubbub.limits import Limits
 from hubbub.metrics.prometheus import GatewayCollector
 from hubbub.outcome import Outcome
+from hubbub.presence.base import PresenceState
 from hubbub.publisher import Publisher
 from hubbub.transports.uvicorn.protocol import WebSocketProtocol
 

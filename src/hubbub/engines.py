@@ -1,80 +1,82 @@
-"""Where events travel and presence is kept: in this process alone, or in Redis for many nodes."""
+"""The broker and the presence store of a node: given by the app, chosen by ``redis_url``, or in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from hubbub.brokers.base import Broker, Deliver, Lost
+from hubbub.brokers.base import REPLAYABLE, Broker
 from hubbub.brokers.memory import MemoryBroker
-from hubbub.bus.commands import COMMAND
-from hubbub.bus.hub import Hub
 from hubbub.clock import Clock
-from hubbub.contract.topics import Interest
+from hubbub.errors import ConfigurationError
 from hubbub.metrics.stats import Stats
 from hubbub.presence.base import PresenceStore
 from hubbub.presence.memory import MemoryPresence
 
 
 class PresenceSettings(NamedTuple):
-    """The seconds that presence goes by; see Gateway."""
+    """The times that presence goes by, in seconds; see ``Gateway``."""
 
     away_after: float
     offline_after: float
     tick: float
 
 
-class Backends:
-    """A broker, the store of presence that goes with it, and what each must hear of the other.
+def make_broker(
+    broker: Broker | None, redis_url: str | None, redis_prefix: str, stats: Stats, *, replays: bool = True
+) -> Broker:
+    """Return the app's broker, or make the one of ``redis_url``, or one in memory.
 
-    Raises ConfigurationError where the URL is none or the Redis client is not installed.
+    Args:
+        broker: The app's.
+        redis_url: Where many nodes meet.
+        redis_prefix: The start of names there.
+        stats: Where a new broker counts losses.
+        replays: Whether it reads again after a gap what no node may miss. A process without sockets has no use for
+            that.
+
+    Raises:
+        ConfigurationError: Both are given, the URL is not valid, or the Redis client is not installed.
+
     """
+    if broker is not None:
+        if redis_url is not None:
+            raise ConfigurationError("give either broker or redis_url: redis_url is short for a broker over Redis")
+        return broker
+    if redis_url is None:
+        return MemoryBroker()
+    from hubbub.brokers.redis.broker import RedisBroker  # imported when it is needed: the client library is an extra
 
-    def __init__(
-        self,
-        redis_url: str | None,
-        redis_prefix: str,
-        settings: PresenceSettings,
-        clock: Clock,
-        stats: Stats,
-        hub: Hub[Any],
-    ) -> None:
-        self.broker: Broker
-        self.presence: PresenceStore
-        if redis_url is None:
-            self.broker = MemoryBroker()
-            self.presence = MemoryPresence(clock, away_after=settings.away_after, offline_after=settings.offline_after)
-            self._shared = None
-            return
-        # Imported where they are wanted: the client library is an extra.
-        from hubbub.brokers.redis.broker import RedisBroker
-        from hubbub.presence.redis.presence import RedisPresence
-
-        self.broker = RedisBroker(redis_url, stats=stats, kept=(COMMAND,), prefix=redis_prefix)
-        self.presence = self._shared = RedisPresence(
-            redis_url, clock=clock, stats=stats, hears=hub.hears, prefix=redis_prefix, **settings._asdict()
-        )
-
-    async def start(self, deliver: Deliver, lost: Lost) -> None:
-        """Starts the broker; presence is started by whoever announces it."""
-        shared = self._shared
-        if shared is None:
-            await self.broker.start(deliver, lost)
-            return
-
-        def lost_both(interests: Iterable[Interest] | None) -> None:
-            known = None if interests is None else list(interests)
-            lost(known)
-            shared.lost(known)
-
-        shared.deliver = deliver
-        await self.broker.start(deliver, lost_both)
-
-    @property
-    def forget(self) -> Callable[[Sequence[Interest]], None]:
-        """Gives who is to be told of interests that were withdrawn."""
-        return _nothing if self._shared is None else self._shared.forget
+    return RedisBroker(redis_url, stats=stats, replayable=REPLAYABLE if replays else (), prefix=redis_prefix)
 
 
-def _nothing(interests: Sequence[Interest]) -> None:
-    """Is told of interests that nobody keeps anything for."""
+def make_presence(
+    presence: PresenceStore | None,
+    redis_url: str | None,
+    redis_prefix: str,
+    settings: PresenceSettings,
+    clock: Clock,
+    stats: Stats,
+) -> PresenceStore:
+    """Return the app's presence store, or make the one of ``redis_url``, or one in memory.
+
+    Args:
+        presence: The app's.
+        redis_url: Where many nodes meet.
+        redis_prefix: The start of names there.
+        settings: The times that a new store goes by.
+        clock: The time for a new store.
+        stats: Where a new store counts faults.
+
+    Raises:
+        ConfigurationError: Both are given, the URL is not valid, or the Redis client is not installed.
+
+    """
+    if presence is not None:
+        if redis_url is not None:
+            raise ConfigurationError("give either presence or redis_url: redis_url is short for presence in Redis")
+        return presence
+    if redis_url is None:
+        return MemoryPresence(clock, away_after=settings.away_after, offline_after=settings.offline_after)
+    from hubbub.presence.redis.presence import RedisPresence  # imported when it is needed, like the broker
+
+    return RedisPresence(redis_url, clock=clock, stats=stats, prefix=redis_prefix, **settings._asdict())

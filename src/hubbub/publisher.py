@@ -8,33 +8,30 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
-from hubbub.brokers.base import Publication
+from hubbub.backoff import Backoff
+from hubbub.brokers.base import Broker, Publication
 from hubbub.bus.notifier import Event
 from hubbub.bus.publication import prepare
 from hubbub.contract.events import MESSENGER_EVENTS, PRESENCE_EVENTS, SYSTEM_EVENTS
 from hubbub.contract.registry import Contract
 from hubbub.contract.topics import Interest
+from hubbub.engines import make_broker
 from hubbub.errors import ConfigurationError
 from hubbub.metrics.stats import Stats
 from hubbub.outcome import Outcome
-from hubbub.redis.backoff import Backoff
-from hubbub.redis.channels import DEFAULT_PREFIX
-
-if TYPE_CHECKING:
-    from hubbub.brokers.redis.broker import RedisBroker
 
 logger = logging.getLogger("hubbub.publisher")
 
 BUILT_IN: Final = Contract([*SYSTEM_EVENTS, *MESSENGER_EVENTS, *PRESENCE_EVENTS])
-"""The events that Hubbub brings along."""
+"""The events that come with Hubbub."""
 
 ANSWER_SECONDS: Final = 1.0
-"""What ``publish`` waits for the first connection, and then for the answer."""
+"""How long ``publish`` waits for the first connection, and then for the answer."""
 
 MAX_EARLY: Final = 10_000
 """Events kept for the first connection."""
@@ -44,55 +41,85 @@ CLOSE_SECONDS: Final = 3.0
 
 
 class Publisher:
-    """Publishes events to the sockets of every node, over the Redis that their gateways share.
+    """Publishes events to the sockets of every node, through the Redis that their gateways share.
 
-    It has a thread and two connections of its own from the first event on, and works in any thread, with or without an
-    event loop; after a fork the child gets its own. What is known to be lost is made good like a gateway's: by a resync
-    of its listeners, once Redis is back. Close it, or leave its ``with`` block, so that everything is sent; the end of
+    From the first event on it has a thread and two connections of its own. It works in any thread, with or without an
+    event loop; after a fork the child gets its own. If it knows that an event may be lost, the listeners get a resync
+    once Redis is back, as with a gateway. Close it, or leave its ``with`` block, so that everything is sent; the end of
     the process does so too.
 
-    redis_url: that of the gateways. contract: theirs, ``gateway.contract``; without it, Hubbub's own events.
-    prefix: theirs, where they have one.
+    Args:
+        redis_url: The gateways' own.
+        contract: The gateways' own, ``gateway.contract``; by default the events that come with Hubbub.
+        prefix: The gateways' ``redis_prefix``.
+        broker: Makes a broker, in place of ``redis_url``; see ``hubbub.brokers.base.Broker``. It is called once per
+            process, since a connection does not survive a fork.
 
-    Raises ConfigurationError where the URL is none, or ``hubbub[redis]`` is not installed.
+    Raises:
+        ConfigurationError: Neither or both of ``redis_url`` and ``broker`` are given, the URL is not valid, or
+            ``hubbub[redis]`` is not installed.
+
     """
 
-    def __init__(self, redis_url: str, *, contract: Contract = BUILT_IN, prefix: str = DEFAULT_PREFIX) -> None:
-        #: What was published here, and what of it was lost.
+    def __init__(
+        self,
+        redis_url: str | None = None,
+        *,
+        contract: Contract = BUILT_IN,
+        prefix: str = "hubbub",
+        broker: Callable[[], Broker] | None = None,
+    ) -> None:
+        if (redis_url is None) == (broker is None):
+            raise ConfigurationError("give Publisher either redis_url or broker")
         self.stats = Stats()
-        self._url = redis_url
+        """What was published here, and what of it was lost."""
+        self._redis_url = redis_url
         self._contract = contract
         self._prefix = prefix
+        self._broker_factory = broker
         self._lock = threading.Lock()
         self._process = os.getpid()
-        self._line: _Line | None = None
-        self._make_broker()
+        self._thread: _PublisherThread | None = None
+        if redis_url is not None:
+            self._make_broker()  # raises here, at set-up
 
     def notify(self, event: Event, users: Iterable[str] | None = None) -> None:
-        """Publishes without waiting; with ``init_notifier(publisher.notify)``, a process's ``notify`` does so.
+        """Publish without waiting. With ``init_notifier(publisher.notify)``, a process's ``notify`` does this.
 
-        Raises ContractError where the event may not be published.
+        Args:
+            event: A payload or an envelope.
+            users: For an event declared ``addressed``, the users whose sockets hear it.
+
+        Raises:
+            ContractError: The event may not be published.
+
         """
         publication = prepare(self._contract, event, users)
-        self._connected().post(publication)
+        self._running_thread().publish(publication)
 
     async def publish(self, event: Event, users: Iterable[str] | None = None) -> Outcome:
-        """Publishes, and says within about a second what became of it: two, where it has to connect first.
+        """Publish, and return the outcome within about a second; within two if it has to connect first.
 
-        Raises ContractError where the event may not be published.
+        Args:
+            event: A payload or an envelope.
+            users: For an event declared ``addressed``, the users whose sockets hear it.
+
+        Raises:
+            ContractError: The event may not be published.
+
         """
         publication = prepare(self._contract, event, users)
-        return await asyncio.wrap_future(self._connected().send(publication))
+        return await asyncio.wrap_future(self._running_thread().publish_and_wait(publication))
 
     def close(self) -> None:
-        """Sends what is left, and disconnects; does nothing where nothing was published."""
+        """Send what is left, and disconnect; do nothing if nothing was published."""
         if self._process != os.getpid():
             return
         with self._lock:
-            line, self._line = self._line, None
-        if line is not None:
+            thread, self._thread = self._thread, None
+        if thread is not None:
             atexit.unregister(self.close)
-            line.close()
+            thread.close()
 
     def __enter__(self) -> Self:
         return self
@@ -108,25 +135,25 @@ class Publisher:
     ) -> None:
         await asyncio.to_thread(self.close)
 
-    def _connected(self) -> _Line:
+    def _running_thread(self) -> _PublisherThread:
         if self._process != os.getpid():  # after a fork: a child has none of the threads
-            self._process, self._lock, self._line = os.getpid(), threading.Lock(), None
+            self._process, self._lock, self._thread = os.getpid(), threading.Lock(), None
         with self._lock:
-            if self._line is None:
-                self._line = _Line(self._make_broker())
+            if self._thread is None:
+                self._thread = _PublisherThread(self._make_broker())
                 atexit.register(self.close)
-            return self._line
+            return self._thread
 
-    def _make_broker(self) -> RedisBroker:
-        from hubbub.brokers.redis.broker import RedisBroker  # an optional dependency
+    def _make_broker(self) -> Broker:
+        if self._broker_factory is not None:
+            return self._broker_factory()
+        return make_broker(None, self._redis_url, self._prefix, self.stats, replays=False)
 
-        return RedisBroker(self._url, stats=self.stats, prefix=self._prefix)
 
-
-class _Line:
+class _PublisherThread:
     """A thread with an event loop, in which a broker connects and stays connected."""
 
-    def __init__(self, broker: RedisBroker) -> None:
+    def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._early: list[Publication] | None = []  # until the first attempt to connect has ended
         self._has_tried = asyncio.Event()
@@ -135,16 +162,16 @@ class _Line:
         self._thread.start()
         self._connecting = asyncio.run_coroutine_threadsafe(self._connect(), self._loop)
 
-    def post(self, publication: Publication) -> None:
-        """Publishes from any thread."""
-        self._loop.call_soon_threadsafe(self._emit, publication)
+    def publish(self, publication: Publication) -> None:
+        """Publish, from any thread."""
+        self._loop.call_soon_threadsafe(self._publish, publication)
 
-    def send(self, publication: Publication) -> Future[Outcome]:
-        """Publishes from any thread, and gives what became of it."""
-        return asyncio.run_coroutine_threadsafe(self._send(publication), self._loop)
+    def publish_and_wait(self, publication: Publication) -> Future[Outcome]:
+        """Publish, from any thread; return the outcome to come."""
+        return asyncio.run_coroutine_threadsafe(self._publish_and_wait(publication), self._loop)
 
     def close(self) -> None:
-        """Sends what is left, and ends the thread."""
+        """Send what is left, and end the thread."""
         with contextlib.suppress(TimeoutError):
             asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(CLOSE_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -156,27 +183,28 @@ class _Line:
         backoff = Backoff()
         while True:
             try:
-                await self._broker.start(_hear_nothing, _lose_nothing)
+                await self._broker.start(_ignore_publication, _ignore_loss)
                 return
             except ConfigurationError as error:
                 logger.warning("not connected: %s", error)
             finally:
-                self._end_of_first_attempt()
+                self._publish_early()
             await asyncio.sleep(backoff.next())
 
-    def _end_of_first_attempt(self) -> None:
+    def _publish_early(self) -> None:
+        """Publish what came before the first attempt to connect had ended; after a failure, the broker drops it."""
         early, self._early = self._early, None
         for publication in early or ():
             self._broker.publish(publication)
         self._has_tried.set()
 
-    def _emit(self, publication: Publication) -> None:
+    def _publish(self, publication: Publication) -> None:
         if self._early is not None and len(self._early) < MAX_EARLY:
             self._early.append(publication)
         else:
             self._broker.publish(publication)
 
-    async def _send(self, publication: Publication) -> Outcome:
+    async def _publish_and_wait(self, publication: Publication) -> Outcome:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._has_tried.wait(), ANSWER_SECONDS)
         return await self._broker.publish_and_wait(publication)
@@ -188,9 +216,9 @@ class _Line:
         await self._broker.stop()
 
 
-def _hear_nothing(publication: Publication, matched: Interest | None) -> None:
-    """Is never called: a publisher listens to nothing."""
+def _ignore_publication(publication: Publication, matched: Interest | None) -> None:
+    """Do nothing: a publisher listens to nothing, so nothing is delivered."""
 
 
-def _lose_nothing(interests: Iterable[Interest] | None) -> None:
-    """Has no sockets to tell."""
+def _ignore_loss(interests: Iterable[Interest] | None) -> None:
+    """Do nothing: a publisher has no sockets."""

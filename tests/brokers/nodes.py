@@ -44,7 +44,7 @@ class Node:
 
     async def socket(self, user: str, *topics: Topic) -> FakeSocket:
         """Adds a socket, and waits until it misses nothing."""
-        waiting = self.broker.listen((*topics, user))
+        waiting = self.broker.subscribe((*topics, user))
         if waiting is not None:
             await waiting
         socket = FakeSocket(user, f"s{next(self._ids)}")
@@ -62,10 +62,9 @@ class Node:
 
     async def until_ready(self, is_ready: bool = True, seconds: float = 10.0) -> None:
         """Waits until the broker is ready, or is not."""
-        broker = self.broker
-        assert isinstance(broker, RedisBroker)
-        broker.watchers.append(lambda _: self._turn())
-        await self.until(lambda: broker.ready is is_ready, seconds)
+        async with asyncio.timeout(seconds):
+            while self.broker.ready is not is_ready:
+                await asyncio.sleep(0.001)
 
     def _deliver(self, publication: Publication, matched: Interest | None) -> None:
         self.arrived.append((publication, matched))

@@ -102,12 +102,12 @@ async def test_listening_twice_needs_no_wait(node: MakeNode) -> None:
     here = await node()
     await here.socket("alice", NEWS)
 
-    assert here.broker.listen([NEWS, "alice"]) is None
+    assert here.broker.subscribe([NEWS, "alice"]) is None
 
 
 async def test_a_wait_that_is_given_up_does_not_withdraw_the_interest(node: MakeNode) -> None:
     here, there = await node(), await node()
-    waiting = there.broker.listen([NEWS])
+    waiting = there.broker.subscribe([NEWS])
     if waiting is not None:
         asyncio.ensure_future(waiting).cancel()
     alice = await there.socket("alice", NEWS)
@@ -122,9 +122,9 @@ async def test_an_interest_that_comes_back_at_once_has_missed_nothing(node: Make
     here, there = await node(), await node()
     alice = await there.socket("alice", NEWS)
 
-    there.broker.unlisten([NEWS])
+    there.broker.unsubscribe([NEWS])
     here.broker.publish(publication(b"meanwhile", NEWS))
-    assert there.broker.listen([NEWS]) is None
+    assert there.broker.subscribe([NEWS]) is None
     await there.until(lambda: bool(alice.written))
 
     assert alice.written == [b"meanwhile"]
@@ -166,8 +166,8 @@ async def test_a_broker_that_has_stopped_takes_and_delivers_nothing(node: MakeNo
 
     assert here.broker.publish(publication(b"late", NEWS)) is Outcome.DROPPED
     assert await here.broker.publish_and_wait(publication(b"late", NEWS)) is Outcome.DROPPED
-    assert here.broker.listen([SPORT]) is None
-    here.broker.unlisten([SPORT])
+    assert here.broker.subscribe([SPORT]) is None
+    here.broker.unsubscribe([SPORT])
     assert alice.written == []
 
 

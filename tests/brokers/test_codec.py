@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from hubbub.brokers.base import Publication
 from hubbub.brokers.codec import (
     MAX_BYTES,
-    USERS_PER_PART,
+    USERS_PER_COPY,
     BadPublication,
     Duplicates,
     Fault,
-    Ids,
+    PublicationIds,
     decode,
     encode,
-    parts,
+    split,
 )
 from hubbub.contract.topics import Interest, Topic
 
@@ -103,7 +103,7 @@ def test_an_audience_without_utf_8_is_not_written() -> None:
 
 
 def test_no_two_ids_are_alike() -> None:
-    one, other = Ids(), Ids()
+    one, other = PublicationIds(), PublicationIds()
 
     assert len({source.next() for source in (one, other) for _ in range(1000)}) == 2000
 
@@ -122,11 +122,11 @@ def test_duplicates_remember_a_bounded_number() -> None:
 
 @given(publications)
 def test_the_parts_of_a_publication_reach_each_interest_once(publication: Publication) -> None:
-    copies = list(parts(publication))
+    copies = list(split(publication))
 
     reached = [interest for _, interests in copies for interest in interests]
     assert sorted(map(repr, reached)) == sorted(map(repr, {*publication.topics, *publication.users}))
     for part, interests in copies:
         assert {*interests} <= {*part.topics, *part.users}
         assert part.topics == publication.topics
-        assert len(part.users) <= max(USERS_PER_PART, len(publication.users) if len(copies) == 1 else 0)
+        assert len(part.users) <= max(USERS_PER_COPY, len(publication.users) if len(copies) == 1 else 0)

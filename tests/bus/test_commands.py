@@ -9,7 +9,7 @@ import pytest
 
 from hubbub.brokers.base import Publication
 from hubbub.brokers.memory import MemoryBroker
-from hubbub.bus.commands import Command, Commands, Disconnect, Revoke, Touch, command_of, publication_of
+from hubbub.bus.commands import Command, Commands, Disconnect, Revoke, Touch, decode_command, encode_command
 from hubbub.contract.topics import Topic
 from hubbub.metrics.stats import Stats
 from hubbub.outcome import Outcome
@@ -20,25 +20,25 @@ ALL: list[Command] = [Disconnect("alice"), Disconnect("alice", "phone"), Revoke(
 
 @pytest.mark.parametrize("command", ALL)
 def test_a_command_is_read_back_and_addressed_to_the_users_nodes(command: Command) -> None:
-    publication = publication_of(command)
+    publication = encode_command(command)
 
-    assert command_of(publication) == command
+    assert decode_command(publication) == command
     assert publication.users == ("alice",)
 
 
 def test_a_revocation_also_travels_among_the_topics_events() -> None:
-    assert publication_of(Revoke("alice", TOPIC)).topics == (TOPIC,)
+    assert encode_command(Revoke("alice", TOPIC)).topics == (TOPIC,)
 
 
 @pytest.mark.parametrize("metadata", [b"", b"\x80", b"\xc1", msgspec.msgpack.encode({"type": "Explode"})])
 def test_what_is_no_command_is_refused(metadata: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
-        command_of(msgspec.structs.replace(publication_of(Touch("alice")), metadata=metadata))
+        decode_command(msgspec.structs.replace(encode_command(Touch("alice")), metadata=metadata))
 
 
-def make_commands(broker: MemoryBroker, stats: Stats | None = None, obeyed: list[Command] | None = None) -> Commands:
-    obey = (obeyed if obeyed is not None else list[Command]()).append
-    return Commands(broker, stats or Stats(), {Disconnect: obey, Revoke: obey, Touch: obey})
+def make_commands(broker: MemoryBroker, stats: Stats | None = None, applied: list[Command] | None = None) -> Commands:
+    apply = (applied if applied is not None else list[Command]()).append
+    return Commands(broker, stats or Stats(), {Disconnect: apply, Revoke: apply, Touch: apply})
 
 
 class AwayBroker(MemoryBroker):
@@ -52,15 +52,15 @@ class AwayBroker(MemoryBroker):
     def publish(self, publication: Publication) -> Outcome:
         if self.is_away:
             return Outcome.DROPPED
-        self.taken.append(command_of(publication))
+        self.taken.append(decode_command(publication))
         return Outcome.ACCEPTED
 
 
 async def test_a_withdrawal_is_repeated_until_the_broker_takes_it() -> None:
     broker = AwayBroker()
     commands = make_commands(broker)
-    assert await commands.give(Disconnect("alice")) is Outcome.DROPPED
-    assert await commands.give(Revoke("alice", TOPIC)) is Outcome.DROPPED
+    assert await commands.broadcast(Disconnect("alice")) is Outcome.DROPPED
+    assert await commands.broadcast(Revoke("alice", TOPIC)) is Outcome.DROPPED
 
     commands.retry()
     assert broker.taken == []
@@ -71,10 +71,10 @@ async def test_a_withdrawal_is_repeated_until_the_broker_takes_it() -> None:
     assert broker.taken == [Disconnect("alice"), Revoke("alice", TOPIC)]
 
 
-async def test_a_mention_is_not_repeated() -> None:
+async def test_a_best_effort_command_is_not_repeated() -> None:
     broker = AwayBroker()
     commands = make_commands(broker)
-    commands.mention(Touch("alice"))
+    commands.send_best_effort(Touch("alice"))
 
     broker.is_away = False
     commands.retry()
@@ -90,7 +90,7 @@ async def test_what_is_kept_has_a_limit_and_passing_it_is_loud(
     commands = make_commands(broker, stats)
     with caplog.at_level(logging.CRITICAL):
         for user in ("alice", "bob", "carol"):
-            await commands.give(Disconnect(user))
+            await commands.broadcast(Disconnect(user))
 
     broker.is_away = False
     commands.retry()
@@ -100,27 +100,27 @@ async def test_what_is_kept_has_a_limit_and_passing_it_is_loud(
     assert "lost" in caplog.text
 
 
-async def test_a_command_is_obeyed_here_even_while_the_broker_is_away() -> None:
-    obeyed: list[Command] = []
-    await make_commands(AwayBroker(), obeyed=obeyed).give(Disconnect("alice"))
+async def test_a_command_is_applied_here_even_while_the_broker_is_away() -> None:
+    applied: list[Command] = []
+    await make_commands(AwayBroker(), applied=applied).broadcast(Disconnect("alice"))
 
-    assert obeyed == [Disconnect("alice")]
+    assert applied == [Disconnect("alice")]
 
 
-def test_a_command_that_arrives_is_obeyed_and_no_socket_hears_it() -> None:
-    obeyed: list[Command] = []
-    commands = make_commands(MemoryBroker(), obeyed=obeyed)
+def test_a_command_that_arrives_is_applied_and_no_socket_hears_it() -> None:
+    applied: list[Command] = []
+    commands = make_commands(MemoryBroker(), applied=applied)
 
-    assert commands.observe(publication_of(Revoke("alice", TOPIC))) is False
-    assert obeyed == [Revoke("alice", TOPIC)]
+    assert commands.receive(encode_command(Revoke("alice", TOPIC))) is False
+    assert applied == [Revoke("alice", TOPIC)]
 
 
 def test_a_command_of_a_newer_node_is_counted_and_harms_nobody() -> None:
-    stats, obeyed = Stats(), list[Command]()
-    commands = make_commands(MemoryBroker(), stats, obeyed)
+    stats, applied = Stats(), list[Command]()
+    commands = make_commands(MemoryBroker(), stats, applied)
     newer = msgspec.structs.replace(
-        publication_of(Touch("alice")), metadata=msgspec.msgpack.encode({"type": "Explode"})
+        encode_command(Touch("alice")), metadata=msgspec.msgpack.encode({"type": "Explode"})
     )
 
-    assert commands.observe(newer) is False
-    assert (obeyed, stats.errors["bad_command"]) == ([], 1)
+    assert commands.receive(newer) is False
+    assert (applied, stats.errors["bad_command"]) == ([], 1)

@@ -96,18 +96,18 @@ def test_unregistering_leaves_nothing_behind_and_may_be_repeated() -> None:
 
 
 def test_topics_and_users_whose_last_listener_goes_are_reported_once() -> None:
-    silent: list[Topic | str] = []
+    unheard: list[Topic | str] = []
     hub = make_hub()
-    hub.on_silent = silent.extend
+    hub.observe_unheard(unheard.extend)
     first = registered(hub, "alice", "s1", C1, C2)
     second = registered(hub, "bob", "s2", C1)
 
     hub.replace(first, [C1])
-    assert silent == [C2]
+    assert unheard == [C2]
     hub.unregister(first)
-    assert silent == [C2, "alice"]
+    assert unheard == [C2, "alice"]
     hub.unregister(second)
-    assert silent == [C2, "alice", C1, "bob"]
+    assert unheard == [C2, "alice", C1, "bob"]
 
 
 TOPICS = st.sampled_from([C1, C2, ALICE, Topic("user", "bob")])

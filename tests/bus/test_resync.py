@@ -7,7 +7,7 @@ import json
 import pytest
 
 from hubbub.bus.hub import Hub
-from hubbub.bus.resync import SLICE, Resyncs
+from hubbub.bus.resync import SLICE, ResyncScheduler
 from hubbub.contract.topics import Interest, Topic
 from hubbub.testing import ManualClock
 from tests.fakes import FakeSocket
@@ -22,7 +22,7 @@ class World:
         self.clock = ManualClock()
         self.hub: Hub[FakeSocket] = Hub()
         self.told: list[tuple[str, set[str]]] = []
-        self.resyncs = Resyncs(self.hub, self.clock, self.tell)
+        self.scheduler = ResyncScheduler(self.hub, self.clock, self.tell)
 
     def socket(self, id: str, *topics: Topic, user: str = "alice") -> FakeSocket:
         socket = FakeSocket(user, id)
@@ -60,7 +60,7 @@ def test_a_socket_is_told_its_own_topics_of_those_that_are_lost(
     world.socket("s2", C, user="bob")
     world.socket("s3", user="carol")
 
-    world.resyncs.lost(lost)
+    world.scheduler.on_loss(lost)
     world.clock.advance(0)
 
     assert sorted(world.told) == told
@@ -68,13 +68,13 @@ def test_a_socket_is_told_its_own_topics_of_those_that_are_lost(
 
 def test_a_topic_is_told_at_most_once_a_second_and_never_forgotten(world: World) -> None:
     world.socket("s1", C, D)
-    world.resyncs.lost([C])
+    world.scheduler.on_loss([C])
     world.clock.advance(0)
     world.told.clear()
 
-    world.resyncs.lost([C])
-    world.resyncs.lost([D])
-    world.resyncs.lost([C])
+    world.scheduler.on_loss([C])
+    world.scheduler.on_loss([D])
+    world.scheduler.on_loss([C])
     world.clock.advance(0.9)
     assert world.told == []
     world.clock.advance(0.2)
@@ -86,7 +86,7 @@ def test_a_topic_is_told_at_most_once_a_second_and_never_forgotten(world: World)
 def test_everybody_is_told_in_slices_within_two_seconds(world: World) -> None:
     count = 3 * SLICE
     sockets = [world.socket(f"s{number}", C) for number in range(count)]
-    world.resyncs.lost(None)
+    world.scheduler.on_loss(None)
 
     world.clock.advance(0)
     assert len(world.told) == SLICE
@@ -98,10 +98,10 @@ def test_everybody_is_told_in_slices_within_two_seconds(world: World) -> None:
 def test_what_is_lost_while_everybody_is_told_is_told_afterwards(world: World) -> None:
     for number in range(2 * SLICE):
         world.socket(f"s{number}", C)
-    world.resyncs.lost([C])
+    world.scheduler.on_loss([C])
     world.clock.advance(0)
 
-    world.resyncs.lost([C])
+    world.scheduler.on_loss([C])
     world.clock.advance(10)
 
     assert len(world.told) == 4 * SLICE

@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from hubbub.bus.write_batcher import HANDFUL, SLICE, WriteBatcher
+from hubbub.bus.write_batcher import MEASURED_ABOVE, SLICE, WriteBatcher
 from hubbub.metrics.stats import Stats
 from tests.fakes import FakeLoop, FakeSocket
 
@@ -76,7 +76,7 @@ def test_a_large_fan_out_lets_the_loop_turn_between_slices() -> None:
     assert loop.calls == []
 
 
-@pytest.mark.parametrize(("count", "timed"), [(1, 0), (HANDFUL, 0), (HANDFUL + 1, 1), (SLICE + 1, 1)])
+@pytest.mark.parametrize(("count", "timed"), [(1, 0), (MEASURED_ABOVE, 0), (MEASURED_ABOVE + 1, 1), (SLICE + 1, 1)])
 def test_every_flush_is_counted_and_one_to_more_than_a_handful_is_timed(count: int, timed: int) -> None:
     batcher, loop, stats = make_batcher_with_stats()
 

@@ -208,8 +208,8 @@ async def test_a_drain_is_silent(gateway: Gateway, clock: ManualClock) -> None:
             clock.advance(1)
             await bob.heard()
         await until_left(gateway, 1)
-        assert gateway._admission is not None
-        gateway._admission.accepting = False
+        assert gateway.admission is not None
+        gateway.admission.accepting = False
         clock.advance(10)
 
         assert await updates(bob) == []

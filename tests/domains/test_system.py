@@ -103,7 +103,7 @@ class SlowBroker(MemoryBroker):
         self.interest: Counter[Interest] = Counter()
         self.acknowledge = asyncio.Event()
 
-    def listen(self, interests: Iterable[Interest]) -> Awaitable[None]:
+    def subscribe(self, interests: Iterable[Interest]) -> Awaitable[None]:
         for interest in interests:
             self.interest[interest] = 1
         return self._acknowledged()
@@ -111,7 +111,7 @@ class SlowBroker(MemoryBroker):
     async def _acknowledged(self) -> None:
         await self.acknowledge.wait()
 
-    def unlisten(self, interests: Iterable[Interest]) -> None:
+    def unsubscribe(self, interests: Iterable[Interest]) -> None:
         for interest in interests:
             del self.interest[interest]
 
@@ -123,9 +123,9 @@ class Node:
         self.broker = SlowBroker()
         self.hub: Hub[FakeSocket] = Hub()
         batcher: WriteBatcher[FakeSocket] = WriteBatcher(FakeLoop(), 0.0, Stats())
-        interests = Interests(self.broker, self.hub)
+        interests = Interests(self.broker, self.hub, lambda interests: None)
         contract = Contract(MESSENGER_EVENTS)
-        self.bus = EventBus(contract, self.hub, batcher, self.broker, interests, Stats())  # type: ignore[arg-type]
+        self.bus = EventBus(contract, self.hub, batcher, self.broker, interests, Stats(), {})  # type: ignore[arg-type]
 
     def socket(self, user_id: str) -> FakeSocket:
         socket = FakeSocket(user_id, user_id)

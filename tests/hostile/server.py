@@ -59,7 +59,7 @@ async def inside(*, collect: bool = False) -> dict[str, Any]:
     """
     if collect:
         gc.collect()
-    admission = gateway._admission
+    admission = gateway.admission
     assert admission is not None
     late, lags[:] = sorted(lags) or [0.0], []
     return {

@@ -162,7 +162,7 @@ async def visit(server: Address) -> None:
 
 async def nothing_is_left(gateway: Gateway, domain: Waiting, tasks: int) -> None:
     """Waits until all that was begun has ended, then looks at what every registry holds."""
-    admission = gateway._admission
+    admission = gateway.admission
     assert admission is not None
     while admission.open_count or len(admission.services.dispatcher):
         await asyncio.sleep(0)
@@ -229,7 +229,7 @@ async def test_sockets_that_come_and_go_in_any_way_give_back_descriptors_and_tas
     async with running(gateway) as server:
         async with Client.open(server, "warm", "conversation:c"):
             pass
-        admission = gateway._admission
+        admission = gateway.admission
         assert admission is not None
         while admission.open_count:
             await asyncio.sleep(0)

@@ -80,8 +80,8 @@ async def test_a_full_node_answers_503_before_the_upgrade_until_somebody_leaves(
             assert gateway.stats.refusals == {"node full": 1}
             assert len([record for record in caplog.records if "all this node may hold" in record.getMessage()]) == 1
         assert await bob.heard() == []
-        assert gateway._admission is not None
-        while gateway._admission.open_count > 1:
+        assert gateway.admission is not None
+        while gateway.admission.open_count > 1:
             await asyncio.sleep(0)
         async with Client.open(server, "carol"):
             assert gateway.stats.connects == 3
@@ -107,11 +107,11 @@ async def test_handshakes_that_wait_for_a_slow_authenticator_fill_a_node_too() -
 
         head = await response_to(server, upgrade(server, "Authorization: alice"))
         assert head.startswith(b"HTTP/1.1 503 ")
-        assert len(gateway._admission.services.dispatcher) == 3  # type: ignore[union-attr]
+        assert len(gateway.admission.services.dispatcher) == 3  # type: ignore[union-attr]
 
         for _, writer in waiting:
             writer.transport.abort()
-        while gateway._admission.open_count:  # type: ignore[union-attr]
+        while gateway.admission.open_count:  # type: ignore[union-attr]
             await asyncio.sleep(0)
         never.set()
 
@@ -127,8 +127,8 @@ async def test_every_way_to_leave_frees_its_place() -> None:
             broken.writer.transport.abort()
         async with Client.open(server, "alice") as alice:
             await alice.socket.close()
-        assert gateway._admission is not None
-        while gateway._admission.open_count:
+        assert gateway.admission is not None
+        while gateway.admission.open_count:
             await asyncio.sleep(0)
 
         assert len(gateway._hub) == 0

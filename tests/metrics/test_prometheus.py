@@ -94,7 +94,7 @@ def test_the_alert_for_redis_asks_for_the_faults_an_operator_can_do_something_ab
 def test_every_fault_between_nodes_that_the_code_counts_is_listed() -> None:
     counted = {f"redis_{fault}" for fault in Fault}
     for file in (ROOT / "src/hubbub").rglob("*.py"):
-        counted.update(re.findall(r"""(?:errors\[|make\()"((?:presence|redis)_\w+|bad_command)\"""", file.read_text()))
+        counted.update(re.findall(r"""(?:errors\[|warn\()"((?:presence|redis)_\w+|bad_command)\"""", file.read_text()))
 
     assert counted == set(SHARED_FAULTS)
 

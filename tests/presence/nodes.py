@@ -21,7 +21,7 @@ from hubbub.presence.base import PresenceStore
 from hubbub.presence.memory import MemoryPresence
 from hubbub.presence.redis.presence import RedisPresence
 from hubbub.presence.tracker import Presence
-from hubbub.presence.updates import UPDATE, publication_of, read_update
+from hubbub.presence.updates import UPDATE, read_update
 from hubbub.redis.shard import Timing
 from hubbub.testing import ManualClock
 from tests.fakes import FakeSocket
@@ -73,12 +73,26 @@ class Node:
 
     async def start(self, broker: Broker, presence: PresenceStore) -> None:
         self.broker, self.presence = broker, presence
-        self.interests = Interests(broker, self.hub)
-        if isinstance(presence, RedisPresence):
-            self.interests = Interests(broker, self.hub, presence.forget)
-            presence.deliver = self.deliver
-        await broker.start(self.deliver, self._lose)
-        await presence.start(self.left.append)
+        self.interests = Interests(broker, self.hub, presence.forget)
+        await broker.start(self._deliver, presence.on_loss)
+        await presence.start(self)
+
+    # --- PresenceOutput -----------------------------------------------------------------------------------------------
+
+    def publish(self, updates: Iterable[Publication]) -> None:
+        for update in updates:
+            self.broker.publish(update)
+
+    def deliver(self, update: Publication) -> None:
+        self._deliver(update, None)
+
+    def on_offline(self, last_seen: Mapping[str, float]) -> None:
+        self.left.append(last_seen)
+
+    def has_listeners(self, interest: Interest) -> bool:
+        return self.hub.has_listeners(interest)
+
+    # --- what tests do ------------------------------------------------------------------------------------------------
 
     def connect(self, *users: str) -> None:
         for user in users:
@@ -108,8 +122,8 @@ class Node:
         return presence.status
 
     def tick(self) -> None:
-        for presence in self.presence.tick():  # memory's
-            self.broker.publish(publication_of(presence, int(self.clock.monotonic() * 1000)))
+        self.presence.tick()
+        self.presence.start_round()
 
     async def idle(self) -> None:
         if isinstance(self.presence, RedisPresence):
@@ -135,7 +149,7 @@ class Node:
                 # A marker can be lost where a connection is just about to fail: then it is published again.
                 await asyncio.wait([future for _, future in markers.values()], timeout=1)
 
-    def deliver(self, publication: Publication, matched: Interest | None) -> None:
+    def _deliver(self, publication: Publication, matched: Interest | None) -> None:
         if publication.type == MARKER:
             future = self._markers.get(publication.metadata.decode())
             if future is not None and not future.done():
@@ -144,10 +158,6 @@ class Node:
             for socket in list(self.hub.audience(publication.topics, publication.users, None, matched)):
                 if socket in self.watchers:
                     self.watchers[socket].heard.append(read_update(publication))
-
-    def _lose(self, interests: Iterable[Interest] | None) -> None:
-        if isinstance(self.presence, RedisPresence):
-            self.presence.lost(interests)
 
 
 class System:
@@ -206,8 +216,7 @@ class System:
         for node in self._dead:
             assert isinstance(node.presence, RedisPresence)
             await node.broker.stop()  # first: it tells presence of gaps, which then reads again
-            await node.presence._reader.stop()
-            await node.presence._store.close()
+            await node.presence.close()
         if "clients" in vars(self):
             self.clients.close()
 
@@ -219,7 +228,6 @@ class System:
                 url,
                 clock=self.clock,
                 stats=node.stats,
-                hears=node.hub.hears,
                 away_after=AWAY,
                 offline_after=OFFLINE,
                 tick=TICK,

@@ -17,9 +17,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 import hubbub.presence.redis.presence
-from hubbub.presence.redis import reconciler as rounds
-from hubbub.presence.redis import replica
-from hubbub.redis import channels, placement
+from hubbub.presence.redis import reconciler, replica
+from hubbub.redis import channels, discovery
 from tests.presence.nodes import AWAY, OFFLINE, TICK, Node, System, Watcher, memory_system, redis_system
 from tests.presence.redis.test_presence import end_lease, everywhere, incarnation_of, keys_with, user_key
 
@@ -205,7 +204,7 @@ class PresenceMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.url is not None)
     @rule()
     def lose_news(self) -> None:
-        self.nodes[0].node._lose(None)
+        self.nodes[0].node.presence.on_loss(None)
 
     # --- what must be so ----------------------------------------------------------------------------------------------
 
@@ -276,15 +275,15 @@ class PresenceMachine(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes a minute takes a few ticks, and each bucket is looked at as often: so there are few of them.
 
     Two users share none, every server of the Cluster has some, and they do not fit into one batch.
     """
-    for module in (channels, placement, rounds, hubbub.presence.redis.presence):
+    for module in (channels, discovery, reconciler, hubbub.presence.redis.presence):
         monkeypatch.setattr(module, "BUCKETS", BUCKETS)
-    monkeypatch.setattr(rounds, "BUCKETS_PER_BATCH", 3)
-    monkeypatch.setattr(rounds, "VERIFY_SECONDS", 4.0)
+    monkeypatch.setattr(reconciler, "BUCKETS_PER_BATCH", 3)
+    monkeypatch.setattr(reconciler, "VERIFY_SECONDS", 4.0)
     monkeypatch.setattr(replica, "REFRESH_SECONDS", 4.0)
     monkeypatch.setattr(replica, "MISSING_SECONDS", 8.0)
     monkeypatch.setattr(replica, "MISSING_AFTER_LOSS_SECONDS", 4.0)
@@ -308,12 +307,12 @@ def check(url: str | None, examples: int, steps: int) -> None:
     )
 
 
-@pytest.mark.usefixtures("hurry")
+@pytest.mark.usefixtures("quickly")
 def test_presence_follows_the_model(store_url: str | None) -> None:
     check(store_url, examples=10, steps=30)
 
 
 @pytest.mark.soak
-@pytest.mark.usefixtures("hurry")
+@pytest.mark.usefixtures("quickly")
 def test_presence_follows_the_model_for_long(store_url: str | None) -> None:
     check(store_url, examples=1000, steps=50)

@@ -1,4 +1,4 @@
-"""The queue in front of Redis: bounded, in order, and everything in it settled once."""
+"""The queue in front of Redis: bounded, in order, and every command in it gets one result."""
 
 from __future__ import annotations
 
@@ -6,122 +6,122 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.outcome import Outcome
-from hubbub.redis.command_queue import BATCH_BYTES, OVERHEAD_BYTES, Outbound, Parcel
+from hubbub.redis.command_queue import BATCH_BYTES, OVERHEAD_BYTES, CommandQueue, PendingCommand
 
 
-class Settled:
-    """Keeps what became of each parcel."""
+class Results:
+    """Keeps the outcome of each command."""
 
     def __init__(self) -> None:
         self.outcomes: list[tuple[bytes, Outcome]] = []
 
-    def parcel(self, command: bytes) -> Parcel:
-        return Parcel(command, lambda parcel, outcome, answer: self.outcomes.append((parcel.command, outcome)))
+    def command(self, data: bytes) -> PendingCommand:
+        return PendingCommand(data, lambda command, outcome, answer: self.outcomes.append((command.command, outcome)))
 
 
-def opened(max_bytes: int = 10**6) -> tuple[Outbound, Settled]:
-    outbound = Outbound(max_bytes)
-    outbound.is_open = True
-    return outbound, Settled()
+def opened(max_bytes: int = 10**6) -> tuple[CommandQueue, Results]:
+    queue = CommandQueue(max_bytes)
+    queue.is_open = True
+    return queue, Results()
 
 
 def test_commands_are_joined_in_order() -> None:
-    outbound, settled = opened()
+    queue, results = opened()
     for command in (b"a", b"b", b"c"):
-        outbound.put(settled.parcel(command))
+        queue.put(results.command(command))
 
-    assert outbound.batch() == b"abc"
-    assert outbound.batch() == b""
+    assert queue.next_batch() == b"abc"
+    assert queue.next_batch() == b""
 
 
 def test_a_batch_is_bounded() -> None:
-    outbound, settled = opened()
+    queue, results = opened()
     for _ in range(3):
-        outbound.put(settled.parcel(bytes(BATCH_BYTES // 2 + 1)))
+        queue.put(results.command(bytes(BATCH_BYTES // 2 + 1)))
 
-    assert [len(outbound.batch()) for _ in range(3)] == [BATCH_BYTES + 2, BATCH_BYTES // 2 + 1, 0]
+    assert [len(queue.next_batch()) for _ in range(3)] == [BATCH_BYTES + 2, BATCH_BYTES // 2 + 1, 0]
 
 
 def test_nothing_is_taken_without_a_connection() -> None:
-    settled = Settled()
+    results = Results()
 
-    assert not Outbound().put(settled.parcel(b"a"))
-    assert settled.outcomes == []
+    assert not CommandQueue().put(results.command(b"a"))
+    assert results.outcomes == []
 
 
 def test_what_awaits_its_answer_takes_room_too() -> None:
-    outbound, settled = opened(max_bytes=2 * (1 + OVERHEAD_BYTES))
-    taken = [outbound.put(settled.parcel(b"a")) for _ in range(3)]
-    outbound.batch()
-    taken.append(outbound.put(settled.parcel(b"a")))
-    outbound.answered(1)
-    taken.append(outbound.put(settled.parcel(b"a")))
+    queue, results = opened(max_bytes=2 * (1 + OVERHEAD_BYTES))
+    taken = [queue.put(results.command(b"a")) for _ in range(3)]
+    queue.next_batch()
+    taken.append(queue.put(results.command(b"a")))
+    queue.answered(1)
+    taken.append(queue.put(results.command(b"a")))
 
     assert taken == [True, True, False, False, True]
 
 
 def test_a_probe_goes_first_and_always_has_room() -> None:
-    outbound, settled = opened(max_bytes=1 + OVERHEAD_BYTES)
-    outbound.put(settled.parcel(b"a"))
-    outbound.put_first(settled.parcel(b"probe "))
+    queue, results = opened(max_bytes=1 + OVERHEAD_BYTES)
+    queue.put(results.command(b"a"))
+    queue.put_first(results.command(b"probe "))
 
-    assert outbound.batch() == b"probe a"
+    assert queue.next_batch() == b"probe a"
 
 
 def test_an_answer_that_is_an_error_means_dropped() -> None:
-    outbound, settled = opened()
-    outbound.put(settled.parcel(b"a"))
-    outbound.batch()
-    outbound.answered(ValueError("MOVED"))
+    queue, results = opened()
+    queue.put(results.command(b"a"))
+    queue.next_batch()
+    queue.answered(ValueError("MOVED"))
 
-    assert settled.outcomes == [(b"a", Outcome.DROPPED)]
+    assert results.outcomes == [(b"a", Outcome.DROPPED)]
 
 
 def test_an_answer_to_nothing_is_told() -> None:
-    outbound, _ = opened()
+    queue, _ = opened()
 
-    assert not outbound.answered(1)
+    assert not queue.answered(1)
 
 
 def test_when_the_connection_is_lost_what_was_written_is_unknown_and_the_rest_dropped() -> None:
-    outbound, settled = opened()
-    outbound.put(settled.parcel(b"a"))
-    outbound.batch()
-    outbound.put(settled.parcel(b"b"))
-    outbound.close()
+    queue, results = opened()
+    queue.put(results.command(b"a"))
+    queue.next_batch()
+    queue.put(results.command(b"b"))
+    queue.close()
 
-    assert settled.outcomes == [(b"a", Outcome.UNKNOWN), (b"b", Outcome.DROPPED)]
-    assert outbound.size == len(outbound) == 0
-    assert not outbound.put(settled.parcel(b"c"))
+    assert results.outcomes == [(b"a", Outcome.UNKNOWN), (b"b", Outcome.DROPPED)]
+    assert queue.size == len(queue) == 0
+    assert not queue.put(results.command(b"c"))
 
 
 steps = st.lists(st.sampled_from(["put", "probe", "write", "answer", "refuse", "lose", "connect"]), max_size=60)
 
 
 @given(steps)
-def test_everything_taken_is_settled_once_and_in_order(steps: list[str]) -> None:
-    outbound, settled = opened(max_bytes=20 * OVERHEAD_BYTES)
+def test_everything_taken_has_one_result_and_in_order(steps: list[str]) -> None:
+    queue, results = opened(max_bytes=20 * OVERHEAD_BYTES)
     taken: list[bytes] = []
     probes = 0
     for number, step in enumerate(steps):
         command = b"%d" % number
-        if step == "put" and outbound.put(settled.parcel(command)):
+        if step == "put" and queue.put(results.command(command)):
             taken.append(command)
-        elif step == "probe" and outbound.is_open:
-            outbound.put_first(settled.parcel(b"probe"))
+        elif step == "probe" and queue.is_open:
+            queue.put_first(results.command(b"probe"))
             probes += 1
         elif step == "write":
-            outbound.batch()
+            queue.next_batch()
         elif step == "answer":
-            outbound.answered(1)
+            queue.answered(1)
         elif step == "refuse":
-            outbound.answered(ValueError())
+            queue.answered(ValueError())
         elif step == "lose":
-            outbound.close()
+            queue.close()
         elif step == "connect":
-            outbound.is_open = True
-        assert (outbound.size == 0) == (len(outbound) == 0)
-    outbound.close()
+            queue.is_open = True
+        assert (queue.size == 0) == (len(queue) == 0)
+    queue.close()
 
-    assert [command for command, _ in settled.outcomes if command != b"probe"] == taken
-    assert len(settled.outcomes) == len(taken) + probes
+    assert [command for command, _ in results.outcomes if command != b"probe"] == taken
+    assert len(results.outcomes) == len(taken) + probes

@@ -8,49 +8,49 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from hubbub.redis.subscriptions import LINGER_SECONDS, Listening, State, Wait
+from hubbub.redis.subscriptions import LINGER_SECONDS, ChannelSubscriptions, Confirmation, State
 
 A, B = b"a", b"b"
 
 
-def connected() -> Listening:
-    listening = Listening()
-    listening.is_up = True
-    return listening
+def connected() -> ChannelSubscriptions:
+    subscriptions = ChannelSubscriptions()
+    subscriptions.is_up = True
+    return subscriptions
 
 
-def confirmed(*channels: bytes) -> Listening:
-    listening = connected()
+def confirmed(*channels: bytes) -> ChannelSubscriptions:
+    subscriptions = connected()
     for channel in channels:
-        listening.want(channel, channel.decode())
-    for channel in listening.requests():
-        listening.confirmed(channel)
-    return listening
+        subscriptions.subscribe(channel, channel.decode())
+    for channel in subscriptions.requests():
+        subscriptions.confirmed(channel)
+    return subscriptions
 
 
 def test_what_is_wanted_is_asked_for_once() -> None:
-    listening = connected()
-    wanted = [listening.want(A, "a"), listening.want(A, "a"), listening.want(B, "b")]
+    subscriptions = connected()
+    wanted = [subscriptions.subscribe(A, "a"), subscriptions.subscribe(A, "a"), subscriptions.subscribe(B, "b")]
 
     assert wanted == [False, False, False]
-    assert listening.requests() == [A, B]
-    assert listening.requests() == []
+    assert subscriptions.requests() == [A, B]
+    assert subscriptions.requests() == []
 
 
 def test_what_is_confirmed_needs_no_wait() -> None:
-    assert confirmed(A).want(A, "a")
+    assert confirmed(A).subscribe(A, "a")
 
 
 def test_a_wait_ends_with_the_last_confirmation() -> None:
-    listening, ended = connected(), []
+    subscriptions, ended = connected(), []
     for channel in (A, B):
-        listening.want(channel, "x")
-    listening.wait([A, B], lambda: ended.append(True))
-    listening.requests()
+        subscriptions.subscribe(channel, "x")
+    subscriptions.wait([A, B], lambda: ended.append(True))
+    subscriptions.requests()
 
-    listening.confirmed(B)
+    subscriptions.confirmed(B)
     assert ended == []
-    listening.confirmed(A)
+    subscriptions.confirmed(A)
     assert ended == [True]
 
 
@@ -62,103 +62,103 @@ def test_a_wait_for_what_is_confirmed_ends_at_once() -> None:
 
 
 def test_nobody_waits_for_a_connection_that_is_away_and_is_owed_instead() -> None:
-    listening = Listening()
+    subscriptions = ChannelSubscriptions()
 
-    assert listening.want(A, "a")
-    listening.is_up = True
-    assert listening.requests() == [A]
-    assert listening.confirmed(A)
+    assert subscriptions.subscribe(A, "a")
+    subscriptions.is_up = True
+    assert subscriptions.requests() == [A]
+    assert subscriptions.confirmed(A)
 
 
 def test_a_lost_connection_ends_waits_and_everything_is_owed() -> None:
-    listening, ended = confirmed(A), []
-    listening.want(B, "b")
-    listening.wait([B], lambda: ended.append(True))
-    listening.down()
+    subscriptions, ended = confirmed(A), []
+    subscriptions.subscribe(B, "b")
+    subscriptions.wait([B], lambda: ended.append(True))
+    subscriptions.down()
 
     assert ended == [True]
-    assert sorted(listening.requests()) == [A, B]
-    assert listening.confirmed(A)
-    assert listening.confirmed(B)
+    assert sorted(subscriptions.requests()) == [A, B]
+    assert subscriptions.confirmed(A)
+    assert subscriptions.confirmed(B)
 
 
 def test_what_took_too_long_is_owed() -> None:
-    listening, ended = connected(), []
-    listening.want(A, "a")
-    wait = listening.wait([A], lambda: ended.append(True))
-    listening.requests()
-    listening.give_up(wait)
+    subscriptions, ended = connected(), []
+    subscriptions.subscribe(A, "a")
+    wait = subscriptions.wait([A], lambda: ended.append(True))
+    subscriptions.requests()
+    subscriptions.time_out(wait)
 
     assert ended == [True]
-    assert listening.confirmed(A)
+    assert subscriptions.confirmed(A)
     assert ended == [True]
 
 
 def test_what_nobody_wants_is_ended_after_a_while() -> None:
-    listening = confirmed(A, B)
-    listening.unwant(A, 10.0)
+    subscriptions = confirmed(A, B)
+    subscriptions.unsubscribe(A, 10.0)
 
-    assert listening.expired(10.0 + LINGER_SECONDS / 2) == []
-    assert listening.expired(10.0 + LINGER_SECONDS) == [A]
-    assert A not in listening
+    assert subscriptions.expired(10.0 + LINGER_SECONDS / 2) == []
+    assert subscriptions.expired(10.0 + LINGER_SECONDS) == [A]
+    assert A not in subscriptions
 
 
 def test_what_is_wanted_again_in_time_stays() -> None:
-    listening = confirmed(A)
-    listening.unwant(A, 10.0)
+    subscriptions = confirmed(A)
+    subscriptions.unsubscribe(A, 10.0)
 
-    assert listening.want(A, "a")
-    assert listening.expired(100.0) == []
-    assert listening.state(A) is State.CONFIRMED
+    assert subscriptions.subscribe(A, "a")
+    assert subscriptions.expired(100.0) == []
+    assert subscriptions.state(A) is State.CONFIRMED
 
 
 def test_what_was_never_asked_for_is_forgotten_at_once() -> None:
-    listening = connected()
-    listening.want(A, "a")
-    listening.unwant(A, 10.0)
+    subscriptions = connected()
+    subscriptions.subscribe(A, "a")
+    subscriptions.unsubscribe(A, 10.0)
 
-    assert listening.requests() == []
+    assert subscriptions.requests() == []
 
 
 def test_what_is_not_confirmed_yet_is_not_ended() -> None:
-    listening = connected()
-    listening.want(A, "a")
-    listening.requests()
-    listening.unwant(A, 10.0)
+    subscriptions = connected()
+    subscriptions.subscribe(A, "a")
+    subscriptions.requests()
+    subscriptions.unsubscribe(A, 10.0)
 
-    assert listening.expired(100.0) == []
-    listening.confirmed(A)
-    assert listening.expired(100.0) == [A]
+    assert subscriptions.expired(100.0) == []
+    subscriptions.confirmed(A)
+    assert subscriptions.expired(100.0) == [A]
 
 
 def test_what_the_server_ends_is_owed_and_waits_to_be_placed() -> None:
-    listening = confirmed(A)
+    subscriptions = confirmed(A)
 
-    assert listening.ended(A)
-    assert listening.requests() == []
-    listening.again()
-    assert listening.requests() == [A]
-    assert listening.confirmed(A)
+    assert subscriptions.ended(A)
+    assert subscriptions.requests() == []
+    subscriptions.resubscribe()
+    assert subscriptions.requests() == [A]
+    assert subscriptions.confirmed(A)
 
 
 def test_the_answer_to_our_own_request_ends_nothing() -> None:
-    listening = confirmed(A)
-    listening.unwant(A, 0.0)
-    listening.expired(10.0)
-    listening.want(A, "a")
-    listening.requests()
+    subscriptions = confirmed(A)
+    subscriptions.unsubscribe(A, 0.0)
+    subscriptions.expired(10.0)
+    subscriptions.subscribe(A, "a")
+    subscriptions.requests()
 
-    assert not listening.ended(A)
-    assert not listening.confirmed(A)
-    assert listening.state(A) is State.CONFIRMED
+    assert not subscriptions.ended(A)
+    assert not subscriptions.confirmed(A)
+    assert subscriptions.state(A) is State.CONFIRMED
 
 
 def test_what_another_connection_takes_over_is_given_up() -> None:
-    listening = confirmed(A, B)
-    listening.unwant(B, 0.0)
+    subscriptions = confirmed(A, B)
+    subscriptions.unsubscribe(B, 0.0)
 
-    assert listening.surrender([A, B]) == [(A, "a")]
-    assert listening.channels() == []
+    assert subscriptions.transfer([A, B]) == [(A, "a")]
+    assert subscriptions.channels() == []
 
 
 class Model(RuleBasedStateMachine):
@@ -166,31 +166,31 @@ class Model(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.listening = Listening()
+        self.subscriptions = ChannelSubscriptions()
         self.now = 0.0
         self.commands: list[tuple[str, bytes]] = []  # on their way to the server
         self.answers: list[tuple[str, bytes]] = []  # on their way back
         self.served: set[bytes] = set()  # what the server sends
         self.relying: set[bytes] = set()  # who was told that nothing is missed
         self.missing: set[bytes] = set()  # of these, who may have missed something since, and was not told
-        self.waits: list[tuple[Wait, set[bytes], list[bool]]] = []
+        self.waits: list[tuple[Confirmation, set[bytes], list[bool]]] = []
 
     channels: Any = st.sampled_from([A, B, b"c"])
 
     @rule(channel=channels)
-    def want(self, channel: bytes) -> None:
-        if self.listening.want(channel, channel.decode()):
+    def subscribe(self, channel: bytes) -> None:
+        if self.subscriptions.subscribe(channel, channel.decode()):
             self._rely(channel)
         else:
             ended: list[bool] = []
-            wait = self.listening.wait([channel], lambda: ended.append(True))
+            wait = self.subscriptions.wait([channel], lambda: ended.append(True))
             self.waits.append((wait, {channel}, ended))
             self._look_at_waits()
 
     @rule(channel=channels)
-    def unwant(self, channel: bytes) -> None:
+    def unsubscribe(self, channel: bytes) -> None:
         if not any(channel in channels for _, channels, _ in self.waits):
-            self.listening.unwant(channel, self.now)
+            self.subscriptions.unsubscribe(channel, self.now)
             self.relying.discard(channel)
             self.missing.discard(channel)
 
@@ -198,11 +198,11 @@ class Model(RuleBasedStateMachine):
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
 
-    @precondition(lambda self: self.listening.is_up)
+    @precondition(lambda self: self.subscriptions.is_up)
     @rule()
     def send(self) -> None:
-        self.commands += [("end", channel) for channel in self.listening.expired(self.now)]
-        self.commands += [("begin", channel) for channel in self.listening.requests()]
+        self.commands += [("end", channel) for channel in self.subscriptions.expired(self.now)]
+        self.commands += [("begin", channel) for channel in self.subscriptions.requests()]
 
     @precondition(lambda self: self.commands)
     @rule()
@@ -217,29 +217,29 @@ class Model(RuleBasedStateMachine):
     def hear(self) -> None:
         kind, channel = self.answers.pop(0)
         if kind == "end":
-            self.listening.ended(channel)
-        elif self.listening.confirmed(channel):
+            self.subscriptions.ended(channel)
+        elif self.subscriptions.confirmed(channel):
             self.missing.discard(channel)
         self._look_at_waits()
 
     @precondition(lambda self: self.waits)
     @rule()
-    def give_up(self) -> None:
-        self.listening.give_up(self.waits[0][0])
+    def time_out(self) -> None:
+        self.subscriptions.time_out(self.waits[0][0])
         self._look_at_waits()
 
-    @precondition(lambda self: self.listening.is_up)
+    @precondition(lambda self: self.subscriptions.is_up)
     @rule()
     def lose(self) -> None:
-        self.listening.down()
+        self.subscriptions.down()
         self.commands, self.answers, self.served = [], [], set()
         self._look_at_waits()
         self._look_at_gaps()
 
-    @precondition(lambda self: not self.listening.is_up)
+    @precondition(lambda self: not self.subscriptions.is_up)
     @rule()
     def connect(self) -> None:
-        self.listening.is_up = True
+        self.subscriptions.is_up = True
 
     def _rely(self, channel: bytes) -> None:
         self.relying.add(channel)
@@ -259,15 +259,14 @@ class Model(RuleBasedStateMachine):
     @invariant()
     def who_is_missing_something_will_be_told(self) -> None:
         for channel in self.missing:
-            assert self.listening.state(channel) is not None
-            entry = self.listening._entries[channel]
-            assert entry.is_owed
-            assert entry.state is not State.CONFIRMED
+            assert self.subscriptions.state(channel) is not None
+            assert self.subscriptions.needs_resync(channel)
+            assert self.subscriptions.state(channel) is not State.CONFIRMED
 
     def teardown(self) -> None:
         """In the end everything comes up, and nobody is left who was not told."""
-        self.listening.is_up = True
-        while self.listening._wanted or self.commands or self.answers:
+        self.subscriptions.is_up = True
+        while self.subscriptions.has_requests or self.commands or self.answers:
             self.send()
             while self.commands:
                 self.serve()

@@ -67,8 +67,8 @@ async def until(condition: Callable[[], object]) -> None:
 
 def is_clean(gateway: Gateway) -> bool:
     """Tells whether nothing of any socket is left."""
-    assert gateway._admission is not None
-    return (gateway.load.sockets, gateway.load.tasks, gateway._admission.open_count) == (0, 0, 0)
+    assert gateway.admission is not None
+    return (gateway.load.sockets, gateway.load.tasks, gateway.admission.open_count) == (0, 0, 0)
 
 
 # --- what it has in common with every transport ---------------------------------------------------------------------
@@ -203,8 +203,8 @@ async def test_who_leaves_while_the_authenticator_thinks_is_never_registered(ws:
         await asked.wait()
         opening.cancel()
         await asyncio.gather(opening, return_exceptions=True)
-        assert gateway._admission is not None
-        await until(lambda: not gateway._admission.open_count)  # type: ignore[union-attr]
+        assert gateway.admission is not None
+        await until(lambda: not gateway.admission.open_count)  # type: ignore[union-attr]
         answer.set()
         await answered.wait()
         await until(lambda: is_clean(gateway))

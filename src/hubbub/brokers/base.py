@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
 from hubbub.contract.topics import Interest, Topic
 from hubbub.outcome import Outcome
+
+COMMAND: Final = "hubbub.command"
+"""The type of a publication that carries a command for the nodes. No event has it: events begin with a direction."""
+
+REPLAYABLE: Final = frozenset({COMMAND})
+"""The types of publications that no node may miss. See ``Broker``."""
 
 
 class Publication(msgspec.Struct, frozen=True, gc=False):
@@ -21,49 +27,60 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
     exclude: str | None = None
     """The id of a socket that does not hear it."""
     metadata: bytes = b""
-    """What it tells the nodes themselves, and no socket."""
+    """Data for the nodes themselves, which no socket hears."""
 
 
-#: Takes what arrives, and the interest that brought it where each interest of the audience brings a copy; None where
-#: one copy is for all.
+#: Called with each publication that arrives. The second argument is the interest that matched, if a publication arrives
+#: once for each interest of its audience; None if a single copy is for all.
 Deliver: TypeAlias = Callable[[Publication, Interest | None], None]
 
-#: Is told the interests for which something may have been lost on the way to this node; None stands for all.
-Lost: TypeAlias = Callable[[Iterable[Interest] | None], None]
+#: Called with the interests whose publications may have been lost on the way to this node; None means all of them.
+OnLoss: TypeAlias = Callable[[Iterable[Interest] | None], None]
 
 
 class Broker(Protocol):
     """Carries publications to every node with a listener, this one included.
 
-    The promise is at most once, in the order of publishing per topic. What is known to be lost is followed by a
-    resync of its topics; a broker never loses silently.
+    The promise is at most once, and in the order of publishing per topic and per user. A broker never loses silently:
+    when it knows that a publication may be lost, it calls ``on_loss`` on every node that has listeners for it.
+
+    A resync makes up for a lost event. Nothing makes up for a lost withdrawal of access, so publications whose type is
+    in ``REPLAYABLE`` must also reach the nodes that were cut off when they were published: a broker keeps them for
+    about an hour, and delivers after a gap, with None as the matched interest, those that the node has not seen.
+    Delivering one twice does no harm.
     """
 
-    async def start(self, deliver: Deliver, lost: Lost) -> None:
-        """Connects. From here on both are called on the event loop for what arrives or does not; they must not block.
+    async def start(self, deliver: Deliver, on_loss: OnLoss) -> None:
+        """Connect. From now on both callbacks are called on the event loop; they do not block.
 
-        Raises ConfigurationError, with the remedy, where it cannot connect.
+        Raises:
+            ConfigurationError: It cannot connect; the message names the remedy.
+
         """
 
     async def stop(self) -> None:
-        """Disconnects; nothing is delivered afterwards."""
+        """Disconnect; nothing is delivered afterwards."""
 
     @property
     def ready(self) -> bool:
-        """Tells whether what is published now reaches every node."""
+        """Return whether what is published now reaches every node."""
 
     def publish(self, publication: Publication) -> Outcome:
-        """Sends without waiting. ACCEPTED does not mean delivered: at most once."""
+        """Send without waiting. ACCEPTED does not mean delivered: the promise is at most once."""
 
     async def publish_and_wait(self, publication: Publication) -> Outcome:
-        """Sends, and waits at most a second to say what became of it."""
+        """Send, and wait at most a second for the outcome."""
 
-    def listen(self, interests: Iterable[Interest]) -> Awaitable[None] | None:
-        """Declares interests, at once and also where the wait for it is given up.
+    def subscribe(self, interests: Iterable[Interest]) -> Awaitable[None] | None:
+        """Subscribe this node to interests, even if the caller gives up waiting.
 
-        Gives what to wait for until no later publication for them is missed on this node; None where that is so now.
-        Nobody waits for a server that is away, or for long: what is missed then is told to ``lost`` when it is back.
+        A broker makes nobody wait for a server that is away, or for long: when the server is back, it calls ``on_loss``
+        for what was missed.
+
+        Returns:
+            What to wait for until no later publication for them is missed on this node; None if that is so already.
+
         """
 
-    def unlisten(self, interests: Iterable[Interest]) -> None:
-        """Withdraws interests without waiting, when the last listener on this node is gone."""
+    def unsubscribe(self, interests: Iterable[Interest]) -> None:
+        """Unsubscribe from interests without waiting: their last listener on this node is gone."""

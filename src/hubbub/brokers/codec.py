@@ -1,19 +1,20 @@
-"""How a publication travels through Redis: a small versioned header, then the final bytes of the frame.
+"""How a publication travels between nodes: a small versioned header, then the final bytes of the frame.
 
 ======  =====  ================================================================================
-offset  bytes  what
+offset  bytes  content
 ======  =====  ================================================================================
 0       4      magic, ``HBUB``
 4       1      version, 1
 5       16     id: the publisher's random 8 bytes, then its sequence number
 21      4      length of the header
 25      4      length of the frame
-29      4      length of the memo
-33             the header (msgpack: type, topics, users, exclude), the frame, the memo; nothing after
+29      4      length of the metadata
+33             header (msgpack: type, topics, users, exclude), frame, metadata; nothing after them
 ======  =====  ================================================================================
 
-All numbers are big-endian. The memo comes last so that a script in Redis can complete it by appending bytes that its
-length already counts: see ``appended``. Old nodes drop what has another version, and say so, instead of guessing.
+All numbers are big-endian. The metadata comes last so that a script in Redis can complete it by appending bytes that
+its length already counts: see ``appended``. A node drops a publication of another version and logs it: it never
+guesses.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ MAGIC: Final = b"HBUB"
 VERSION: Final = 1
 
 MAX_BYTES: Final = 64 * 1024
-"""The most that a publication may measure, all in all: events are signals, and a client's are held to the same."""
+"""The largest encoded publication. Events are signals, and a client's messages have the same limit."""
 
-USERS_PER_PART: Final = 16
-"""Users named in one copy. Each user's copy names its neighbours, so a bound keeps large audiences linear."""
+USERS_PER_COPY: Final = 16
+"""Users named in one copy. Each user's copy names the others, so a bound keeps the bytes of a large audience linear."""
 
 _HEAD: Final = struct.Struct("!4sB16sIII")
 _SEQUENCE: Final = struct.Struct("!Q")
@@ -56,7 +57,7 @@ class Fault(StrEnum):
 
 
 class BadPublication(HubbubError):
-    """Something that arrived, or was to be sent, is no publication."""
+    """Bytes that arrived, or a publication that was to be sent, are not valid."""
 
     def __init__(self, fault: Fault, message: str) -> None:
         super().__init__(message)
@@ -74,28 +75,28 @@ _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(_Header)
 
 
-class Ids:
-    """Gives the ids of one publisher: no two are alike, here or anywhere."""
+class PublicationIds:
+    """The ids of one publisher: no two are alike, here or anywhere."""
 
     def __init__(self) -> None:
-        self._incarnation = secrets.token_bytes(8)
+        self._publisher = secrets.token_bytes(8)
         self._sequence = 0
 
     def next(self) -> bytes:
-        """Gives the next id, 16 bytes."""
+        """Return the next id, 16 bytes."""
         self._sequence += 1
-        return self._incarnation + _SEQUENCE.pack(self._sequence)
+        return self._publisher + _SEQUENCE.pack(self._sequence)
 
 
 class Duplicates:
-    """Remembers the last ids that arrived on each channel, a bounded number of them altogether."""
+    """The last ids that arrived on each channel, a bounded number of them in all."""
 
     def __init__(self, size: int = 4096) -> None:
         self._size = size
         self._seen: dict[tuple[bytes, Interest | None], None] = {}
 
     def seen(self, id: bytes, matched: Interest | None) -> bool:
-        """Tells whether a copy has arrived before, and remembers it."""
+        """Return whether a copy has arrived on this channel before, and remember it."""
         key = (id, matched)
         if key in self._seen:
             return True
@@ -105,29 +106,34 @@ class Duplicates:
         return False
 
 
-def parts(publication: Publication) -> Iterator[tuple[Publication, tuple[Interest, ...]]]:
-    """Gives the copies to encode, and the interests whose channels each one goes to.
+def split(publication: Publication) -> Iterator[tuple[Publication, tuple[Interest, ...]]]:
+    """Yield the copies to encode, each with the interests whose channels it goes to.
 
-    There is one, unless the audience names many users. A further copy names the topics too, whose subscribers have
-    heard the event already, and not the other users, since no socket has two.
+    There is one copy, unless the audience names many users. Each further copy names a few of them, since no socket has
+    two users. It also names the topics, so that a node skips the sockets that heard the first copy.
     """
     users = tuple(dict.fromkeys(publication.users))
-    if len(users) <= USERS_PER_PART:
+    if len(users) <= USERS_PER_COPY:
         yield publication, (*dict.fromkeys(publication.topics), *users)
         return
     if publication.topics:
         yield msgspec.structs.replace(publication, users=()), tuple(dict.fromkeys(publication.topics))
-    for start in range(0, len(users), USERS_PER_PART):
-        some = users[start : start + USERS_PER_PART]
+    for start in range(0, len(users), USERS_PER_COPY):
+        some = users[start : start + USERS_PER_COPY]
         yield msgspec.structs.replace(publication, users=some), some
 
 
 def encode(publication: Publication, id: bytes, *, appended: int = 0) -> bytes:
-    """Writes a publication.
+    """Encode a publication.
 
-    appended: bytes that whoever publishes it will append; the reader finds them at the end of the memo.
+    Args:
+        publication: What to send.
+        id: Its id, 16 bytes.
+        appended: Bytes that a script will append when it publishes; they become the end of the metadata.
 
-    Raises BadPublication where it is larger than readers take, or cannot be written.
+    Raises:
+        BadPublication: It is larger than ``MAX_BYTES``, or has no encoding.
+
     """
     topics = tuple((topic.kind, topic.id) for topic in publication.topics)
     try:
@@ -138,16 +144,22 @@ def encode(publication: Publication, id: bytes, *, appended: int = 0) -> bytes:
     lengths = len(header), len(frame), len(metadata) + appended
     data = b"".join((_HEAD.pack(MAGIC, VERSION, id, *lengths), header, frame, metadata))
     if len(data) + appended > MAX_BYTES:
-        raise BadPublication(Fault.TOO_BIG, f"{publication.type} takes {len(data)} bytes, at most {MAX_BYTES} may be")
+        raise BadPublication(
+            Fault.TOO_BIG, f"{publication.type} takes {len(data) + appended} bytes, expected at most {MAX_BYTES}"
+        )
     return data
 
 
 def decode(data: bytes, matched: Interest | None) -> tuple[Publication, bytes]:
-    """Reads a publication and its id; the frame is not looked into.
+    """Decode a publication and its id; its frame stays as it is.
 
-    via: the interest on whose channel it arrived, which its audience must name; None where any may arrive.
+    Args:
+        data: What arrived.
+        matched: The interest on whose channel it arrived, which its audience must name; None if any may arrive.
 
-    Raises BadPublication with what is wrong.
+    Raises:
+        BadPublication: It is not valid.
+
     """
     if len(data) > MAX_BYTES:
         raise BadPublication(Fault.TOO_BIG, f"{len(data)} bytes, expected at most {MAX_BYTES}")
@@ -156,22 +168,24 @@ def decode(data: bytes, matched: Interest | None) -> tuple[Publication, bytes]:
     if data[4:5] != bytes((VERSION,)):
         raise BadPublication(Fault.UNKNOWN_VERSION, f"expected version {VERSION}, got {data[4:5]!r}")
     if len(data) < _HEAD.size:
-        raise BadPublication(Fault.WRONG_LENGTH, f"{len(data)} bytes are no header")
-    _, _, id, header_length, frame_length, memo_length = _HEAD.unpack_from(data)
+        raise BadPublication(Fault.WRONG_LENGTH, f"expected at least {_HEAD.size} bytes, got {len(data)}")
+    _, _, id, header_length, frame_length, metadata_length = _HEAD.unpack_from(data)
     frame_begin = _HEAD.size + header_length
-    memo_begin = frame_begin + frame_length
-    if memo_begin + memo_length != len(data):
-        raise BadPublication(Fault.WRONG_LENGTH, f"expected {memo_begin + memo_length} bytes, got {len(data)}")
+    metadata_begin = frame_begin + frame_length
+    if metadata_begin + metadata_length != len(data):
+        raise BadPublication(Fault.WRONG_LENGTH, f"expected {metadata_begin + metadata_length} bytes, got {len(data)}")
     try:
         header = _decoder.decode(data[_HEAD.size : frame_begin])
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise BadPublication(Fault.BAD_HEADER, f"a header that cannot be read: {error}") from None
+        raise BadPublication(Fault.BAD_HEADER, f"the header cannot be read: {error}") from None
     topics = tuple(Topic(kind, name) for kind, name in header.topics)
     if matched is not None and matched not in topics and matched not in header.users:
         raise BadPublication(
-            Fault.WRONG_CHANNEL, f"{header.type} arrived for {matched}, whom its audience does not name"
+            Fault.WRONG_CHANNEL, f"{header.type} arrived for {matched}, which its audience does not name"
         )
     return (
-        Publication(header.type, data[frame_begin:memo_begin], topics, header.users, header.exclude, data[memo_begin:]),
+        Publication(
+            header.type, data[frame_begin:metadata_begin], topics, header.users, header.exclude, data[metadata_begin:]
+        ),
         id,
     )

@@ -1,4 +1,4 @@
-"""What one node asks of all: to close a user's sockets, to take a topic away, to count a person as active."""
+"""Commands from one node to all: close a user's sockets, take a topic away, count a user as active."""
 
 from __future__ import annotations
 
@@ -9,18 +9,15 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
-from hubbub.brokers.base import Broker, Publication
+from hubbub.brokers.base import COMMAND, Broker, Publication
 from hubbub.contract.topics import Topic
 from hubbub.metrics.stats import Stats
 from hubbub.outcome import Outcome
 
 logger = logging.getLogger("hubbub.commands")
 
-COMMAND: Final = "hubbub.command"
-"""The type of a publication that carries a command; no event can have it, since events begin with a direction."""
-
-MENTION: Final = "hubbub.mention"
-"""The type of one that may be lost. Brokers keep the other for nodes that are cut off when it is given."""
+BEST_EFFORT: Final = "hubbub.mention"
+"""The type of a publication with a command that may be lost. Brokers replay those of type ``COMMAND`` after a gap."""
 
 MAX_UNSENT: Final = 10_000
 """Commands kept for a broker that is away: a minute of logouts of a very large system."""
@@ -51,63 +48,72 @@ Command: TypeAlias = Disconnect | Revoke | Touch
 _decoder: Final[msgspec.msgpack.Decoder[Command]] = msgspec.msgpack.Decoder(Command)
 
 
-def publication_of(command: Command) -> Publication:
-    """Addresses a command to the nodes it concerns: those with a socket of the user.
+def encode_command(command: Command) -> Publication:
+    """Return a publication that carries a command to the nodes with a socket of the user.
 
     A revocation also travels with the topic's own events, so that it keeps its place among them.
     """
     topics = (command.topic,) if isinstance(command, Revoke) else ()
-    type = MENTION if isinstance(command, Touch) else COMMAND
+    type = BEST_EFFORT if isinstance(command, Touch) else COMMAND
     return Publication(type, b"", topics, (command.user_id,), metadata=msgspec.msgpack.encode(command))
 
 
-def command_of(publication: Publication) -> Command:
-    """Reads a command back; raises msgspec.DecodeError where it is none."""
+def decode_command(publication: Publication) -> Command:
+    """Return the command in a publication.
+
+    Raises:
+        msgspec.DecodeError: There is none.
+
+    """
     return _decoder.decode(publication.metadata)
 
 
-#: What a node does when it is told to; doing it twice is the same as once.
-Obey: TypeAlias = Callable[[Any], object]
+#: What a node does for a command. Doing it twice is the same as doing it once.
+Apply: TypeAlias = Callable[[Any], object]
 
 
 class Commands:
-    """Gives commands to all nodes, keeps those that must not be lost until the broker has taken them, and obeys.
+    """Sends commands to all nodes, keeps those that must not be lost until the broker accepts them, and applies them.
 
-    obey: what this node does, by type of command.
+    Args:
+        broker: Carries them.
+        stats: Counts those that are lost, or not understood.
+        apply: What this node does, by type of command.
+
     """
 
-    def __init__(self, broker: Broker, stats: Stats, obey: Mapping[type[Command], Obey]) -> None:
+    def __init__(self, broker: Broker, stats: Stats, apply: Mapping[type[Command], Apply]) -> None:
         self._broker = broker
         self._stats = stats
-        self._obey = obey
+        self._apply = apply
         self._unsent: deque[Publication] = deque()
 
-    async def give(self, command: Command) -> Outcome:
-        """Obeys here at once, whatever the broker is up to, and sends the command until it is accepted."""
-        self._obey[type(command)](command)
-        publication = publication_of(command)
+    async def broadcast(self, command: Command) -> Outcome:
+        """Apply a command here at once, whatever the state of the broker, and send it until it is accepted."""
+        self._apply[type(command)](command)
+        publication = encode_command(command)
         outcome = await self._broker.publish_and_wait(publication)
         if outcome is not Outcome.ACCEPTED:
             self._keep(publication)
         return outcome
 
-    def mention(self, command: Command) -> None:
-        """Sends a command that may be lost."""
-        self._broker.publish(publication_of(command))
+    def send_best_effort(self, command: Command) -> None:
+        """Send a command that may be lost."""
+        self._broker.publish(encode_command(command))
 
-    def observe(self, publication: Publication) -> bool:
-        """Obeys a command that has arrived; says that no socket is to hear it."""
+    def receive(self, publication: Publication) -> bool:
+        """Apply a command that has arrived; return False: no socket hears it."""
         try:
-            command = command_of(publication)
+            command = decode_command(publication)
         except msgspec.DecodeError as error:
             self._stats.errors["bad_command"] += 1
             logger.warning("a command that arrived is not understood: %s", error)
         else:
-            self._obey[type(command)](command)
+            self._apply[type(command)](command)
         return False
 
     def retry(self) -> None:
-        """Sends again what was not accepted, oldest first; called on a tick."""
+        """Send again what was not accepted, oldest first. Called regularly."""
         for _ in range(len(self._unsent)):
             publication = self._unsent.popleft()
             if self._broker.publish(publication) is not Outcome.ACCEPTED:

@@ -1,10 +1,10 @@
-"""The bus: takes events from REST and from domains, and hands them to the sockets that may hear them."""
+"""The bus: publishes events from REST and from domains, and delivers them to the sockets that may hear them."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Protocol, TypeAlias
 
 from hubbub.brokers.base import Broker, Publication
 from hubbub.bus.hub import Hub, Listener
@@ -21,13 +21,27 @@ from hubbub.frames import text_frame
 from hubbub.metrics.stats import Stats
 from hubbub.outcome import Outcome
 
+#: Sees a publication before any socket does, and returns whether sockets are to hear it.
+Interceptor: TypeAlias = Callable[[Publication], bool]
+
 
 class Socket(Listener, Sink, Protocol):
     """What the bus needs of a socket."""
 
 
 class EventBus:
-    """Publishes through the broker, delivers what the broker brings, and sends to single sockets."""
+    """Publishes through the broker, delivers what the broker brings, and sends to single sockets.
+
+    Args:
+        contract: Every event it speaks.
+        hub: The sockets of this node.
+        batcher: Writes to them.
+        broker: Carries publications between nodes.
+        interests: What this node is subscribed to at the broker.
+        stats: Counts events and deliveries.
+        interceptors: By type of publication, who sees it first.
+
+    """
 
     def __init__(
         self,
@@ -37,6 +51,7 @@ class EventBus:
         broker: Broker,
         interests: Interests,
         stats: Stats,
+        interceptors: Mapping[str, Interceptor],
     ) -> None:
         self._contract = contract
         self._hub = hub
@@ -44,37 +59,39 @@ class EventBus:
         self._broker = broker
         self._interests = interests
         self._stats = stats
-        self._subscribing: dict[str, set[Topic]] = {}  # by socket: what is revoked while its subscribe is under way
-        self.observers: dict[str, Callable[[Publication], bool]] = {}
-        """By type of publication, who sees it before any socket does, and says whether sockets are to hear it."""
+        self._interceptors = dict(interceptors)
+        self._revoked: dict[str, set[Topic]] = {}  # by socket whose subscribe is under way
 
     def publish(self, event: Event, *, users: Iterable[str] | None = None, exclude: Context | None = None) -> None:
-        """Publishes to the event's audience; see ``notify``. On the event loop only."""
+        """Publish to the event's audience; see ``notify``. On the event loop only."""
         self.emit(prepare(self._contract, event, users, None if exclude is None else exclude.socket_id))
 
     def emit(self, publication: Publication) -> Outcome:
-        """Hands a prepared event to the broker. On the event loop only."""
+        """Publish a prepared event. On the event loop only."""
         self._stats.events_out[publication.type] += 1
         return self._broker.publish(publication)
 
     async def emit_and_wait(self, publication: Publication) -> Outcome:
-        """Hands a prepared event to the broker, and says what became of it."""
+        """Publish a prepared event, and wait for the outcome."""
         self._stats.events_out[publication.type] += 1
         return await self._broker.publish_and_wait(publication)
 
     def deliver(self, publication: Publication, matched: Interest | None) -> None:
-        """Puts what the broker brought into the outbox of everyone on this node who hears it.
+        """Hand what the broker brought to the write batcher, for every socket on this node that hears it.
 
-        via: the interest that brought it; see ``Hub.audience``.
+        Args:
+            publication: What arrived.
+            matched: The interest that brought it; see ``Hub.audience``.
+
         """
-        observe = self.observers.get(publication.type)
-        if observe is not None and not observe(publication):
+        intercept = self._interceptors.get(publication.type)
+        if intercept is not None and not intercept(publication):
             return
         sockets = self._hub.audience(publication.topics, publication.users, publication.exclude, matched)
         self._stats.deliveries += self._batcher.put(publication.frame, sockets)
 
     def send(self, ctx: Context, event: Event) -> None:
-        """Sends to one socket, in order with what it hears; does nothing where the socket is gone."""
+        """Send to one socket, in order with what it hears; do nothing if the socket is gone."""
         envelope = event if isinstance(event, Envelope) else Envelope.of(event)
         socket = self._hub.get(ctx.socket_id)
         if socket is not None:
@@ -85,17 +102,20 @@ class EventBus:
 
     @contextlib.contextmanager
     def subscribing(self, ctx: Context) -> Iterator[None]:
-        """Surrounds one subscribe of a socket: what is revoked meanwhile is not granted, whatever the app said."""
-        self._subscribing[ctx.socket_id] = set()
+        """Surround one subscribe of a socket: a topic that is revoked in this time is not granted."""
+        self._revoked[ctx.socket_id] = set()
         try:
             yield
         finally:
-            del self._subscribing[ctx.socket_id]
+            del self._revoked[ctx.socket_id]
 
     async def subscribe(self, ctx: Context, topics: Iterable[Topic]) -> tuple[list[Topic], list[Topic]]:
-        """Replaces a socket's subscriptions; gives those it has now and the new ones among them.
+        """Replace a socket's subscriptions.
 
-        From here on nothing on them is missed. Both are empty where the socket is gone.
+        Returns:
+            The topics it is subscribed to now, and the new ones among them. From now on no event on them is missed.
+            Both are empty if the socket is gone.
+
         """
         wanted = list(topics)
         new = [topic for topic in wanted if topic not in ctx.subscriptions]
@@ -106,7 +126,7 @@ class EventBus:
             socket = self._hub.get(ctx.socket_id)
             if socket is None:
                 return [], []
-            revoked = self._subscribing.get(ctx.socket_id, ())
+            revoked = self._revoked.get(ctx.socket_id, ())
             granted = [topic for topic in wanted if topic not in revoked]
             self._batcher.flush(socket)
             return granted, self._hub.replace(socket, granted)
@@ -114,11 +134,11 @@ class EventBus:
             self._interests.release(new)
 
     def revoke(self, user_id: str, topic: Topic) -> None:
-        """Takes a topic away from a user's sockets here, and tells them what they still hear."""
+        """Take a topic away from a user's sockets on this node, and tell them what they still hear."""
         for socket in list(self._hub.listeners(user_id)):
             ctx = socket.context
-            if ctx.socket_id in self._subscribing:
-                self._subscribing[ctx.socket_id].add(topic)
+            if ctx.socket_id in self._revoked:
+                self._revoked[ctx.socket_id].add(topic)
             if topic in socket.subscriptions:
                 self._batcher.flush(socket)
                 self._hub.replace(socket, [held for held in socket.subscriptions if held != topic])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import takewhile
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from hubbub.context import Context
-from hubbub.contract.topics import Topic
+from hubbub.contract.topics import Interest, Topic
 
 
 class Listener(Protocol):
-    """What the hub holds of a socket."""
+    """What the hub needs of a socket."""
 
     @property
     def context(self) -> Context:
@@ -19,25 +19,25 @@ class Listener(Protocol):
 
     @property
     def subscriptions(self) -> dict[Topic, None]:
-        """The topics the socket is subscribed to; written by the hub alone."""
+        """The topics the socket is subscribed to; only the hub changes them."""
 
 
 L = TypeVar("L", bound=Listener)
 K = TypeVar("K", Topic, str)
 
+#: Called with topics whose last subscriber here is gone, and with users whose last socket here is.
+OnUnheard: TypeAlias = Callable[[Sequence[Interest]], None]
+
 
 class Hub(Generic[L]):
     """Knows every registered socket of this process. Pure: no I/O, no clock."""
 
-    on_silent: Callable[[Sequence[Topic | str]], None]
-    """Is told the topics whose last subscriber here has gone, and the users whose last socket has."""
-
     def __init__(self) -> None:
-        self.on_silent = lambda silent: None
+        self._on_unheard: OnUnheard | None = None
         self._sockets: dict[str, L] = {}
         self._by_user: dict[str, set[L]] = {}
         self._by_topic: dict[Topic, set[L]] = {}
-        self._members: dict[Topic | str, tuple[L, ...]] = {}  # of those that were heard of since they last changed
+        self._members: dict[Interest, tuple[L, ...]] = {}  # of interests that were asked for since they last changed
 
     def __len__(self) -> int:
         return len(self._sockets)
@@ -50,60 +50,64 @@ class Hub(Generic[L]):
 
     @property
     def user_count(self) -> int:
-        """Gives the number of users with at least one socket here."""
+        """Return the number of users with at least one socket here."""
         return len(self._by_user)
 
     @property
     def topic_count(self) -> int:
-        """Gives the number of topics with at least one subscriber here."""
+        """Return the number of topics with at least one subscriber here."""
         return len(self._by_topic)
 
+    def observe_unheard(self, on_unheard: OnUnheard) -> None:
+        """Call back for interests that lose their last listener here, in place of an earlier callback."""
+        self._on_unheard = on_unheard
+
     def get(self, socket_id: str) -> L | None:
-        """Finds a registered socket."""
+        """Return a registered socket, or None."""
         return self._sockets.get(socket_id)
 
     def register(self, socket: L) -> None:
-        """Adds an authenticated socket; it hears its user's "self" events from now on."""
+        """Add an authenticated socket; it hears its user's "self" events from now on."""
         self._sockets[socket.context.socket_id] = socket
         self._by_user.setdefault(socket.context.user_id, set()).add(socket)
         self._members.pop(socket.context.user_id, None)
 
     def unregister(self, socket: L) -> None:
-        """Removes a socket and its subscriptions; does nothing for one that is not registered."""
+        """Remove a socket and its subscriptions; do nothing if it is not registered."""
         if self._sockets.pop(socket.context.socket_id, None) is None:
             return
         user_id = socket.context.user_id
         self._discard(self._by_user, user_id, socket)
-        self._drop(socket, list(socket.subscriptions))
-        if user_id not in self._by_user:
-            self.on_silent((user_id,))
+        self._unsubscribe(socket, list(socket.subscriptions))
+        if user_id not in self._by_user and self._on_unheard is not None:
+            self._on_unheard((user_id,))
 
     def replace(self, socket: L, topics: Iterable[Topic]) -> list[Topic]:
-        """Replaces a registered socket's whole set of subscriptions; gives the topics that are new."""
+        """Replace a registered socket's whole set of subscriptions; return the topics that are new."""
         wanted = dict.fromkeys(topics)
         held = socket.subscriptions
         added = [topic for topic in wanted if topic not in held]
-        self._drop(socket, [topic for topic in held if topic not in wanted])
+        self._unsubscribe(socket, [topic for topic in held if topic not in wanted])
         for topic in added:
             held[topic] = None
             self._by_topic.setdefault(topic, set()).add(socket)
             self._members.pop(topic, None)
         return added
 
-    def _drop(self, socket: L, topics: list[Topic]) -> None:
+    def _unsubscribe(self, socket: L, topics: list[Topic]) -> None:
         for topic in topics:
             del socket.subscriptions[topic]
             self._discard(self._by_topic, topic, socket)
-        silent = [topic for topic in topics if topic not in self._by_topic]
-        if silent:
-            self.on_silent(silent)
+        unheard = [topic for topic in topics if topic not in self._by_topic]
+        if unheard and self._on_unheard is not None:
+            self._on_unheard(unheard)
 
-    def hears(self, interest: Topic | str) -> bool:
-        """Tells whether any socket here is subscribed to a topic, or belongs to a user."""
+    def has_listeners(self, interest: Interest) -> bool:
+        """Return whether a socket here is subscribed to a topic, or belongs to a user."""
         return interest in (self._by_user if isinstance(interest, str) else self._by_topic)
 
-    def listeners(self, interest: Topic | str) -> Collection[L]:
-        """Gives the sockets subscribed to a topic, or those of a user."""
+    def listeners(self, interest: Interest) -> Collection[L]:
+        """Return the sockets subscribed to a topic, or those of a user."""
         return (self._by_user.get(interest) if isinstance(interest, str) else self._by_topic.get(interest)) or ()
 
     def audience(
@@ -111,46 +115,50 @@ class Hub(Generic[L]):
         topics: Iterable[Topic],
         users: Iterable[str] = (),
         exclude: str | None = None,
-        matched: Topic | str | None = None,
+        matched: Interest | None = None,
     ) -> Sequence[L]:
-        """Gives the sockets that hear an event, each once.
+        """Return the sockets that hear an event, each once.
 
         This is the guardrail (seed, "Subscriptions"): a socket hears an event because it is subscribed to one of its
-        ``topics``, or because it belongs to one of the ``users`` for whom the event is "self", and for no other
-        reason. There is no way to address everybody.
+        topics, or because it belongs to one of the users for whom the event is "self", and for no other reason. There
+        is no way to address every socket.
 
-        exclude: the id of a socket that is left out: the sender of what is being relayed.
-        via: the one of ``topics`` and ``users`` that brought this copy of the event, where each brings one: only its
-            sockets hear it, and of these only those that no earlier one has: topics come first.
+        As long as its subscribers stay the same, a topic returns the same tuple.
 
-        As long as its subscribers stay the same, a topic gives the same tuple.
+        Args:
+            topics: The event's topics.
+            users: The users for whom it is "self".
+            exclude: The id of a socket that is left out: the sender of a relayed event.
+            matched: The topic or user that brought this copy of the event, if each brings one. Only its listeners hear
+                this copy, and of these only those that no earlier copy reached; topics come before users.
+
         """
         if matched is not None:
-            named: Iterable[Topic | str] = (*topics, *users)
+            named: Iterable[Interest] = (*topics, *users)
             earlier = takewhile(lambda interest: interest != matched, named)
-            heard = [group for interest in earlier if (group := self.listeners(interest))]
-            sockets = self._members_without(matched, heard)
+            reached = [group for interest in earlier if (group := self.listeners(interest))]
+            sockets = self._members_without(matched, reached)
         else:
             sockets = ()
-            heard = []
+            reached = []
             for topic in topics:
                 if group := self.listeners(topic):
-                    sockets += self._members_without(topic, heard)  # () + a tuple is that tuple
-                    heard.append(group)
-            for user_id in dict.fromkeys(users):  # a socket has one user: it can only have been heard of by topic
-                sockets += self._members_without(user_id, heard)
+                    sockets += self._members_without(topic, reached)  # () + a tuple is that tuple
+                    reached.append(group)
+            for user_id in dict.fromkeys(users):  # a socket has one user, so only a topic can have reached it already
+                sockets += self._members_without(user_id, reached)
         if exclude is not None:
             return [socket for socket in sockets if socket.context.socket_id != exclude]
         return sockets
 
-    def _members_without(self, interest: Topic | str, heard: Sequence[Collection[L]]) -> tuple[L, ...]:
+    def _members_without(self, interest: Interest, reached: Sequence[Collection[L]]) -> tuple[L, ...]:
         members = self._members.get(interest)
         if members is None:
             members = tuple(self.listeners(interest))
             if members:
                 self._members[interest] = members
-        if heard:
-            return tuple([socket for socket in members if not any(socket in other for other in heard)])
+        if reached:
+            return tuple([socket for socket in members if not any(socket in other for other in reached)])
         return members
 
     def _discard(self, index: dict[K, set[L]], key: K, socket: L) -> None:

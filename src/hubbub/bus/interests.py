@@ -1,8 +1,8 @@
-"""What a node wants the broker to bring it: what its sockets listen to, and what a socket is about to."""
+"""The interests of a node at the broker: what its sockets listen to, and what a socket is about to listen to."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from hubbub.brokers.base import Broker
@@ -11,44 +11,56 @@ from hubbub.contract.topics import Interest
 
 
 class Interests:
-    """Keeps the broker's interests in step with the hub.
+    """Keeps the broker's subscriptions of this node in step with the hub.
 
-    Whoever adds a listener holds its interests until the hub has it: then a listener that leaves at the same moment
-    cannot withdraw what another one is about to rely on.
+    Whoever adds a listener holds its interests until the hub has it. Otherwise a listener that leaves at the same
+    moment would unsubscribe from an interest that the new one is about to rely on.
+
+    Args:
+        broker: Where the node is subscribed.
+        hub: Knows which interests have a listener.
+        on_unsubscribed: Called with interests that nobody here listens to any more.
+
     """
 
-    def __init__(
-        self, broker: Broker, hub: Hub[Any], on_withdrawn: Callable[[Sequence[Interest]], None] = lambda interests: None
-    ) -> None:
-        """on_withdrawn: is told what nobody here listens to any more."""
+    def __init__(self, broker: Broker, hub: Hub[Any], on_unsubscribed: Callable[[Sequence[Interest]], None]) -> None:
         self._broker = broker
-        self._on_withdrawn = on_withdrawn
         self._hub = hub
+        self._on_unsubscribed = on_unsubscribed
         self._held: dict[Interest, int] = {}  # how often
-        hub.on_silent = self._withdraw
+        hub.observe_unheard(self._unsubscribe_unused)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __iter__(self) -> Iterator[Interest]:
+        return iter(self._held)
 
     def hold(self, interests: Iterable[Interest]) -> Awaitable[None] | None:
-        """Declares interests; every call has one ``release``, whatever becomes of the wait.
+        """Subscribe to interests. Every call needs one ``release``, also if the wait is given up.
 
-        Gives what to wait for until nothing that is published for them is missed; None where that is so at once.
+        Returns:
+            What to wait for until no publication for them is missed; None if that is so already.
+
         """
         wanted, held = list(interests), self._held
         for interest in wanted:  # one by one: for a few, Counter's own arithmetic costs more than all the rest
             held[interest] = held.get(interest, 0) + 1
-        return self._broker.listen(wanted) if wanted else None
+        return self._broker.subscribe(wanted) if wanted else None
 
     def release(self, interests: Sequence[Interest]) -> None:
-        """Ends a hold: the interests that no listener has by now are withdrawn."""
+        """End a hold: unsubscribe from the interests without a listener."""
         held = self._held
         for interest in interests:
             if held[interest] == 1:
                 del held[interest]
             else:
                 held[interest] -= 1
-        self._withdraw(interests)
+        self._unsubscribe_unused(interests)
 
-    def _withdraw(self, interests: Iterable[Interest]) -> None:
-        unused = [interest for interest in interests if interest not in self._held and not self._hub.hears(interest)]
+    def _unsubscribe_unused(self, interests: Iterable[Interest]) -> None:
+        has_listeners = self._hub.has_listeners
+        unused = [interest for interest in interests if interest not in self._held and not has_listeners(interest)]
         if unused:
-            self._broker.unlisten(unused)
-            self._on_withdrawn(unused)
+            self._broker.unsubscribe(unused)
+            self._on_unsubscribed(unused)

@@ -1,6 +1,6 @@
 """How REST reaches the bus without depending on it: the seed's ``initNotifier`` and ``notify``.
 
-A REST module imports ``notify`` and the events it emits, and nothing else of the bus.
+A REST module imports ``notify`` and the events it publishes, and nothing else of the bus.
 """
 
 from __future__ import annotations
@@ -18,27 +18,34 @@ _emit: Emit | None = None
 
 
 def init_notifier(emit: Emit | None) -> None:
-    """Connects ``notify`` to a running bus, or with None disconnects it. The gateway calls it, nobody else needs to."""
+    """Connect ``notify`` to a running bus, or disconnect it with None. The gateway calls it; nobody else has to.
+
+    Args:
+        emit: Called with each event and its users.
+
+    """
     global _emit
     _emit = emit
 
 
 def current_notifier() -> Emit | None:
-    """Gives what ``notify`` hands events to, so that a gateway that stops disconnects nobody but itself."""
+    """Return what ``notify`` is connected to, so that a gateway that stops disconnects nobody but itself."""
     return _emit
 
 
 def notify(event: Event, *, users: Iterable[str] | None = None) -> None:
-    """Publishes a server event to everyone who subscribed to it and may hear it; never waits.
+    """Publish a server event to every socket that subscribed to it and may hear it. Never waits.
 
-    Callable from async code, from any thread, and when no gateway runs, where it does nothing. A bare payload is
-    wrapped in an envelope stamped now.
+    It can be called from async code and from any thread. Without a running gateway it does nothing. The promise is at
+    most once: if the bus knows that the event may be lost, its listeners get ``server.system.resync``.
 
-    users: for an event declared ``addressed``, and only for such, the users whose sockets hear it.
+    Args:
+        event: A payload, which is wrapped in an envelope with the current time, or an envelope.
+        users: For an event declared ``addressed``, and only for such, the users whose sockets hear it.
 
-    The promise is at most once: what is known to be lost is followed by ``server.system.resync``.
+    Raises:
+        ContractError: The gateway may not publish this event. Nothing was published.
 
-    Raises ContractError where the event is not one that this gateway may publish, before anything is published.
     """
     if _emit is not None:
         _emit(event, users)

@@ -1,4 +1,4 @@
-"""What is checked and encoded before an event is published, wherever that is: on a node, in a job, in a script."""
+"""From an event to a publication: what is checked and encoded before an event is published, on a node or elsewhere."""
 
 from __future__ import annotations
 
@@ -13,15 +13,23 @@ from hubbub.errors import ContractError
 from hubbub.frames import text_frame
 
 MAX_EVENT_BYTES: Final = 60 * 1024
-"""What a published event may take: with all that is said about it on the way to other nodes, 64 KiB."""
+"""The largest event. With its header on the way to other nodes it takes up to 64 KiB."""
 
 
 def prepare(
     contract: Contract, event: Event, users: Iterable[str] | None = None, exclude: str | None = None
 ) -> Publication:
-    """Checks and encodes an event, in whatever thread; raises ContractError where it may not be published.
+    """Check and encode an event, in any thread.
 
-    exclude: the id of a socket that does not hear it.
+    Args:
+        contract: The events that may be published.
+        event: A payload or an envelope.
+        users: For an addressed event, the users whose sockets hear it.
+        exclude: The id of a socket that does not hear it.
+
+    Raises:
+        ContractError: The event may not be published.
+
     """
     envelope = event if isinstance(event, Envelope) else Envelope.of(event)
     spec = spec_in(contract, envelope)
@@ -30,7 +38,7 @@ def prepare(
     data = encode(envelope)
     if len(data) > MAX_EVENT_BYTES:
         raise ContractError(
-            f"{spec.name} takes {len(data)} bytes, and {MAX_EVENT_BYTES} are the most: "
+            f"{spec.name} takes {len(data)} bytes, expected at most {MAX_EVENT_BYTES}: "
             "let it say what has changed, and let clients fetch that over REST"
         )
     named = _users_of(spec, envelope, users)
@@ -38,14 +46,19 @@ def prepare(
 
 
 def spec_in(contract: Contract, envelope: Envelope[ServerEvent]) -> EventSpec:
-    """Finds what a contract says about an event that the server sends; raises ContractError where it is none."""
+    """Return what a contract says about an event that the server sends.
+
+    Raises:
+        ContractError: The contract has no such event.
+
+    """
     spec = contract.to_clients.get(type(envelope.data))
     if spec is None or spec.name != envelope.type:
-        raise _stranger(contract, envelope)
+        raise _not_in_contract(contract, envelope)
     return spec
 
 
-def _stranger(contract: Contract, envelope: Envelope[ServerEvent]) -> ContractError:
+def _not_in_contract(contract: Contract, envelope: Envelope[ServerEvent]) -> ContractError:
     spec = contract.get(envelope.type)
     if spec is None:
         return ContractError(
@@ -58,7 +71,7 @@ def _stranger(contract: Contract, envelope: Envelope[ServerEvent]) -> ContractEr
 
 
 def _users_of(spec: EventSpec, envelope: Envelope[ServerEvent], users: Iterable[str] | None) -> tuple[str, ...]:
-    """Gives the users for whom an event is "self": those its payload names, or for an addressed one its publisher."""
+    """Return the users for whom an event is "self": those its payload names, or its publisher if it is addressed."""
     if not spec.audience.addressed:
         if users is None:
             return spec.users_of(envelope.data)

@@ -1,4 +1,4 @@
-"""What may have been lost is said: ``server.system.resync``, to whom it concerns, and not more often than it helps."""
+"""Resyncs for the sockets of this node: when events may be lost, ``server.system.resync`` tells their listeners so."""
 
 from __future__ import annotations
 
@@ -19,29 +19,34 @@ PAUSE_SECONDS: Final = 1.0
 """The shortest time between two resyncs of a topic."""
 
 SPREAD_SECONDS: Final = 2.0
-"""The time over which a resync of everybody is spread, since each leads to a fetch over REST."""
+"""The time over which a resync of every socket is spread, since each one leads to a fetch over REST."""
 
 SLICE: Final = 256
-"""Sockets told before other work gets its turn."""
+"""Sockets that get a resync before other work gets its turn."""
 
 
-class Resyncs:
-    """Collects what may have been lost, and tells every socket that listens to it, once.
+class ResyncScheduler:
+    """Collects what may be lost, and sends one resync to every socket that listens to it.
 
-    tell: puts a frame into the outbox of one socket.
+    Args:
+        hub: The sockets of this node.
+        clock: The time.
+        send: Sends a frame to one socket.
+
     """
 
-    def __init__(self, hub: Hub[Any], clock: Clock, tell: Callable[[bytes, Any], object]) -> None:
+    def __init__(self, hub: Hub[Any], clock: Clock, send: Callable[[bytes, Any], object]) -> None:
         self._hub = hub
         self._clock = clock
-        self._tell = tell
+        self._send = send
         self._lost: dict[Interest, None] | None = {}  # None: everything
-        self._owed: deque[tuple[Any, tuple[Topic, ...] | None]] = deque()
+        self._pending: deque[tuple[Any, tuple[Topic, ...] | None]] = deque()  # sockets, and topics, None for all
+        self._pause = 0.0
         self._is_scheduled = False
         self._last = float("-inf")
 
-    def lost(self, interests: Iterable[Interest] | None) -> None:
-        """Is told that what was published for some interests, or for all where it is None, may not have arrived."""
+    def on_loss(self, interests: Iterable[Interest] | None) -> None:
+        """Schedule resyncs for interests whose publications may not have arrived; None means for all."""
         if interests is None:
             self._lost = None
         elif self._lost is not None:
@@ -51,24 +56,24 @@ class Resyncs:
             self._clock.call_later(max(0.0, self._last + PAUSE_SECONDS - self._clock.monotonic()), self._begin)
 
     def _begin(self) -> None:
-        """Finds out who is owed a resync, and begins to pay."""
+        """Find the sockets that need a resync, and begin to send."""
         lost, self._lost = self._lost, {}
         if lost is None:
-            self._owed.extend((socket, None) for socket in self._hub)
+            self._pending.extend((socket, None) for socket in self._hub)
         else:
-            owed: dict[Any, list[Topic]] = {}
+            topics_by_socket: dict[Any, list[Topic]] = {}
             for interest in lost:
                 topics = () if isinstance(interest, str) else (interest,)
                 for socket in self._hub.listeners(interest):
-                    owed.setdefault(socket, []).extend(topics)
-            self._owed.extend((socket, tuple(topics)) for socket, topics in owed.items())
-        self._pause = min(0.1, SPREAD_SECONDS * SLICE / max(1, len(self._owed)))
-        self._pay()
+                    topics_by_socket.setdefault(socket, []).extend(topics)
+            self._pending.extend((socket, tuple(topics)) for socket, topics in topics_by_socket.items())
+        self._pause = min(0.1, SPREAD_SECONDS * SLICE / max(1, len(self._pending)))
+        self._send_slice()
 
-    def _pay(self) -> None:
+    def _send_slice(self) -> None:
         frames: dict[tuple[Topic, ...], bytes] = {}
-        for socket, topics in list(islice(self._owed, SLICE)):
-            self._owed.popleft()
+        for socket, topics in list(islice(self._pending, SLICE)):
+            self._pending.popleft()
             if socket not in self._hub:
                 continue
             if topics is None:
@@ -77,10 +82,10 @@ class Resyncs:
             if frame is None:
                 event: Envelope[ServerEvent] = Envelope.of(Resync(topics))
                 frame = frames[topics] = text_frame(encode(event))
-            self._tell(frame, socket)
-        if self._owed:
-            self._clock.call_later(self._pause, self._pay)
+            self._send(frame, socket)
+        if self._pending:
+            self._clock.call_later(self._pause, self._send_slice)
             return
         self._last = self._clock.monotonic()
         self._is_scheduled = False
-        self.lost(())  # what was lost meanwhile
+        self.on_loss(())  # what was lost since

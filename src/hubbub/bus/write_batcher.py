@@ -1,4 +1,4 @@
-"""What waits to be written: frames are coalesced and written once per socket and turn of the event loop."""
+"""Frames that wait to be written: they are coalesced, and written once per socket and turn of the event loop."""
 
 from __future__ import annotations
 
@@ -15,52 +15,58 @@ SLICE: Final = 256
 """Sockets written to before other work gets its turn; a slice takes 1 to 2 ms."""
 
 PAUSE_PER_SOCKET: Final = 1e-4
-"""Seconds that pass after a flush for each socket it has written to: some eight times what a write takes."""
+"""Seconds between two flushes for each socket that the first one wrote to: about eight times what a write takes."""
 
-HANDFUL: Final = 16
-"""Sockets that a flush writes to in so short a time that it is not worth a turn of the loop to measure it."""
+MEASURED_ABOVE: Final = 16
+"""A flush to so few sockets is so short that measuring it is not worth a turn of the loop."""
 
 
 class Sink(Protocol):
-    """What the outbox needs of a socket."""
+    """What the batcher needs of a socket."""
 
     pending: bytes | list[bytes] | None
-    """What waits for the next flush: None at rest, one frame as it is, more of them in a list, oldest first."""
+    """What waits for the next flush: None at rest, a single frame as it is, several in a list, oldest first."""
 
     @property
     def write(self) -> Callable[[bytes], object]:
-        """Hands bytes to the socket's transport."""
+        """Write bytes to the socket's transport."""
 
 
 class Scheduler(Protocol):
-    """What the outbox needs of the event loop."""
+    """What the batcher needs of the event loop."""
 
     def time(self) -> float:
-        """Gives the loop's time in seconds."""
+        """Return the loop's time in seconds."""
 
     def call_soon(self, callback: Callable[[], None]) -> object:
-        """Calls back in the next turn."""
+        """Call back in the next turn."""
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> object:
-        """Calls back after ``delay`` seconds."""
+        """Call back after ``delay`` seconds."""
 
 
 S = TypeVar("S", bound=Sink)
 
-#: Sockets, and the frames that follow one another to all of them. A plain tuple, as one is made for most events.
+#: Sockets, and the frames that go to all of them, in order. A plain tuple, since most events need a new one.
 Batch: TypeAlias = tuple[Sequence[S], list[bytes]]
 
 
 class WriteBatcher(Generic[S]):
     """Collects frames and flushes them together.
 
-    The system call is what a delivery costs, so the frames that one loop turn brings for a socket leave in one write.
-    The first event after quiet leaves in the same turn; under load flushes keep a distance that grows with the sockets
-    they write to, up to ``interval`` seconds: a handful of sockets hardly wait, and a crowd gets more in one write.
-    Frames leave each socket in the order in which they were put.
+    A delivery costs what its system call costs, so all frames of one loop turn for a socket leave in one write. The
+    first event after quiet leaves in the same turn. Under load, flushes keep a distance that grows with the number of
+    sockets, up to ``interval`` seconds: few sockets hardly wait, and many get more in one write. Frames leave each
+    socket in the order in which they were put (docs/decisions/0002 and 0011).
 
-    Most turns bring one event, or many to the same sockets: they wait once for all of them, as a run, and no socket is
-    touched before it is written to. Only where several runs meet are they settled: spread over their sockets.
+    Most turns bring one event, or several to the same sockets. These wait once for all their sockets, as a batch, and
+    no socket is touched before it is written to. Only if several batches wait are they spread over their sockets.
+
+    Args:
+        scheduler: The event loop.
+        interval: The longest distance between two flushes, in seconds; 0 flushes in every turn.
+        stats: Measures flushes.
+
     """
 
     def __init__(self, scheduler: Scheduler, interval: float, stats: Stats) -> None:
@@ -68,16 +74,16 @@ class WriteBatcher(Generic[S]):
         self._interval = interval
         self._stats = stats
         self._batches: list[Batch[S]] = []
-        self._unwritten: Iterator[S] = iter(())  # of the run being written, whose bytes are:
+        self._unwritten: Iterator[S] = iter(())  # of the batch being written, whose bytes are:
         self._bytes = b""
-        self._dirty: deque[S] = deque()  # the sockets with something pending; before any run
+        self._dirty: deque[S] = deque()  # the sockets with something pending; they come before any batch
         self._scheduled = False
         self._earliest = float("-inf")  # the next flush
         self._began = 0.0  # the flush under way, in seconds of perf_counter
         self._written = 0  # sockets, by it
 
     def put(self, frame: bytes, sockets: Sequence[S]) -> int:
-        """Sends one frame to each of the sockets; gives their number. The sequence must not change afterwards."""
+        """Send one frame to each of the sockets; return their number. The sequence must not change afterwards."""
         if not sockets:
             return 0
         batches = self._batches
@@ -90,14 +96,14 @@ class WriteBatcher(Generic[S]):
         return len(sockets)
 
     def send(self, frame: bytes, socket: S) -> None:
-        """Sends one frame to one socket."""
+        """Send one frame to one socket."""
         self._spread()
         self._append(frame, socket)
         if not self._scheduled:
             self._schedule()
 
     def flush(self, socket: S) -> None:
-        """Writes what waits for one socket now: a change of its membership must not overtake it."""
+        """Write now what waits for one socket, so that a change of its subscriptions cannot overtake it."""
         self._spread()
         pending = socket.pending
         if pending is not None:
@@ -105,12 +111,12 @@ class WriteBatcher(Generic[S]):
             socket.write(b"".join(pending) if type(pending) is list else cast(bytes, pending))
 
     def discard(self, socket: S) -> None:
-        """Forgets what waits for a socket that will not be written to again."""
+        """Forget what waits for a socket that will not be written to again."""
         self._spread()
         socket.pending = None
 
     def _spread(self) -> None:
-        """Hands what waits for many to each of them."""
+        """Spread what waits in batches over their sockets."""
         for socket in self._unwritten:
             self._append(self._bytes, socket)
         for sockets, frames in self._batches:
@@ -138,7 +144,7 @@ class WriteBatcher(Generic[S]):
             self._scheduler.call_soon(self._flush_slice)
 
     def _flush_slice(self) -> None:
-        """Writes to at most one slice of sockets, then lets the loop turn before it goes on."""
+        """Write to at most one slice of sockets, and let the loop turn before the next slice."""
         if not self._written:
             self._began = perf_counter()
         try:
@@ -157,14 +163,14 @@ class WriteBatcher(Generic[S]):
                 for socket in islice(self._unwritten, SLICE):
                     write = socket.write  # CPython 3.11 calls a local faster than it calls a slot
                     write(data)
-        finally:  # whatever one write does, the others get theirs
+        finally:  # one write that fails does not keep the others from theirs
             if self._dirty or length_hint(self._unwritten):
                 self._scheduler.call_soon(self._flush_slice)
             else:
                 self._unwritten, self._bytes = iter(()), b""  # a finished iterator may still hold its sockets
                 written, self._written = self._written, 0
                 self._stats.flush_sockets.observe(written)
-                if written > HANDFUL:  # a turn later uvloop has made the system calls of what it was handed
+                if written > MEASURED_ABOVE:  # a turn later uvloop has made the system calls
                     self._scheduler.call_soon(self._measure)
                 self._earliest = self._scheduler.time() + min(self._interval, PAUSE_PER_SOCKET * written)
                 self._scheduled = False

@@ -15,11 +15,11 @@ from hubbub.cli.contract import gateway_of, load
 from hubbub.cli.help import APP_DIR_HELP, APP_HELP
 from hubbub.contract.envelope import Envelope
 from hubbub.contract.registry import Contract, ServerEvent
+from hubbub.engines import make_broker
 from hubbub.errors import ContractError, HubbubError
 from hubbub.metrics.stats import Stats
 from hubbub.outcome import Outcome
 from hubbub.publisher import BUILT_IN
-from hubbub.redis.channels import DEFAULT_PREFIX
 
 
 def publish(
@@ -44,7 +44,7 @@ def publish(
     ] = None,
     prefix: Annotated[
         str, typer.Option(metavar="NAME", help="The gateways' redis_prefix, where they have one of their own.")
-    ] = DEFAULT_PREFIX,
+    ] = "hubbub",
     app_dir: Annotated[Path, typer.Option(metavar="FOLDER", help=APP_DIR_HELP)] = Path(),
 ) -> None:
     r"""Publish one event to the sockets of every node, over Redis: from a job, or by hand.
@@ -78,9 +78,7 @@ def event_of(contract: Contract, type: str, data: str) -> Envelope[ServerEvent]:
 
 
 async def _publish(redis_url: str, prefix: str, publication: Publication) -> Outcome:
-    from hubbub.brokers.redis.broker import RedisBroker  # an optional dependency
-
-    broker = RedisBroker(redis_url, stats=Stats(), prefix=prefix)
+    broker = make_broker(None, redis_url, prefix, Stats(), replays=False)
     await broker.start(lambda publication, matched: None, lambda interests: None)
     try:
         return await broker.publish_and_wait(publication)

@@ -1,4 +1,4 @@
-"""What a domain is, and the little of the bus that it is handed."""
+"""What a domain is, and the part of the bus that it can use."""
 
 from __future__ import annotations
 
@@ -11,47 +11,74 @@ from hubbub.context import Context
 from hubbub.contract.events import InternalDisconnect
 from hubbub.contract.registry import Payload, ServerEvent
 from hubbub.contract.topics import Topic
+from hubbub.errors import ConfigurationError
 
 
 class Bus(Protocol):
-    """What a domain may do to the world."""
+    """What a domain can do with the bus."""
 
     def publish(self, event: Event, *, users: Iterable[str] | None = None, exclude: Context | None = None) -> None:
-        """Publishes to everyone in the event's audience, except the socket ``exclude``. At most once; never waits.
+        """Publish to the event's audience, at most once. Never waits.
 
-        Raises ContractError where the gateway may not publish that event.
+        Args:
+            event: A payload or an envelope.
+            users: For an event declared ``addressed``, the users whose sockets hear it.
+            exclude: A socket that does not hear it, such as the sender of a relayed event.
+
+        Raises:
+            ContractError: The gateway may not publish this event.
+
         """
 
     def send(self, ctx: Context, event: Event) -> None:
-        """Sends to one socket only, in order with what it hears; nothing happens where the socket is gone."""
+        """Send to one socket only, in order with what it hears; do nothing if the socket is gone."""
 
 
 class Domain:
-    """Is the base of every domain: override what is needed.
+    """The base of every domain: override what is needed.
 
-    A domain is made where the gateway is made, ``Gateway(domains=[Orders()])``, and given its ``bus`` there.
+    A domain is created where the gateway is, ``Gateway(domains=[Orders()])``, and the gateway binds it to its bus.
     """
 
     events: ClassVar[Sequence[type[Payload]]] = ()
-    """The events this domain brings into the contract."""
+    """The events that this domain adds to the contract."""
 
-    bus: Bus
-    """Set by the gateway before ``register_handlers``."""
+    _bus: Bus | None = None
+
+    @property
+    def bus(self) -> Bus:
+        """Return the bus of the gateway that this domain belongs to.
+
+        Raises:
+            ConfigurationError: It belongs to no gateway yet.
+
+        """
+        if self._bus is None:
+            raise ConfigurationError(f"{type(self).__name__} has no bus yet: pass it to Gateway(domains=[...])")
+        return self._bus
+
+    def bind(self, bus: Bus) -> None:
+        """Bind the domain to a bus. The gateway calls it when it starts, before ``register_handlers``."""
+        self._bus = bus
 
     def register_handlers(self, router: Router) -> None:
-        """Says which handler serves which client event: ``router.on(Typing, self.typing)``."""
+        """Register a handler for each client event: ``router.on(Typing, self.typing)``."""
 
     def on_connect(self, ctx: Context) -> Awaitable[None] | None:
-        """Is called when a socket was registered, before any of its events."""
+        """Handle a socket that was registered, before any of its events."""
 
     def on_disconnect(self, ctx: Context, event: InternalDisconnect, code: int) -> Awaitable[None] | None:
-        """Is called once for a registered socket that is gone, after its last handler.
+        """Handle the end of a registered socket: once, and after its last handler.
 
-        code: the true close code (RFC 6455 section 7.4), 1006 where no close frame came.
+        Args:
+            ctx: The socket's context.
+            event: The user, the socket and the reason.
+            code: The true close code (RFC 6455 section 7.4); 1006 if no close frame came.
+
         """
 
     def snapshot(
         self, ctx: Context, topics: Sequence[Topic]
     ) -> Awaitable[Iterable[ServerEvent]] | Iterable[ServerEvent]:
-        """Gives the events that follow ``subscribed`` for newly added topics, so that a client starts from a state."""
+        """Return the events that follow ``subscribed`` for newly added topics, so that a client starts from a state."""
         return ()

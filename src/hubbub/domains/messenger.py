@@ -1,4 +1,4 @@
-"""The messenger's signals: messages come from REST, typing from clients."""
+"""The messenger's events: messages come from REST, typing from clients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hubbub.contract.topics import Topic
 from hubbub.domains.base import Domain
 
 TYPING_PER_MINUTE: Final = 90
-"""Typing signals of one socket: a page that says so at most every 3 s, and each time that it stopped, sends 40."""
+"""Typing signals of one socket. A page that sends one at most every 3 s, and each time typing stops, sends 40."""
 
 
 class MessengerDomain(Domain):
@@ -24,14 +24,14 @@ class MessengerDomain(Domain):
     """``MessageNew``, ``MessageRead``, ``ConversationsChanged`` and ``Typing``."""
 
     def register_handlers(self, router: Router) -> None:
-        """Serves ``client.messenger.typing``."""
+        """Register the handler of ``client.messenger.typing``."""
         router.on(Typing, self.typing, per_minute=TYPING_PER_MINUTE)
 
     def typing(self, ctx: Context, message: Envelope[Typing]) -> None:
-        """Relays to the conversation's other subscribers; a sender who is not subscribed to it is not heard.
+        """Relay to the conversation's other subscribers; ignore a sender who is not subscribed to it.
 
         The subscription was authorised, so it also proves that the sender may speak there. ``userId`` is always the
-        sender's own: a client cannot speak for somebody else.
+        sender's own: a client cannot speak for another user.
         """
         if Topic("conversation", message.data.conversation_id) not in ctx.subscriptions:
             return

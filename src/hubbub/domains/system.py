@@ -1,4 +1,4 @@
-"""Subscriptions: a client says what it wants to hear, the app says what it may."""
+"""Subscriptions: a client asks for topics, and the app says which of them it may hear."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from hubbub.connections.router import Router
 from hubbub.context import Context
@@ -19,30 +19,39 @@ from hubbub.errors import Unavailable
 
 logger = logging.getLogger("hubbub.system")
 
-#: The app's rule: given the topics a socket asks for, gives those it may hear. Called once per subscribe; may be async.
+#: The app's rule: returns which of the requested topics a socket may hear. Called once per subscribe; may be async.
 Authorize: TypeAlias = Callable[[Context, Sequence[Topic]], Iterable[Topic] | Awaitable[Iterable[Topic]]]
 
-NAMED_IN_ERROR = 10
+NAMED_IN_ERROR: Final = 10
 """Refused topics that an error message names; ``subscribed`` lists them all."""
 
 
 async def refuse_all(ctx: Context, topics: Sequence[Topic]) -> Iterable[Topic]:
-    """Allows nothing: the rule of a gateway that was given none."""
+    """Allow nothing: the rule of a gateway that was given none."""
     return ()
 
 
 class Subscriptions(Protocol):
-    """What the system domain asks of the bus beyond publishing."""
+    """What the system domain needs of the bus beyond publishing."""
 
     def subscribing(self, ctx: Context) -> AbstractContextManager[None]:
-        """Surrounds one subscribe: what is revoked meanwhile is not granted."""
+        """Surround one subscribe: a topic that is revoked in this time is not granted."""
 
     async def subscribe(self, ctx: Context, topics: Iterable[Topic]) -> tuple[list[Topic], list[Topic]]:
-        """Replaces a socket's subscriptions; gives those it has now and the new ones. Nothing on them is missed."""
+        """Replace a socket's subscriptions; return those it has now, and the new ones, on which no event is missed."""
 
 
 class SystemDomain(Domain):
-    """Serves ``client.system.subscribe``."""
+    """Handles ``client.system.subscribe``.
+
+    Args:
+        subscriptions: The bus.
+        authorize: The app's rule.
+        topic_kinds: The kinds of topic that exist.
+        topics_per_socket: The most topics of one socket.
+        snapshots: The domains that send snapshots.
+
+    """
 
     events = SYSTEM_EVENTS
 
@@ -62,13 +71,13 @@ class SystemDomain(Domain):
         self._snapshots = snapshots
 
     def register_handlers(self, router: Router) -> None:
-        """Serves ``client.system.subscribe``."""
+        """Register the handler of ``client.system.subscribe``."""
         router.on(Subscribe, self.subscribe)
 
     async def subscribe(self, ctx: Context, message: Envelope[Subscribe]) -> None:
-        """Replaces the socket's topics by those of the message that the app allows, then tells, then snapshots.
+        """Replace the socket's topics by those that the app allows, answer, and send snapshots of the new ones.
 
-        Where the app's rule raises, the old set stays and the error event says so.
+        If the app's rule raises, the old topics stay and an error event says so.
         """
         with self._subscriptions.subscribing(ctx):
             await self._subscribe(ctx, message)
@@ -81,21 +90,21 @@ class SystemDomain(Domain):
             allowed = set(await answer if inspect.isawaitable(answer) else answer)
         except Exception:
             logger.exception("authorize failed for user %s: subscriptions stay as they were", ctx.user_id)
-            self._tell_error(ctx, message, "internal", "subscribe failed: your subscriptions stay as they were")
+            self._send_error(ctx, message, "internal", "subscribe failed: your subscriptions stay as they were")
             return
         topics, added = await self._subscriptions.subscribe(ctx, [topic for topic in acceptable if topic in allowed])
         granted = set(topics)
         refused = tuple(topic for topic in asked if topic not in granted)
         self.bus.send(ctx, Subscribed(tuple(topics), refused))
         if refused:
-            self._tell_error(ctx, message, "topic_forbidden", f"you may not hear {_names(refused)}")
+            self._send_error(ctx, message, "topic_forbidden", f"you may not hear {_names(refused)}")
         if added:
             await self._send_snapshots(ctx, added)
 
     def _is_acceptable(self, topic: Topic) -> bool:
         return topic.kind in self._topic_kinds and is_valid_id(topic.id)
 
-    def _tell_error(self, ctx: Context, message: Envelope[Subscribe], code: str, text: str) -> None:
+    def _send_error(self, ctx: Context, message: Envelope[Subscribe], code: str, text: str) -> None:
         self.bus.send(ctx, Envelope.of(Error(text, code), id=message.correlation_id))
 
     async def _send_snapshots(self, ctx: Context, added: Sequence[Topic]) -> None:
@@ -103,7 +112,7 @@ class SystemDomain(Domain):
             topics: list[Topic] = []
             events: Iterable[ServerEvent] = ()
             try:
-                # Asked again where a topic was revoked while the domain looked: nothing of it may be told any more.
+                # Asked again if a topic was revoked while the domain looked: nothing of it may be sent any more.
                 while topics != (held := [topic for topic in added if topic in ctx.subscriptions]):
                     topics = held
                     answer = domain.snapshot(ctx, topics)
@@ -111,9 +120,9 @@ class SystemDomain(Domain):
                 for event in events:
                     self.bus.send(ctx, event)
             except Exception as error:
-                if not isinstance(error, Unavailable):  # of which one line tells, for however many subscribers
+                if not isinstance(error, Unavailable):  # which has its own log line, one for all subscribers
                     logger.exception("%s.snapshot failed for user %s", type(domain).__name__, ctx.user_id)
-                self.bus.send(ctx, Resync(tuple(topics)))  # the client knows from it that its picture is incomplete
+                self.bus.send(ctx, Resync(tuple(topics)))  # tells the client that its picture is incomplete
 
 
 def _names(topics: Sequence[Topic]) -> str:

@@ -1,4 +1,4 @@
-"""Presence as a pure state machine: no I/O, and the time is handed in."""
+"""Presence as a pure state machine: no I/O, and the time is passed in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hubbub.contract.events import Status
 
 
 class Presence(NamedTuple):
-    """One user's status. ``last_seen``: in the time of whoever gives it; None while online or where it is not known."""
+    """One user's status. ``last_seen`` is in the time of its source; None while online, or if it is not known."""
 
     user_id: str
     status: Status
@@ -17,7 +17,7 @@ class Presence(NamedTuple):
 
 
 class _User:
-    """What is remembered of a user with a socket, or one whose offline is not yet announced."""
+    """A user with a socket, or one whose offline is not announced yet."""
 
     __slots__ = ("active_at", "announced", "left_at", "sockets")
 
@@ -29,11 +29,16 @@ class _User:
 
 
 class Tracker:
-    """Counts sockets per user and derives status from counts and activity.
+    """Counts sockets per user, and derives the status from counts and activity.
 
-    State changes at once; announcements leave with ``tick``: at most one per user and tick, and only where the status
-    differs from the one last announced. ``offline`` is announced only after ``offline_after`` seconds without a
-    socket, so that a page reload is silent. All times are seconds of a clock that never goes back.
+    The state changes at once. Changes are announced by ``tick``: at most one per user and tick, and only if the status
+    differs from the last one announced. ``offline`` is announced only after a while without a socket, so that the
+    reload of a page is silent. All times are seconds of a clock that never goes back.
+
+    Args:
+        away_after: Seconds without activity after which a user is away.
+        offline_after: Seconds without a socket after which a user is announced offline.
+
     """
 
     def __init__(self, *, away_after: float, offline_after: float) -> None:
@@ -49,7 +54,7 @@ class Tracker:
         return len(self._users)
 
     def connect(self, user_id: str, now: float) -> None:
-        """Counts a socket that was registered. For a user who was still there it is no activity: away stays away."""
+        """Count a socket that was registered. For a user who was still here it is no activity: away stays away."""
         user = self._users.get(user_id)
         if user is None:
             user = self._users[user_id] = _User(now)
@@ -61,7 +66,7 @@ class Tracker:
         user.sockets += 1
 
     def disconnect(self, user_id: str, now: float) -> None:
-        """Counts a socket that is gone; every ``connect`` has exactly one."""
+        """Count a socket that is gone; every ``connect`` has exactly one."""
         user = self._users[user_id]
         user.sockets -= 1
         if user.sockets == 0:
@@ -69,7 +74,7 @@ class Tracker:
             self._leaving[user_id] = None
 
     def touch(self, user_id: str, now: float) -> bool:
-        """Records activity of a user; without a socket it changes nothing, and says so."""
+        """Record activity of a user and return True; without a socket, change nothing and return False."""
         user = self._users.get(user_id)
         if user is None or user.sockets == 0:
             return False
@@ -82,28 +87,28 @@ class Tracker:
         return True
 
     def tick(self, now: float) -> list[Presence]:
-        """Gives the announcements that are due; from here on they count as announced."""
+        """Return the changes that are due; from now on they count as announced."""
         self._find_away(now)
         self._find_offline(now)
-        announcements = []
+        changes = []
         for user_id in self._changed:
             user = self._users[user_id]
             status = self._status(user_id, user)
             if status != user.announced:
                 user.announced = status
-                announcements.append(self._presence(user_id, user))
+                changes.append(self._presence(user_id, user))
             if status == "offline":
                 self._forget(user_id)
         self._changed.clear()
-        return announcements
+        return changes
 
     def announced(self, user_id: str) -> Presence:
-        """Gives the status last announced for a user: what snapshots report, so that no later change is missed."""
+        """Return the status last announced for a user. Snapshots report it, so that no later change is missed."""
         user = self._users.get(user_id)
         return Presence(user_id, "offline", None) if user is None else self._presence(user_id, user)
 
     def last_seen_now(self, now: float) -> dict[str, float]:
-        """Gives when each known user was last seen, taking those with a socket as seen now: for the end of a run."""
+        """Return when each known user was last seen; a user with a socket is seen now. For the end of a run."""
         return {user_id: now if user.sockets else user.left_at for user_id, user in self._users.items()}
 
     def _find_away(self, now: float) -> None:
@@ -121,7 +126,7 @@ class Tracker:
     def _status(self, user_id: str, user: _User) -> Status:
         if user.sockets:
             return "online" if user_id in self._active else "away"
-        # Between the end of the last socket and its announcement, what was announced stands.
+        # Between the end of the last socket and its announcement, the announced status stands.
         return user.announced if user_id in self._leaving else "offline"
 
     def _forget(self, user_id: str) -> None:

@@ -1,4 +1,4 @@
-"""A change of presence as a publication: the event's frame for sockets, and a memo for the nodes."""
+"""A change of presence as a publication: the event's frame for sockets, and metadata for the nodes."""
 
 from __future__ import annotations
 
@@ -20,21 +20,24 @@ from hubbub.presence.tracker import Presence
 UPDATE: Final = spec_of(PresenceUpdate).name
 
 VERSION: Final = struct.Struct("!Q")
-"""A version: 8 bytes at the end of the memo. Whoever decides that the change happens appends them."""
+"""A version: the last 8 bytes of the metadata. Whatever decides that the change happens appends them."""
 
-_Memo = tuple[str, Status, float | None]
+_Metadata = tuple[str, Status, float | None]
 _encoder: Final = msgspec.msgpack.Encoder()
-_decoder: Final[msgspec.msgpack.Decoder[_Memo]] = msgspec.msgpack.Decoder(_Memo)
+_decoder: Final[msgspec.msgpack.Decoder[_Metadata]] = msgspec.msgpack.Decoder(_Metadata)
 
 
 class BadUpdate(ValueError):
-    """A publication that should tell a change of presence, and does not."""
+    """A publication that should carry a change of presence, and does not."""
 
 
 def publication_of(presence: Presence, version: int | None = None) -> Publication:
-    """Writes a change for everybody who watches the user, and for the user's own sockets.
+    """Return a change of status as a publication for the user's watchers and the user's own sockets.
 
-    ``last_seen`` is in seconds since the epoch. version: None where it is appended later.
+    Args:
+        presence: The status; its ``last_seen`` is in seconds since the epoch.
+        version: Rises with each change of the user; None if a script appends it later.
+
     """
     metadata = _encoder.encode((presence.user_id, presence.status, presence.last_seen))
     if version is not None:
@@ -45,22 +48,27 @@ def publication_of(presence: Presence, version: int | None = None) -> Publicatio
 
 
 def read_update(publication: Publication) -> tuple[Presence, int]:
-    """Reads a change and its version back, without a look into the frame; raises BadUpdate where it is none."""
+    """Return the change in a publication, and its version, without decoding the frame.
+
+    Raises:
+        BadUpdate: It carries no change of presence.
+
+    """
     metadata = publication.metadata
     try:
         presence = Presence(*_decoder.decode(metadata[: -VERSION.size]))
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise BadUpdate(f"expected who, which status and when seen: {error}") from None
+        raise BadUpdate(f"expected a user, a status and when seen: {error}") from None
     if publication.users != (presence.user_id,):
         raise BadUpdate(f"it is about {presence.user_id!r}, and is addressed to {publication.users!r}")
     return presence, VERSION.unpack(metadata[-VERSION.size :])[0]
 
 
 def last_seen_at(seconds: float | None) -> str | UnsetType:
-    """Writes a time as the wire has it: ISO 8601 in UTC, to the millisecond; absent where it is not known."""
+    """Return a time as the wire has it: ISO 8601 in UTC, to the millisecond; UNSET if it is not known."""
     return UNSET if seconds is None else to_datetime(seconds).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def to_datetime(seconds: float) -> datetime:
-    """Turns seconds since the epoch into a time in UTC, to the millisecond."""
+    """Return seconds since the epoch as a time in UTC, to the millisecond."""
     return datetime.fromtimestamp(round(seconds, 3), UTC)

@@ -1,8 +1,8 @@
-"""Where in Redis an interest lives: the names of channels, and the buckets that keep what belongs together together.
+"""The names of channels and keys in Redis, and the buckets that keep related names in one hash slot.
 
-Everything about a user has that user's bucket: their presence, the topic that watchers of it subscribe to, and what is
-addressed to them. So one script can change a presence and publish it, on a Cluster as on a single server, where all
-keys and channels of a script must be in one hash slot. A bucket is a hash tag: `hubbub:{b17}:…`.
+Everything about a user is in that user's bucket: their presence, the topic that others watch, and the channel for
+events addressed to the user. So one script can change a presence and publish the change, on a Cluster as on a single
+server: all keys and channels of a script must be in one hash slot. A bucket is a hash tag: `hubbub:{b17}:…`.
 """
 
 from __future__ import annotations
@@ -15,51 +15,58 @@ from hubbub.contract.topics import Interest, Topic
 from hubbub.errors import ConfigurationError
 
 BUCKETS: Final = 256
-"""Enough to spread over any Cluster evenly, and few enough for one script call per bucket to be cheap."""
+"""Enough to spread evenly over any Cluster, and few enough to make one script call per bucket cheap."""
 
 SLOTS: Final = 16384
-"""The hash slots of every Cluster."""
+"""The number of hash slots of every Cluster."""
 
 DEFAULT_PREFIX: Final = "hubbub"
+
+COMMON_BUCKET: Final = 0
+"""The bucket of what exists once per system: the channel that every node hears, the command log, the leases."""
 
 _PREFIX: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
 def bucket_of(interest: Interest) -> int:
-    """Gives the bucket of a topic, or of a user, by id."""
+    """Return the bucket of a topic, or of a user by id."""
     name = interest if isinstance(interest, str) else interest.id if interest.kind == "user" else str(interest)
     return crc32(name.encode(errors="surrogatepass")) % BUCKETS
 
 
 def slot_of(bucket: int) -> int:
-    """Gives the hash slot of a bucket's keys and channels on a Cluster: CRC16 (XMODEM) of its hash tag."""
+    """Return the hash slot of a bucket on a Cluster: CRC16 (XMODEM) of its hash tag."""
     return crc_hqx(b"b%d" % bucket, 0) % SLOTS
 
 
 class Channels:
-    """Names what one system keeps and publishes in Redis.
+    """The names of one system's channels and keys.
 
-    prefix: what every name begins with, so that systems can share a server; raises ConfigurationError where it would
-    disturb the hash tags.
+    Args:
+        prefix: The start of every name, so that several systems can share a server.
+
+    Raises:
+        ConfigurationError: The prefix would break the hash tags.
+
     """
 
     def __init__(self, prefix: str = DEFAULT_PREFIX) -> None:
         if not _PREFIX.fullmatch(prefix):
             raise ConfigurationError(f"a prefix in Redis must match {_PREFIX.pattern}, got {prefix!r}")
         self._stems = [f"{prefix}:{{b{bucket}}}:" for bucket in range(BUCKETS)]
-        #: What every node hears.
-        self.all = f"{self.stem(ALL_BUCKET)}all".encode()
+        self.all = f"{self.stem(COMMON_BUCKET)}all".encode()
+        """The channel that every node hears."""
 
     def stem(self, bucket: int) -> str:
-        """Gives what the names of a bucket's keys and channels begin with, colon included."""
+        """Return the start of the names of a bucket's keys and channels, colon included."""
         return self._stems[bucket]
 
     def of(self, interest: Interest) -> bytes:
-        """Gives the channel of a topic, or of what is addressed to a user."""
+        """Return the channel of a topic, or of events addressed to a user."""
         return self.locate(interest)[1]
 
     def locate(self, interest: Interest) -> tuple[int, bytes]:
-        """Gives the bucket and the channel of a topic, or of what is addressed to a user."""
+        """Return the bucket and the channel of a topic, or of events addressed to a user."""
         bucket = bucket_of(interest)
         stem = self._stems[bucket]
         return bucket, (f"{stem}u:{interest}" if isinstance(interest, str) else f"{stem}t:{interest}").encode(
@@ -67,16 +74,21 @@ class Channels:
         )
 
     def bucket(self, channel: bytes) -> int:
-        """Reads the bucket back from the name of one of these channels."""
+        """Return the bucket of one of these channels, read from its name."""
         stem = channel[: channel.index(b"}")]
         return int(stem[stem.rindex(b"{b") + 2 :])
 
     def probe(self, bucket: int, name: str) -> bytes:
-        """Gives the channel over which a receiving connection hears itself."""
+        """Return the channel over which a connection checks that the server still delivers."""
         return f"{self._stems[bucket]}probe:{name}".encode()
 
     def interest(self, channel: bytes) -> Interest | None:
-        """Reads an interest back from its channel; None for any other channel, ValueError for none of ours."""
+        """Return the interest whose channel this is; None for a channel of another kind.
+
+        Raises:
+            ValueError: The name is not one of this system's.
+
+        """
         stem, _, rest = channel.decode().partition("}:")
         mark, _, name = rest.partition(":")
         interest: Interest
@@ -89,7 +101,3 @@ class Channels:
         if stem + "}:" != self._stems[bucket_of(interest)]:
             raise ValueError(f"{channel!r} is not the channel of {interest}")
         return interest
-
-
-ALL_BUCKET: Final = 0
-"""The bucket of the channel that every node hears."""

@@ -1,7 +1,8 @@
-"""What one connection has to send to Redis: a bounded queue that knows what became of everything in it."""
+"""The commands that one connection has to send: a bounded queue that knows the outcome of each command in it."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
@@ -10,95 +11,135 @@ from hubbub.contract.topics import Interest
 from hubbub.outcome import Outcome
 
 MAX_BYTES: Final = 16 * 1024 * 1024
-"""What may wait for Redis, answers included: several seconds of a busy node, and nothing to a process's memory."""
+"""The most bytes that may wait for Redis or its answers: several seconds of a busy node, and little memory."""
 
 OVERHEAD_BYTES: Final = 256
-"""What a command costs beside its own bytes, so that many small ones are bounded too."""
+"""What a command counts for beside its own bytes, so that many small ones are bounded too."""
 
 BATCH_BYTES: Final = 64 * 1024
-"""Commands that are joined into one write."""
+"""Commands are joined up to this size into one write."""
 
 
-class Parcel(NamedTuple):
+class PendingCommand(NamedTuple):
     """One command on its way to Redis, whose answer tells whether it arrived."""
 
     command: bytes
-    settle: Settle
+    on_result: OnResult
     interest: Interest | None = None
+    """Whose listeners miss something if the command fails; None if that is no single interest."""
 
     @property
     def size(self) -> int:
-        """Gives the bytes it counts for."""
+        """Return the bytes it counts for."""
         return len(self.command) + OVERHEAD_BYTES
 
 
-#: Is told what became of a command, once, and what Redis answered: an exception where that is an error.
-Settle: TypeAlias = Callable[[Parcel, Outcome, object], None]
+#: Called once per command with its outcome and the server's answer, an exception if the answer is an error.
+OnResult: TypeAlias = Callable[[PendingCommand, Outcome, object], None]
 
 
-class Outbound:
+def ignore(command: PendingCommand, outcome: Outcome, answer: object) -> None:
+    """Do nothing with the result of a command that nobody waits for."""
+
+
+class CommandQueue:
     """Holds commands in order: first those to write, then those whose answer is awaited. Pure: no I/O.
 
-    Every parcel that was put is settled exactly once: ACCEPTED or DROPPED by its answer; where the connection is lost
-    first, DROPPED if it was not written, UNKNOWN if it was.
+    Every command that was put gets its result exactly once: ACCEPTED or DROPPED by its answer. If the connection fails
+    first, DROPPED if the command was not written, UNKNOWN if it was.
     """
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         self._max_bytes = max_bytes
         self._size = 0
-        self._waiting: deque[Parcel] = deque()
-        self._written: deque[Parcel] = deque()
+        self._waiting: deque[PendingCommand] = deque()
+        self._written: deque[PendingCommand] = deque()
         self.is_open = False
-        """Whether there is a connection; without one nothing is taken."""
+        """Whether there is a connection; without one the queue takes nothing."""
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._written)
 
     @property
     def size(self) -> int:
-        """Gives the bytes held, overhead included."""
+        """Return the bytes held, overhead included."""
         return self._size
 
-    def put(self, parcel: Parcel) -> bool:
-        """Takes a command at the end; tells whether there was a connection and room. If not, it is not settled."""
-        size = parcel.size
+    def put(self, command: PendingCommand) -> bool:
+        """Add a command at the end. Return False, and never call ``on_result``, without a connection or room."""
+        size = command.size
         if not self.is_open or self._size + size > self._max_bytes:
             return False
         self._size += size
-        self._waiting.append(parcel)
+        self._waiting.append(command)
         return True
 
-    def put_first(self, parcel: Parcel) -> None:
-        """Takes a command that goes before all others and always has room: one that tells whether Redis is there."""
-        self._size += parcel.size
-        self._waiting.appendleft(parcel)
+    def put_first(self, command: PendingCommand) -> None:
+        """Add a command before all others, full or not: one that checks whether Redis is there."""
+        self._size += command.size
+        self._waiting.appendleft(command)
 
-    def batch(self) -> bytes:
-        """Gives the next commands to write, joined; from here on their answers are awaited. Empty where none wait."""
+    def next_batch(self) -> bytes:
+        """Return the next commands to write, joined; empty if none wait. From now on their answers are awaited."""
         size, commands = 0, []
         while self._waiting and size < BATCH_BYTES:
-            parcel = self._waiting.popleft()
-            self._written.append(parcel)
-            commands.append(parcel.command)
-            size += len(parcel.command)
+            command = self._waiting.popleft()
+            self._written.append(command)
+            commands.append(command.command)
+            size += len(command.command)
         return b"".join(commands)
 
     def answered(self, answer: object) -> bool:
-        """Settles the oldest command that was written; False where nothing was asked."""
+        """Report the answer to the oldest command that was written; return False if none awaits one."""
         if not self._written:
             return False
-        parcel = self._written.popleft()
-        self._size -= parcel.size
-        parcel.settle(parcel, Outcome.DROPPED if isinstance(answer, Exception) else Outcome.ACCEPTED, answer)
+        command = self._written.popleft()
+        self._size -= command.size
+        command.on_result(command, Outcome.DROPPED if isinstance(answer, Exception) else Outcome.ACCEPTED, answer)
         return True
 
     def close(self) -> None:
-        """Settles everything: the connection is lost."""
+        """Report the result of everything in the queue: the connection has failed."""
         self.is_open = False
         written, self._written = self._written, deque()
         waiting, self._waiting = self._waiting, deque()
         self._size = 0
-        for parcel in written:
-            parcel.settle(parcel, Outcome.UNKNOWN, None)
-        for parcel in waiting:
-            parcel.settle(parcel, Outcome.DROPPED, None)
+        for command in written:
+            command.on_result(command, Outcome.UNKNOWN, None)
+        for command in waiting:
+            command.on_result(command, Outcome.DROPPED, None)
+
+
+class PublishResult:
+    """The outcome of several commands that belong together, such as the copies of one publication.
+
+    Args:
+        on_result: Called with the result of each copy as well.
+
+    """
+
+    def __init__(self, on_result: OnResult = ignore) -> None:
+        self.expected = 0
+        """How many commands have no result yet."""
+        self._on_result = on_result
+        self._worst = Outcome.ACCEPTED
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def copy_done(self, command: PendingCommand, outcome: Outcome, answer: object) -> None:
+        """Record the result of a copy, and report it to ``on_result``."""
+        self._on_result(command, outcome, answer)
+        self.command_done(command, outcome, answer)
+
+    def command_done(self, command: PendingCommand, outcome: Outcome, answer: object) -> None:
+        """Record the result of a command that is no copy."""
+        self.expected -= 1
+        if outcome is not Outcome.ACCEPTED:
+            self._worst = outcome
+        if not self.expected and not self._done.done():
+            self._done.set_result(None)
+
+    async def outcome(self, seconds: float) -> Outcome:
+        """Return the worst outcome of all; UNKNOWN if an answer takes longer than ``seconds``."""
+        if self.expected:
+            await asyncio.wait({self._done}, timeout=seconds)
+        return Outcome.UNKNOWN if self.expected else self._worst

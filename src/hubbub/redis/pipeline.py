@@ -1,156 +1,165 @@
-"""The connections over which presence is kept in Redis or Valkey: one to each server that holds a bucket."""
+"""Batches of commands and scripts, sent to the servers that hold their buckets: how presence is written and read."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
+from functools import cache
+from hashlib import sha1
+from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
 from redis.exceptions import NoScriptError, ResponseError
 
-from hubbub.redis.connection import FAILURES, Address, Dialer, Hello, Unusable, Wire, read_hello
-from hubbub.redis.placement import ONE_SERVER, Placement, placement_of
-from hubbub.redis.scripts import Call
+from hubbub.redis.connection import FAILURES, Address, Connector, RedisConnection, UnusableServer
+from hubbub.redis.discovery import Placement, discover
+from hubbub.redis.resp import SHARDED, PubSubCommands, command
 
-SECONDS: Final = 2.0
-"""What a server may take to answer, and a connection to be made."""
+TIMEOUT: Final = 2.0
+"""Seconds that a server may take to answer, or a connection to open."""
+
+
+class Script(NamedTuple):
+    """A Lua script, and the name under which a server remembers it."""
+
+    source: bytes
+    sha: bytes
+
+
+@cache
+def read_script(package: str, name: str) -> Script:
+    """Read a script from the folder ``lua`` of a package. ``common.lua``, which all of them share, comes first."""
+    folder = files(package) / "lua"
+    source = (folder / "common.lua").read_bytes() + (folder / f"{name}.lua").read_bytes()
+    return Script(source, sha1(source, usedforsecurity=False).hexdigest().encode())  # Redis names scripts so
 
 
 class Command(NamedTuple):
-    """A plain command, already written, for the server that holds a bucket."""
+    """A plain command, in its final bytes, for the server that holds a bucket."""
 
     bucket: int
     data: bytes
 
 
+class ScriptCall(NamedTuple):
+    """One call of a script, on the server that holds a bucket."""
+
+    script: Script
+    bucket: int
+    keys: tuple[bytes, ...]
+    arguments: tuple[bytes, ...]
+
+    def by_sha(self) -> bytes:
+        """Return the command for a server that knows the script."""
+        return command(b"EVALSHA", self.script.sha, b"%d" % len(self.keys), *self.keys, *self.arguments)
+
+    def by_source(self) -> bytes:
+        """Return the command for a server that does not; it knows the script from then on."""
+        return command(b"EVAL", self.script.source, b"%d" % len(self.keys), *self.keys, *self.arguments)
+
+
 class _Server:
-    """One connection, used by one exchange at a time."""
+    """One connection, used by one batch at a time."""
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
-        self.wire: Wire | None = None
+        self.connection: RedisConnection | None = None
 
 
-class Store:
-    """Sends commands in batches, and gives what each was answered. Never raises for what a server does or does not.
+class RedisPipeline:
+    """Sends commands in batches, one per server, and returns all answers; a failure is an answer too, never raised.
 
-    It retries nothing: whoever asks does so again on the next tick, and everything it asks for may be done twice.
+    It retries nothing. The caller repeats a failed command on its next tick, so every command must be safe to repeat.
+
+    Args:
+        connector: Opens the connections; its timeout also bounds each batch.
+
     """
 
-    def __init__(self, dialer: Dialer, seconds: float = SECONDS) -> None:
-        self._dialer = dialer
-        self._seconds = seconds
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
         self._servers: dict[Address | None, _Server] = {}
         self._placement: Placement | None = None
-        self._finding = asyncio.Lock()
-        self.publish_word = b"SPUBLISH"
-        """The command that publishes, once anything has been asked."""
+        self.pubsub: PubSubCommands = SHARDED
+        """The commands with which the servers publish, known once anything was executed."""
+        self._discovering = asyncio.Lock()
 
     @property
-    def name(self) -> str:
-        """The URL without its password, for logs."""
-        return self._dialer.shown
+    def display_url(self) -> str:
+        """Return the URL without its password, for logs."""
+        return self._connector.display_url
 
-    async def ask(self, asked: Sequence[Call | Command]) -> list[Any]:
-        """Sends everything, in one batch per server; gives the answers in the order asked, errors among them."""
-        answers: list[Any] = [None] * len(asked)
+    async def execute(self, calls: Sequence[ScriptCall | Command]) -> list[Any]:
+        """Send everything, in one batch per server; return the answers in the order of the calls, errors included."""
+        answers: list[Any] = [None] * len(calls)
         try:
-            placement = await self._find()
-        except (*FAILURES, LookupError) as error:
-            return [error] * len(asked)
+            placement = await self._find_servers()
+        except FAILURES as error:
+            return [error] * len(calls)
         by_server: dict[Address | None, list[int]] = {}
-        for index, one in enumerate(asked):
-            by_server.setdefault(placement[one.bucket], []).append(index)
+        for index, call in enumerate(calls):
+            by_server.setdefault(placement[call.bucket], []).append(index)
         await asyncio.gather(
-            *(self._ask_server(address, indexes, asked, answers) for address, indexes in by_server.items())
+            *(self._execute_on(address, indexes, calls, answers) for address, indexes in by_server.items())
         )
         if any(isinstance(answer, ResponseError) for answer in answers):
-            self._placement = None  # a bucket may be elsewhere, or its server a replica by now
+            self._placement = None  # a bucket may have moved, or its server may have become a replica
         return answers
 
-    async def find(self) -> None:
-        """Connects for the first time; raises what that fails with."""
-        await self._find()
-
     async def close(self) -> None:
-        """Disconnects."""
+        """Disconnect."""
         servers, self._servers = list(self._servers.values()), {}
         for server in servers:
-            if server.wire is not None:
-                await server.wire.hang_up()
-                server.wire = None
+            if server.connection is not None:
+                await server.connection.abort()
+                server.connection = None
 
-    async def _ask_server(
-        self, address: Address | None, indexes: list[int], asked: Sequence[Call | Command], answers: list[Any]
+    async def _execute_on(
+        self, address: Address | None, indexes: list[int], calls: Sequence[ScriptCall | Command], answers: list[Any]
     ) -> None:
         server = self._servers.setdefault(address, _Server())
-        written = [one.by_sha() if isinstance(one := asked[index], Call) else one.data for index in indexes]
+        data = [call.by_sha() if isinstance(call := calls[index], ScriptCall) else call.data for index in indexes]
         try:
-            async with asyncio.timeout(self._seconds), server.lock:
-                await self._exchange(address, server, written, indexes, answers)
+            async with asyncio.timeout(self._connector.timeout), server.lock:
+                await self._exchange(address, server, data, indexes, answers)
                 unknown = [index for index in indexes if isinstance(answers[index], NoScriptError)]
                 if unknown:
-                    written = [one.by_source() for index in unknown if isinstance(one := asked[index], Call)]
-                    await self._exchange(address, server, written, unknown, answers)
+                    data = [call.by_source() for index in unknown if isinstance(call := calls[index], ScriptCall)]
+                    await self._exchange(address, server, data, unknown, answers)
         except FAILURES as error:
             if isinstance(error, TimeoutError):
-                error = Unusable(f"no answer within {self._seconds:g} s")
+                error = UnusableServer(f"no answer within {self._connector.timeout:g} s")
             for index in indexes:
                 answers[index] = error
             self._placement = None  # a server that fails may have been replaced
 
     async def _exchange(
-        self, address: Address | None, server: _Server, written: list[bytes], indexes: list[int], answers: list[Any]
+        self, address: Address | None, server: _Server, data: list[bytes], indexes: list[int], answers: list[Any]
     ) -> None:
         try:
-            if server.wire is None:
-                server.wire = await self._dialer.dial(address, "hubbub-presence")
-            await server.wire.write(b"".join(written))
+            if server.connection is None:
+                server.connection = await self._connector.connect(address, "hubbub-presence")
+            await server.connection.write(b"".join(data))
             for index in indexes:
-                answers[index] = await server.wire.read()
-        except BaseException:  # answers may still come, and would be taken for those of the next exchange
-            wire, server.wire = server.wire, None
-            if wire is not None:
-                await wire.hang_up()
+                answers[index] = await server.connection.read()
+        except BaseException:  # late answers would be taken for those of the next batch
+            connection, server.connection = server.connection, None
+            if connection is not None:
+                await connection.abort()
             raise
 
-    async def _find(self) -> Placement:
-        """Finds out where buckets are, unless that is known."""
-        async with self._finding:
+    async def _find_servers(self) -> Placement:
+        """Return where the buckets are; find it out if that is not known."""
+        async with self._discovering:
             if self._placement is None:
-                addresses = list(dict.fromkeys((*self._servers, None)))
-                for address in addresses[:-1]:
-                    with contextlib.suppress(*FAILURES, LookupError):
-                        self._placement = await self._look(address)
-                        break
-                else:
-                    self._placement = await self._look(addresses[-1])
-                await self._leave_others()
+                servers = await discover(self._connector, self._servers)
+                self._placement, self.pubsub = servers
+                await self._close_others()
             return self._placement
 
-    async def _look(self, address: Address | None) -> Placement:
-        wire = await self._dialer.dial(address, "hubbub-find")
-        try:
-            async with asyncio.timeout(self._seconds):
-                hello = read_hello(await wire.ask(b"HELLO"))
-                self.publish_word = hello.dialect.publish_word
-                if not hello.is_cluster:
-                    _check(hello)
-                    return ONE_SERVER
-                host = self._dialer.host if address is None else address[0]
-                return placement_of(await wire.ask(b"CLUSTER", b"SLOTS"), host)
-        finally:
-            await wire.hang_up()
-
-    async def _leave_others(self) -> None:
-        """Disconnects from servers that hold nothing any more."""
+    async def _close_others(self) -> None:
+        """Disconnect from servers that hold no bucket any more."""
         for address in [address for address in self._servers if address not in (self._placement or ())]:
-            wire = self._servers.pop(address).wire
-            if wire is not None:
-                await wire.hang_up()
-
-
-def _check(hello: Hello) -> None:
-    if not hello.is_primary:
-        raise Unusable("it is a replica: what is written there reaches nobody else")
+            connection = self._servers.pop(address).connection
+            if connection is not None:
+                await connection.abort()

@@ -1,4 +1,4 @@
-"""Commands as Redis reads them (RESP): https://redis.io/docs/latest/develop/reference/protocol-spec/."""
+"""Commands in the protocol of Redis (RESP): https://redis.io/docs/latest/develop/reference/protocol-spec/."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from itertools import groupby, islice
 from typing import Final, NamedTuple
 
 NAMES_PER_COMMAND: Final = 512
-"""Channels named in one SUBSCRIBE: a server does nothing else meanwhile."""
+"""The most channels named in one SUBSCRIBE: a server does nothing else while it works on one."""
 
 
 def command(*words: bytes) -> bytes:
-    """Writes one command."""
+    """Return the bytes of one command."""
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
 
 
-class Dialect(NamedTuple):
-    """How a server speaks of publishing: sharded since version 7, so that a Cluster does not tell all its members."""
+class PubSubCommands(NamedTuple):
+    """The commands of publish/subscribe, and the kinds of message that answer them.
+
+    They are sharded since Redis 7, so that a Cluster does not send every message to all its members.
+    """
 
     publish_word: bytes
     subscribe_word: bytes
@@ -26,7 +29,7 @@ class Dialect(NamedTuple):
     unsubscribed: bytes
 
     def publish(self, channel: bytes, data: bytes) -> bytes:
-        """Writes the command that publishes."""
+        """Return the command that publishes."""
         word = self.publish_word
         return b"*3\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
             *(len(word), word, len(channel), channel),
@@ -34,16 +37,18 @@ class Dialect(NamedTuple):
         )
 
     def subscribe(self, channels: Iterable[bytes]) -> bytes:
-        """Writes the commands that subscribe to channels, as few as a Cluster allows: a bucket's are in one slot."""
+        """Return the commands that subscribe, as few as a Cluster allows: the channels of a bucket share a slot."""
         return b"".join(command(self.subscribe_word, *names) for names in _by_bucket(channels))
 
     def unsubscribe(self, channels: Iterable[bytes]) -> bytes:
-        """Writes the commands that unsubscribe from channels."""
+        """Return the commands that unsubscribe."""
         return b"".join(command(self.unsubscribe_word, *names) for names in _by_bucket(channels))
 
 
-SHARDED: Final = Dialect(b"SPUBLISH", b"SSUBSCRIBE", b"SUNSUBSCRIBE", b"smessage", b"ssubscribe", b"sunsubscribe")
-PLAIN: Final = Dialect(b"PUBLISH", b"SUBSCRIBE", b"UNSUBSCRIBE", b"message", b"subscribe", b"unsubscribe")
+SHARDED: Final = PubSubCommands(
+    b"SPUBLISH", b"SSUBSCRIBE", b"SUNSUBSCRIBE", b"smessage", b"ssubscribe", b"sunsubscribe"
+)
+PLAIN: Final = PubSubCommands(b"PUBLISH", b"SUBSCRIBE", b"UNSUBSCRIBE", b"message", b"subscribe", b"unsubscribe")
 
 
 def _stem(channel: bytes) -> bytes:

@@ -1,4 +1,8 @@
-"""Two connections to one server of Redis, one to publish and one to receive, kept up for as long as it takes."""
+"""One server of Redis: a connection to publish and one to receive, kept up for as long as the node runs.
+
+See docs/decisions/0006 for why Hubbub supervises connections itself. In short: redis-py's pub/sub reconnects without
+telling anybody that messages were lost, and a server can answer every command and no longer deliver.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,23 @@ import contextlib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
+from hubbub.backoff import Backoff
 from hubbub.contract.topics import Interest
-from hubbub.redis.backoff import Backoff
-from hubbub.redis.command_queue import Outbound, Parcel
-from hubbub.redis.connection import FAILURES, Address, Dialer, Hello, Unusable, Wire, read_hello
-from hubbub.redis.probe import Probe
-from hubbub.redis.resp import SHARDED, Dialect
-from hubbub.redis.subscriptions import Listening
+from hubbub.redis.command_queue import CommandQueue, OnResult, PendingCommand, ignore
+from hubbub.redis.connection import FAILURES, Address, Connector, RedisConnection, ServerInfo, UnusableServer
+from hubbub.redis.resp import SHARDED, PubSubCommands, command
+from hubbub.redis.subscriptions import ChannelSubscriptions
+from hubbub.redis.throttled_logger import OutageLog
 
 logger = logging.getLogger("hubbub.brokers")
 
-FIRST_ECHO_SECONDS: Final = 2.0
-"""What the first round trip of a new connection may take: a server that swallows it is given up for the next attempt
-soon, so that delivery begins within five seconds of the server's return."""
+FIRST_PROBE_SECONDS: Final = 2.0
+"""How long the first probe of a new connection may take. A server that swallows it is given up soon, so that the next
+attempt makes delivery resume within five seconds of the server's return."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,100 +38,123 @@ class Timing:
     """Between two probes of one connection."""
 
     silence: float = 5.0
-    """After which a connection that does not answer, or does not bring what was published, is given up."""
+    """After which a connection that does not answer, or does not deliver what was published, is given up."""
 
     connect: float = 2.0
-    """What a connection may take to be made."""
+    """What opening a connection may take."""
 
 
-class Owner(Protocol):
-    """Whom a link tells what happens."""
+class ShardListener(Protocol):
+    """What a shard connection reports to its owner."""
 
-    def arrived(self, link: Link, channel: bytes, data: bytes) -> None:
-        """Is told what was published on a channel."""
+    def message(self, shard: ShardConnection, channel: bytes, data: bytes) -> None:
+        """Handle what was published on a channel."""
 
-    def lost(self, interests: Iterable[Interest] | None) -> None:
-        """Is told what may not have arrived here; None stands for everything."""
+    def on_loss(self, interests: Iterable[Interest] | None) -> None:
+        """Handle that messages may have been lost on the way to this node; None means for every interest."""
 
-    def is_up(self, link: Link) -> None:
-        """Is told that a link works."""
+    def shard_up(self, shard: ShardConnection) -> None:
+        """Handle that the shard delivers."""
 
-    def is_fine(self, link: Link) -> None:
-        """Is told that all that its server had to deliver until a moment ago has arrived."""
+    def shard_down(self, shard: ShardConnection) -> None:
+        """Handle that the shard, or an attempt to connect to it, has failed."""
 
-    def is_down(self, link: Link) -> None:
-        """Is told that a link, or an attempt to make it, has failed."""
+    def checkpoint(self, shard: ShardConnection) -> None:
+        """Handle that everything the server had to deliver until a moment ago has arrived."""
 
-    def has_moved(self, link: Link) -> None:
-        """Is told that some of a link's channels are at another server by now."""
+    def slots_moved(self, shard: ShardConnection) -> None:
+        """Handle that some of the shard's channels are on another server by now."""
 
 
-class Link:
-    """Supervises the connections to one server, and resubscribes after each gap.
+class ShardConnection:
+    """Supervises the two connections to one server, and subscribes again after each gap.
 
-    Both are one unit: where one fails, both are made anew.
+    The two are one unit: if one fails, both are opened again. That costs a needless resync when only the publishing one
+    breaks, and leaves a single kind of gap to reason about.
+
+    Args:
+        address: Host and port; None for the server of the connector's URL.
+        connector: Opens the connections.
+        listener: Hears what happens.
+        timing: When trouble is noticed.
+        max_bytes: The most bytes of commands that may wait.
+
     """
 
-    def __init__(self, address: Address | None, dialer: Dialer, owner: Owner, timing: Timing, max_bytes: int) -> None:
+    def __init__(
+        self, address: Address | None, connector: Connector, listener: ShardListener, timing: Timing, max_bytes: int
+    ) -> None:
         self.address = address
-        self.probe = Probe()
-        self.listening = Listening()
-        self.outbound = Outbound(max_bytes)
-        self.dialect: Dialect = SHARDED
+        self.subscriptions = ChannelSubscriptions()
         self.connected_at: object = None
-        """The answer to TIME when it connected last."""
-        self._dialer = dialer
-        self._owner = owner
+        """The server's answer to TIME when it was connected to last."""
+        self._connector = connector
+        self._listener = listener
         self._timing = timing
+        self._queue = CommandQueue(max_bytes)
+        self._pubsub: PubSubCommands = SHARDED
+        self._probe_channel = b""
+        self._next_probe_channel = b""
+        self._echo: asyncio.Future[None] | None = None  # done when the probe under way is back
         self._lost: list[Interest] = []
         self._has_lost_all = False
         self._confirmations = 0
         self._to_send = asyncio.Event()
-        self._to_ask = asyncio.Event()
+        self._to_subscribe = asyncio.Event()
         self._sweep: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
-        self._complaint = ""
+        name = connector.display_url if address is None else "{}:{}".format(*address)
+        self._outage = OutageLog(logger, f"Redis at {name}", f"Redis at {name} is back")
+        self._name = name
 
     @property
     def is_up(self) -> bool:
-        """Tells whether it delivers."""
-        return self.listening.is_up
+        """Return whether it delivers."""
+        return self.subscriptions.is_up
 
     def start(self) -> None:
-        """Begins to connect."""
-        self._task = asyncio.create_task(self._supervise(), name=f"hubbub link to {self._name}")
+        """Begin to connect."""
+        self._task = asyncio.create_task(self._supervise(), name=f"hubbub shard {self._name}")
 
     async def stop(self) -> None:
-        """Disconnects; nothing arrives afterwards."""
+        """Disconnect; nothing arrives afterwards."""
         if self._sweep is not None:
             self._sweep.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
 
-    def send(self, parcel: Parcel) -> bool:
-        """Takes what is to be published; tells whether it did."""
-        if not self.outbound.put(parcel):
+    def execute(self, command: bytes, on_result: OnResult = ignore, interest: Interest | None = None) -> bool:
+        """Queue a command; return False, and never call ``on_result``, without a connection or room."""
+        if not self._queue.put(PendingCommand(command, on_result, interest)):
             return False
         self._to_send.set()
         return True
 
-    def ask(self) -> None:
-        """Has what is wanted subscribed to, together with what else is wanted in this turn of the loop."""
-        self._to_ask.set()
+    def publish(self, channel: bytes, data: bytes, on_result: OnResult, interest: Interest | None) -> bool:
+        """Queue a message; see ``execute``."""
+        return self.execute(self._pubsub.publish(channel, data), on_result, interest)
 
-    def unwant(self, channel: bytes) -> None:
-        """Withdraws a channel a little later."""
+    def request_subscriptions(self) -> None:
+        """Subscribe in Redis to all new channels, those that follow in this turn of the loop included."""
+        self._to_subscribe.set()
+
+    def unsubscribe(self, channel: bytes) -> None:
+        """Unsubscribe from a channel a little later, unless it gets a listener again."""
         loop = asyncio.get_running_loop()
-        self.listening.unwant(channel, loop.time())
-        if self._sweep is None and self.listening.has_idle:
-            self._sweep = loop.call_later(self.listening.linger, self._end_idle)
+        self.subscriptions.unsubscribe(channel, loop.time())
+        if self._sweep is None and self.subscriptions.has_idle:
+            self._sweep = loop.call_later(self.subscriptions.linger, self._end_idle)
+
+    def use_probe_channel(self, channel: bytes) -> None:
+        """Probe over this channel from the next connection on: the slot of the former one may have moved away."""
+        self._next_probe_channel = channel
+
+    def channels(self) -> list[bytes]:
+        """Return every subscribed channel but the probe's."""
+        return [channel for channel in self.subscriptions.channels() if channel != self._probe_channel]
 
     # --- supervision --------------------------------------------------------------------------------------------------
-
-    @property
-    def _name(self) -> str:
-        return self._dialer.shown if self.address is None else "{}:{}".format(*self.address)
 
     async def _supervise(self) -> None:
         backoff = Backoff()
@@ -133,154 +162,173 @@ class Link:
             try:
                 await self._session(backoff)
             except* FAILURES as group:
-                self._complain(_first(group))
-            except* Exception:  # a fault of ours must not end delivery for good
-                logger.exception("the link to %s failed", self._name)
+                error = _first(group)
+                self._outage.failed(str(error) or f"{type(error).__name__}: no answer in time")
+            except* Exception:  # a bug of ours must not end delivery for good
+                logger.exception("the connection to Redis at %s failed", self._name)
             finally:
-                self._fall()
+                self.subscriptions.down()
+                self._queue.close()
+                self._listener.shard_down(self)
             await asyncio.sleep(backoff.next())
 
     async def _session(self, backoff: Backoff) -> None:
-        """Connects and works until something fails, which is raised."""
-        async with contextlib.AsyncExitStack() as wires, asyncio.TaskGroup() as tasks:
-            sending, receiving = [await self._dial(wires, name) for name in ("hubbub-send", "hubbub-receive")]
+        """Connect and work until something fails, which is raised.
+
+        The order matters. The probe goes first: a server that does not deliver is found before anybody relies on it.
+        All channels are confirmed before the shard counts as up, since only then is a resync worth its fetch.
+        """
+        async with contextlib.AsyncExitStack() as open_connections, asyncio.TaskGroup() as tasks:
+            sender, receiver = [await self._connect(open_connections, name) for name in ("send", "receive")]
             async with asyncio.timeout(self._timing.connect):
-                hello = read_hello(await sending.ask(b"HELLO"))
-                self.connected_at = await sending.ask(b"TIME")
-            self._check(hello)
-            self.dialect = hello.dialect
-            self.outbound.is_open = True
-            self.probe.listen(self.listening)
-            tasks.create_task(self._write(sending))
-            tasks.create_task(self._read_answers(sending))
-            tasks.create_task(self._subscribe(receiving))
-            tasks.create_task(self._receive(receiving))
-            await self._confirm([self.probe.channel], FIRST_ECHO_SECONDS)
-            await self._round_trip(FIRST_ECHO_SECONDS)
-            await self._confirm(self.listening.channels(), self._timing.silence)
+                info = await sender.info()
+                self.connected_at = await sender.execute(b"TIME")
+            info.require_primary()
+            self._pubsub = info.pubsub
+            self._queue.is_open = True
+            self._subscribe_to_probe()
+            tasks.create_task(self._write(sender))
+            tasks.create_task(self._read_answers(sender))
+            tasks.create_task(self._subscribe(receiver))
+            tasks.create_task(self._receive(receiver))
+            await self._confirm([self._probe_channel], FIRST_PROBE_SECONDS)
+            await self._probe(FIRST_PROBE_SECONDS)
+            await self._confirm(self.subscriptions.channels(), self._timing.silence)
             backoff.reset()
-            self._rise()
+            self._up()
             while True:
                 await asyncio.sleep(self._timing.probe)
-                await self._round_trip(self._timing.silence)
-                self._owner.is_fine(self)
+                await self._probe(self._timing.silence)
+                self._listener.checkpoint(self)
 
-    async def _dial(self, wires: contextlib.AsyncExitStack, name: str) -> Wire:
-        wire = await self._dialer.dial(self.address, name)
-        wires.push_async_callback(wire.hang_up)
-        return wire
+    async def _connect(self, stack: contextlib.AsyncExitStack, name: str) -> RedisConnection:
+        connection = await self._connector.connect(self.address, f"hubbub-{name}")
+        stack.push_async_callback(connection.abort)
+        return connection
 
-    def _check(self, hello: Hello) -> None:
-        if not hello.is_primary:
-            raise Unusable("it is a replica: what is published there reaches nobody else")
-
-    def _rise(self) -> None:
-        self.listening.is_up = True
-        if self._complaint:
-            logger.warning("Redis at %s is back", self._name)
-            self._complaint = ""
+    def _up(self) -> None:
+        self.subscriptions.is_up = True
+        self._outage.recovered()
         lost, self._lost = self._lost, []
         if self._has_lost_all:
             self._has_lost_all = False
-            self._owner.lost(None)
+            self._listener.on_loss(None)
         elif lost:
-            self._owner.lost(lost)
-        self._owner.is_up(self)
-
-    def _fall(self) -> None:
-        self.listening.down()
-        self.outbound.close()
-        self._owner.is_down(self)
-
-    def _complain(self, error: BaseException) -> None:
-        """Says why it is down: once, and again where the reason changes."""
-        text = str(error) or f"{type(error).__name__}: no answer in time"
-        if text != self._complaint:
-            self._complaint = text
-            logger.warning("Redis at %s: %s", self._name, text)
+            self._listener.on_loss(lost)
+        self._listener.shard_up(self)
 
     # --- what a session does at the same time -------------------------------------------------------------------------
 
-    async def _write(self, wire: Wire) -> None:
+    async def _write(self, connection: RedisConnection) -> None:
         while True:
             await self._to_send.wait()
             self._to_send.clear()
-            while commands := self.outbound.batch():
-                await wire.write(commands)
+            while commands := self._queue.next_batch():
+                await connection.write(commands)
 
-    async def _read_answers(self, wire: Wire) -> None:
+    async def _read_answers(self, connection: RedisConnection) -> None:
         while True:
-            if not self.outbound.answered(await wire.read()):
-                raise Unusable("it answered what nobody has asked")
+            if not self._queue.answered(await connection.read()):
+                raise UnusableServer("it sent an answer without a command")
 
-    async def _subscribe(self, wire: Wire) -> None:
+    async def _subscribe(self, connection: RedisConnection) -> None:
         loop = asyncio.get_running_loop()
-        self._to_ask.set()
+        self._to_subscribe.set()
         while True:
-            await self._to_ask.wait()
-            self._to_ask.clear()
-            ended = self.dialect.unsubscribe(self.listening.expired(loop.time()))
-            begun = self.dialect.subscribe(self.listening.requests())
+            await self._to_subscribe.wait()
+            self._to_subscribe.clear()
+            ended = self._pubsub.unsubscribe(self.subscriptions.expired(loop.time()))
+            begun = self._pubsub.subscribe(self.subscriptions.requests())
             if ended or begun:
-                await wire.write(ended + begun)
+                await connection.write(ended + begun)
 
-    async def _receive(self, wire: Wire) -> None:
-        message, subscribed, unsubscribed = self.dialect[3:]
+    async def _receive(self, connection: RedisConnection) -> None:
+        message, subscribed, unsubscribed = self._pubsub[3:]
         while True:
-            push = await wire.read()
+            push = await connection.read()
             if isinstance(push, Exception):
-                raise Unusable(f"it refused to subscribe: {push}")
+                raise UnusableServer(f"it refused to subscribe: {push}")
             kind, channel, content = push
             if kind == message:
-                if channel == self.probe.channel:
-                    self.probe.heard()
+                if channel == self._probe_channel:
+                    _finish(self._echo, None)
                 else:
-                    self._owner.arrived(self, channel, content)
+                    self._listener.message(self, channel, content)
             elif kind == subscribed:
                 self._confirmed(channel)
-            elif kind == unsubscribed and self.listening.ended(channel):
-                self._owner.has_moved(self)
-                if self.address is None or channel == self.probe.channel:
-                    raise Unusable("it ended a subscription by itself")
+            elif kind == unsubscribed and self.subscriptions.ended(channel):
+                self._listener.slots_moved(self)
+                if self.address is None or channel == self._probe_channel:
+                    raise UnusableServer("it ended a subscription by itself")
 
     # --- details ------------------------------------------------------------------------------------------------------
 
+    def _subscribe_to_probe(self) -> None:
+        if self._probe_channel != self._next_probe_channel:
+            if self._probe_channel in self.subscriptions:
+                self.subscriptions.transfer([self._probe_channel])
+            self._probe_channel = self._next_probe_channel
+            self.subscriptions.subscribe(self._probe_channel, None)
+
+    async def _probe(self, seconds: float) -> None:
+        """Publish over one connection, and wait until it comes back over the other; ask the server what it is as well.
+
+        Only a message that went the whole way shows that a server delivers.
+        """
+        loop = asyncio.get_running_loop()
+        self._echo = echo = loop.create_future()
+        hello: asyncio.Future[object] = loop.create_future()
+        self._queue.put_first(PendingCommand(self._pubsub.publish(self._probe_channel, b""), ignore))
+        self._queue.put_first(
+            PendingCommand(command(b"HELLO"), lambda command, outcome, answer: _finish(hello, answer))
+        )
+        self._to_send.set()
+        try:
+            async with asyncio.timeout(seconds):
+                await echo
+                answer = await hello
+        except TimeoutError:
+            raise UnusableServer(f"it did not deliver within {seconds:g} s") from None
+        finally:
+            self._echo = None
+        if not isinstance(answer, list):
+            raise UnusableServer(f"it does not say what it is: {answer}")
+        ServerInfo.parse(answer).require_primary()
+
     def _confirmed(self, channel: bytes) -> None:
         self._confirmations += 1
-        if not self.listening.confirmed(channel):
+        if not self.subscriptions.confirmed(channel) or channel == self._probe_channel:
             return
-        interest = self.listening.interest(channel)
-        if channel == self.probe.channel:
-            return
+        interest = self.subscriptions.interest(channel)
         if self.is_up:
-            self._owner.lost(None if interest is None else (interest,))
+            self._listener.on_loss(None if interest is None else (interest,))
         elif interest is None:
             self._has_lost_all = True
         else:
             self._lost.append(interest)
 
     async def _confirm(self, channels: Iterable[bytes], seconds: float) -> None:
-        """Waits until channels are confirmed, for as long as any confirmation comes within ``seconds``."""
+        """Wait until channels are confirmed, for as long as some confirmation comes within each ``seconds``."""
         done = asyncio.Event()
-        wait = self.listening.wait(channels, done.set)
-        self._to_ask.set()
-        while wait.left:
+        wait = self.subscriptions.wait(channels, done.set)
+        self._to_subscribe.set()
+        while wait.missing:
             before = self._confirmations
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(done.wait(), seconds)
-            if wait.left and before == self._confirmations:
-                raise Unusable(f"it did not confirm a subscription within {seconds:g} s")
-
-    async def _round_trip(self, seconds: float) -> None:
-        hello = self.probe.go(self.outbound, self.dialect)
-        self._to_send.set()
-        self._check(await self.probe.back(hello, seconds))
+            if wait.missing and before == self._confirmations:
+                raise UnusableServer(f"it did not confirm a subscription within {seconds:g} s")
 
     def _end_idle(self) -> None:
         self._sweep = None
-        self._to_ask.set()
-        if self.listening.has_idle:
-            self._sweep = asyncio.get_running_loop().call_later(self.listening.linger, self._end_idle)
+        self._to_subscribe.set()
+        if self.subscriptions.has_idle:
+            self._sweep = asyncio.get_running_loop().call_later(self.subscriptions.linger, self._end_idle)
+
+
+def _finish(future: asyncio.Future[T] | None, result: T) -> None:
+    if future is not None and not future.done():
+        future.set_result(result)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

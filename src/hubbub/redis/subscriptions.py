@@ -1,4 +1,4 @@
-"""What one receiving connection listens to: what is wanted, what was asked for, and what Redis has confirmed."""
+"""The channels of one receiving connection: which are subscribed to, requested, and confirmed by Redis."""
 
 from __future__ import annotations
 
@@ -9,128 +9,141 @@ from typing import Final
 from hubbub.contract.topics import Interest
 
 LINGER_SECONDS: Final = 1.0
-"""How long an interest outlives its last listener: a page that is reloaded then finds it still confirmed."""
+"""How long a channel outlives its last listener, so that a page that reloads finds it still confirmed."""
 
 
 class State(Enum):
-    """How far an interest has come."""
+    """How far a subscription has come."""
 
-    WANTED = "wanted"
-    ASKED = "asked"
+    NEW = "new"
+    REQUESTED = "requested"
     CONFIRMED = "confirmed"
 
 
-class Wait:
-    """Somebody waits until a number of interests are confirmed; told once, also where that was given up."""
+class Confirmation:
+    """A wait for the confirmation of several channels. ``done`` is called once, also if the wait is given up."""
 
-    def __init__(self, names: Iterable[bytes], done: Callable[[], None]) -> None:
-        self.left = set(names)
+    def __init__(self, channels: Iterable[bytes], done: Callable[[], None]) -> None:
+        self.missing = set(channels)
         self._done = done
 
     def end(self) -> None:
-        """Ends the wait, whatever is left."""
-        self.left.clear()
+        """End the wait, whatever is missing."""
+        self.missing.clear()
         self._done()
 
-    def settle(self, name: bytes) -> None:
-        """Takes in that one of them needs no more waiting."""
-        if name in self.left:
-            self.left.discard(name)
-            if not self.left:
+    def remove(self, channel: bytes) -> None:
+        """Wait no longer for this channel."""
+        if channel in self.missing:
+            self.missing.discard(channel)
+            if not self.missing:
                 self._done()
 
 
-class _Entry:
-    __slots__ = ("interest", "is_owed", "state", "waits")
+class _Subscription:
+    __slots__ = ("interest", "needs_resync", "state", "waits")
 
     def __init__(self, interest: Interest | None) -> None:
         self.interest = interest
-        self.state = State.WANTED
-        self.is_owed = False
-        self.waits: list[Wait] = []
+        self.state = State.NEW
+        self.needs_resync = False
+        self.waits: list[Confirmation] = []
 
 
-class Listening:
-    """Keeps a connection's channels. Pure: no I/O, the time is passed in.
+class ChannelSubscriptions:
+    """The subscriptions of one connection, through gaps. Pure: no I/O, the time is passed in.
 
-    An interest is owed when somebody relies on it who was, or may have been, without it for a while: the debt is paid
-    with a resync once it is confirmed, not before, since what is fetched earlier may be out of date again.
+    A channel needs a resync if a listener relies on it that was, or may have been, without it for a while. The resync
+    follows the confirmation, never before: data that a client fetches earlier may be out of date again.
+
+    Args:
+        linger: Seconds that a channel outlives its last listener.
+
     """
 
     def __init__(self, linger: float = LINGER_SECONDS) -> None:
         self.linger = linger
-        self._entries: dict[bytes, _Entry] = {}
-        self._wanted: dict[bytes, None] = {}
-        self._idle: dict[bytes, float] = {}  # by channel: when it is given up; in order of that
+        self._channels: dict[bytes, _Subscription] = {}
+        self._to_request: dict[bytes, None] = {}
+        self._idle: dict[bytes, float] = {}  # by channel, when to unsubscribe; in order of that time
         self.is_up = False
         """Whether there is a connection that confirms what it is asked for."""
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._channels)
 
     def __contains__(self, channel: bytes) -> bool:
-        return channel in self._entries
+        return channel in self._channels
 
     def interest(self, channel: bytes) -> Interest | None:
-        """Gives what is listened to on a channel; None for the channel that every node hears. KeyError for others."""
-        return self._entries[channel].interest
+        """Return the interest of a channel; None for a channel without one. Raise KeyError for an unknown channel."""
+        return self._channels[channel].interest
 
     def state(self, channel: bytes) -> State | None:
-        """Tells how far a channel has come; None where nobody wants it."""
-        entry = self._entries.get(channel)
-        return None if entry is None else entry.state
+        """Return how far a channel has come; None for an unknown channel."""
+        subscription = self._channels.get(channel)
+        return None if subscription is None else subscription.state
 
-    def want(self, channel: bytes, interest: Interest | None, *, owed: bool = False) -> bool:
-        """Declares a channel; tells whether it is confirmed already, or nobody knows when it could be.
+    def needs_resync(self, channel: bytes) -> bool:
+        """Return whether a resync follows the next confirmation of a channel."""
+        return self._channels[channel].needs_resync
 
-        Nobody is kept waiting for a server that is away: what is lost meanwhile is owed.
-        owed: whether somebody relied on it before.
+    def subscribe(self, channel: bytes, interest: Interest | None, *, needs_resync: bool = False) -> bool:
+        """Add a channel; return True if it is confirmed already, or if there is no connection that could confirm it.
+
+        Nobody waits for a server that is away: a resync makes up for what is missed until it is back.
+
+        Args:
+            channel: The name.
+            interest: What the channel carries.
+            needs_resync: Whether a listener relied on the channel before.
+
         """
         self._idle.pop(channel, None)
-        entry = self._entries.get(channel)
-        if entry is None:
-            entry = self._entries[channel] = _Entry(interest)
-            self._wanted[channel] = None
-        entry.is_owed |= owed or not self.is_up
-        return entry.state is State.CONFIRMED or not self.is_up
+        subscription = self._channels.get(channel)
+        if subscription is None:
+            subscription = self._channels[channel] = _Subscription(interest)
+            self._to_request[channel] = None
+        subscription.needs_resync |= needs_resync or not self.is_up
+        return subscription.state is State.CONFIRMED or not self.is_up
 
-    def wait(self, channels: Iterable[bytes], done: Callable[[], None]) -> Wait:
-        """Calls back when channels that are declared are all confirmed, at once where they are."""
-        missing = [channel for channel in channels if self._entries[channel].state is not State.CONFIRMED]
-        wait = Wait(missing, done)
-        for channel in wait.left:
-            self._entries[channel].waits.append(wait)
+    def wait(self, channels: Iterable[bytes], done: Callable[[], None]) -> Confirmation:
+        """Call ``done`` once all of these channels are confirmed, at once if they are."""
+        missing = [channel for channel in channels if self._channels[channel].state is not State.CONFIRMED]
+        wait = Confirmation(missing, done)
+        for channel in wait.missing:
+            self._channels[channel].waits.append(wait)
         if not missing:
             wait.end()
         return wait
 
-    def give_up(self, wait: Wait) -> None:
-        """Ends a wait that has taken too long: what it was for is owed."""
-        for channel in wait.left:
-            entry = self._entries.get(channel)
-            if entry is not None:
-                entry.is_owed = True
-                entry.waits.remove(wait)
+    def time_out(self, wait: Confirmation) -> None:
+        """End a wait that has taken too long: the channels that are missing need a resync."""
+        for channel in wait.missing:
+            subscription = self._channels.get(channel)
+            if subscription is not None:
+                subscription.needs_resync = True
+                subscription.waits.remove(wait)
         wait.end()
 
-    def unwant(self, channel: bytes, now: float) -> None:
-        """Withdraws a channel, which lingers a while; at once where it was never asked for."""
-        entry = self._entries.get(channel)
-        if entry is None:
+    def unsubscribe(self, channel: bytes, now: float) -> None:
+        """Drop a channel after the linger time; at once if it was never requested."""
+        subscription = self._channels.get(channel)
+        if subscription is None:
             return
-        if entry.state is State.WANTED:
+        if subscription.state is State.NEW:
             self._forget(channel)
         else:
             self._idle[channel] = now + self.linger
 
     def expired(self, now: float) -> list[bytes]:
-        """Gives the channels to unsubscribe from; they are forgotten."""
+        """Return the channels to unsubscribe from in Redis, and forget them."""
         gone = []
         for channel, due in self._idle.items():
             if due > now:
                 break
-            # What was asked for and not confirmed stays: its confirmation could be taken for that of a later request.
-            if self._entries[channel].state is State.CONFIRMED:
+            # A channel that is requested and not confirmed stays: its confirmation could be taken for a later one's.
+            if self._channels[channel].state is State.CONFIRMED:
                 gone.append(channel)
         for channel in gone:
             self._forget(channel)
@@ -138,73 +151,79 @@ class Listening:
 
     @property
     def has_idle(self) -> bool:
-        """Tells whether ``expired`` is to be called again."""
+        """Return whether ``expired`` has to be called again."""
         return bool(self._idle)
 
+    @property
+    def has_requests(self) -> bool:
+        """Return whether ``requests`` would return anything."""
+        return bool(self._to_request)
+
     def requests(self) -> list[bytes]:
-        """Gives the channels to subscribe to; from here on their confirmation is awaited."""
-        asked = list(self._wanted)
-        self._wanted.clear()
-        for channel in asked:
-            self._entries[channel].state = State.ASKED
-        return asked
+        """Return the channels to subscribe to in Redis. From now on their confirmation is awaited."""
+        requested = list(self._to_request)
+        self._to_request.clear()
+        for channel in requested:
+            self._channels[channel].state = State.REQUESTED
+        return requested
 
     def confirmed(self, channel: bytes) -> bool:
-        """Takes in a confirmation; tells whether the channel is owed, which is then forgotten."""
-        entry = self._entries.get(channel)
-        if entry is None or entry.state is not State.ASKED:
+        """Record a confirmation; return whether the channel needs a resync now."""
+        subscription = self._channels.get(channel)
+        if subscription is None or subscription.state is not State.REQUESTED:
             return False
-        entry.state = State.CONFIRMED
-        self._release(channel, entry)
-        was_owed, entry.is_owed = entry.is_owed, False
-        return was_owed
+        subscription.state = State.CONFIRMED
+        self._end_waits(channel, subscription)
+        needed_resync, subscription.needs_resync = subscription.needs_resync, False
+        return needed_resync
 
     def ended(self, channel: bytes) -> bool:
-        """Takes in that Redis sends no more of a channel; tells whether it did so by itself: the slot has moved.
+        """Record that Redis sends no more of a channel; return True if that was its own doing: the slot has moved.
 
-        Where it has, the channel is asked for again by ``again`` only, once it is known where it is now.
+        Then only ``resubscribe`` requests the channel again, once it is known where it is now.
         """
-        entry = self._entries.get(channel)
-        if entry is None or entry.state is not State.CONFIRMED:
+        subscription = self._channels.get(channel)
+        if subscription is None or subscription.state is not State.CONFIRMED:
             return False  # the answer to an older request of ours
-        entry.state, entry.is_owed = State.WANTED, True
+        subscription.state, subscription.needs_resync = State.NEW, True
         return True
 
-    def again(self) -> None:
-        """Asks again for everything that is wanted."""
-        self._wanted.update((name, None) for name, entry in self._entries.items() if entry.state is State.WANTED)
+    def resubscribe(self) -> None:
+        """Request every channel again that is neither requested nor confirmed."""
+        new = (channel for channel, subscription in self._channels.items() if subscription.state is State.NEW)
+        self._to_request.update(dict.fromkeys(new))
 
     def down(self) -> None:
-        """Takes in that the connection is lost: everything is wanted again, and owed to whoever relied on it."""
+        """Record that the connection has failed: every channel is to be requested again, and needs a resync then."""
         self.is_up = False
         for channel in list(self._idle):
             self._forget(channel)
-        for channel, entry in self._entries.items():
-            entry.state, entry.is_owed = State.WANTED, True
-            self._wanted[channel] = None
-            self._release(channel, entry)
+        for channel, subscription in self._channels.items():
+            subscription.state, subscription.needs_resync = State.NEW, True
+            self._to_request[channel] = None
+            self._end_waits(channel, subscription)
 
-    def surrender(self, channels: Iterable[bytes]) -> list[tuple[bytes, Interest | None]]:
-        """Gives up channels that another connection takes over, and gives those that are still wanted."""
-        surrendered = []
+    def transfer(self, channels: Iterable[bytes]) -> list[tuple[bytes, Interest | None]]:
+        """Forget channels that another connection takes over; return those that still have listeners."""
+        transferred = []
         for channel in channels:
-            entry = self._entries[channel]
+            subscription = self._channels[channel]
             if channel not in self._idle:
-                surrendered.append((channel, entry.interest))
+                transferred.append((channel, subscription.interest))
             self._forget(channel)
-        return surrendered
+        return transferred
 
     def channels(self) -> list[bytes]:
-        """Gives every channel, in whatever state."""
-        return list(self._entries)
+        """Return every channel, in whatever state."""
+        return list(self._channels)
 
-    def _release(self, channel: bytes, entry: _Entry) -> None:
-        waits, entry.waits = entry.waits, []
+    def _end_waits(self, channel: bytes, subscription: _Subscription) -> None:
+        waits, subscription.waits = subscription.waits, []
         for wait in waits:
-            wait.settle(channel)
+            wait.remove(channel)
 
     def _forget(self, channel: bytes) -> None:
-        entry = self._entries.pop(channel)
-        self._wanted.pop(channel, None)
+        subscription = self._channels.pop(channel)
+        self._to_request.pop(channel, None)
         self._idle.pop(channel, None)
-        self._release(channel, entry)
+        self._end_waits(channel, subscription)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 import redis.asyncio
 
-from hubbub.brokers.codec import MAX_BYTES, Ids, encode
+from hubbub.brokers.codec import MAX_BYTES, PublicationIds, encode
 from hubbub.brokers.redis.broker import RedisBroker
 from hubbub.contract.topics import Topic
 from hubbub.errors import ConfigurationError
@@ -40,13 +40,13 @@ async def make(valkey: str) -> AsyncIterator[MakeNode]:
 
 # --- what arrives -----------------------------------------------------------------------------------------------------
 
-GOOD = encode(publication(b"good", NEWS), Ids().next())
+GOOD = encode(publication(b"good", NEWS), PublicationIds().next())
 BAD = {
     "no_magic": pickle.dumps({"type": "server.test.event"}),
     "unknown_version": GOOD[:4] + b"\x02" + GOOD[5:],
     "wrong_length": GOOD + b"more",
     "bad_header": GOOD[:33] + b"\xc1" + GOOD[34:],
-    "wrong_channel": encode(publication(b"sport", SPORT), Ids().next()),
+    "wrong_channel": encode(publication(b"sport", SPORT), PublicationIds().next()),
     "too_big": GOOD + bytes(MAX_BYTES),
 }
 
@@ -88,7 +88,7 @@ async def test_a_script_can_complete_the_memo(valkey: str) -> None:
         here = await make(prefix=prefix)
         await here.socket("alice", NEWS)
         channel = Channels(prefix).of(NEWS).decode()
-        begun = encode(publication(b"frame", NEWS, metadata=b"version "), Ids().next(), appended=8)
+        begun = encode(publication(b"frame", NEWS, metadata=b"version "), PublicationIds().next(), appended=8)
 
         script = "redis.call('SPUBLISH', KEYS[1], ARGV[1] .. struct.pack('>I8', ARGV[2]))"
         await client.eval(script, 1, channel, begun, 1_700_000_000_123)
@@ -225,7 +225,7 @@ async def test_nobody_is_kept_waiting_for_a_server_that_is_away(make: MakeNode, 
     await proxy.cut()
     await here.until_ready(False)
 
-    assert here.broker.listen([NEWS]) is None
+    assert here.broker.subscribe([NEWS]) is None
     await proxy.restore()
     await here.until_ready()
     alice = await here.socket("alice", NEWS)
@@ -236,7 +236,7 @@ async def test_nobody_is_kept_waiting_for_a_server_that_is_away(make: MakeNode, 
 async def test_a_wait_ends_when_the_server_goes_away(make: MakeNode, proxy: Proxy) -> None:
     here = await make(proxy.url)
     proxy.hold()
-    waiting = here.broker.listen([NEWS])
+    waiting = here.broker.subscribe([NEWS])
     assert waiting is not None
     await proxy.cut()
 
@@ -357,7 +357,7 @@ async def test_a_channel_that_nobody_listens_to_is_given_up(valkey: str) -> None
         prefix = secrets.token_hex(4)
         here = await make(prefix=prefix)
         await here.socket("alice", NEWS)
-        here.broker.unlisten([NEWS])
+        here.broker.unsubscribe([NEWS])
         while Channels(prefix).of(NEWS) in await client.pubsub_shardchannels(f"{prefix}:*"):
             await asyncio.sleep(0.05)
 

@@ -9,7 +9,7 @@ from hubbub.presence.redis.replica import (
     MISSING_AFTER_LOSS_SECONDS,
     MISSING_SECONDS,
     REFRESH_SECONDS,
-    News,
+    Freshness,
     Replica,
     Stored,
 )
@@ -31,7 +31,7 @@ def replica(heard: set[Interest]) -> Replica:
 
 
 def read(replica: Replica, stored: Stored | None, now: float = 0.0) -> tuple[Presence, int | None]:
-    return replica.absorb("alice", stored, replica.expect("alice"), now)
+    return replica.absorb("alice", stored, replica.begin_read("alice"), now)
 
 
 def test_what_was_read_is_known_while_somebody_listens(replica: Replica, heard: set[Interest]) -> None:
@@ -51,9 +51,9 @@ def test_what_was_read_is_known_while_somebody_listens(replica: Replica, heard: 
 
 
 def test_of_users_nobody_listens_to_nothing_is_kept(replica: Replica) -> None:
-    assert replica.expect("bob") is None
+    assert replica.begin_read("bob") is None
     assert replica.absorb("bob", Stored("away", 3, 5.0), None, 0) == (Presence("bob", "away", 5.0), None)
-    assert replica.observe(Presence("bob", "online", None), 4) is News.NEWS
+    assert replica.observe(Presence("bob", "online", None), 4) is Freshness.NEW
 
     assert len(replica) == 0
 
@@ -61,24 +61,24 @@ def test_of_users_nobody_listens_to_nothing_is_kept(replica: Replica) -> None:
 def test_what_is_read_by_somebody_who_has_stopped_listening_meanwhile_is_not_kept(
     replica: Replica, heard: set[Interest]
 ) -> None:
-    expected = replica.expect("alice")
+    expected = replica.begin_read("alice")
     heard.clear()
     replica.forget([Topic("user", "alice")])
     heard.add(Topic("user", "alice"))
-    replica.expect("alice")
+    replica.begin_read("alice")
 
     assert replica.absorb("alice", Stored("online", 3, None), expected, 0) == (ONLINE, None)
     assert replica.known("alice") is None
 
 
 def test_a_copy_is_what_the_first_one_was(replica: Replica) -> None:
-    assert [replica.observe(ONLINE, 3) for _ in range(2)] == [News.NEWS] * 2
-    assert [replica.observe(ONLINE, 4) for _ in range(2)] == [News.REPEATED] * 2
-    assert [replica.observe(AWAY, 3) for _ in range(2)] == [News.OLD] * 2
+    assert [replica.observe(ONLINE, 3) for _ in range(2)] == [Freshness.NEW] * 2
+    assert [replica.observe(ONLINE, 4) for _ in range(2)] == [Freshness.REPEATED] * 2
+    assert [replica.observe(AWAY, 3) for _ in range(2)] == [Freshness.OLD] * 2
 
 
 def test_what_was_published_during_the_read_counts(replica: Replica) -> None:
-    expected = replica.expect("alice")
+    expected = replica.begin_read("alice")
     replica.observe(AWAY, 4)
 
     assert replica.absorb("alice", Stored("online", 3, None), expected, 0) == (AWAY, None)
@@ -87,14 +87,14 @@ def test_what_was_published_during_the_read_counts(replica: Replica) -> None:
 
 def test_a_change_that_listeners_have_missed_is_told(replica: Replica) -> None:
     read(replica, Stored("online", 3, None))
-    replica.doubt([Topic("user", "alice"), Topic("conversation", "c1")])
+    replica.mark_stale([Topic("user", "alice"), Topic("conversation", "c1")])
     assert replica.known("alice") is None
     assert replica.due(0, 100) == ["alice"]
 
     assert read(replica, Stored("away", 5, 5.0)) == (AWAY, 5)
-    assert replica.observe(AWAY, 5) is News.NEWS
-    replica.told("alice", 5)
-    assert replica.observe(AWAY, 5) is News.REPEATED  # the publication itself, late
+    assert replica.observe(AWAY, 5) is Freshness.NEW
+    replica.delivered("alice", 5)
+    assert replica.observe(AWAY, 5) is Freshness.REPEATED  # the publication itself, late
 
 
 def test_everybody_is_read_again_after_a_minute(replica: Replica) -> None:
@@ -110,7 +110,7 @@ def test_everybody_is_read_again_after_a_minute(replica: Replica) -> None:
 def test_who_is_missing_for_long_enough_is_offline(replica: Replica, was_loss: bool) -> None:
     read(replica, Stored("online", 3, None))
     if was_loss:
-        replica.lost_all(100)
+        replica.lost_everything(100)
     patience = MISSING_AFTER_LOSS_SECONDS if was_loss else MISSING_SECONDS
 
     assert read(replica, None, 101) == (ONLINE, None)
@@ -121,7 +121,7 @@ def test_who_is_missing_for_long_enough_is_offline(replica: Replica, was_loss: b
 def test_who_was_missing_before_all_was_lost_is_given_time_to_be_written(replica: Replica) -> None:
     read(replica, Stored("online", 3, None))
     read(replica, None, 100)
-    replica.lost_all(100 + MISSING_AFTER_LOSS_SECONDS)
+    replica.lost_everything(100 + MISSING_AFTER_LOSS_SECONDS)
 
     assert read(replica, None, 100 + MISSING_AFTER_LOSS_SECONDS) == (ONLINE, None)
 

@@ -757,8 +757,8 @@ async def test_a_gateway_that_stops_closes_its_sockets_with_1012(gateway: Gatewa
 
 
 async def test_a_draining_node_answers_upgrades_with_503(gateway: Gateway, server: Address) -> None:
-    assert gateway._admission is not None
-    await drain(gateway._admission, 0, asyncio.Event())
+    assert gateway.admission is not None
+    await drain(gateway.admission, 0, asyncio.Event())
 
     head = await response_to(server, upgrade(server, "Authorization: alice"))
 
@@ -793,17 +793,17 @@ async def test_a_handler_that_has_to_be_cancelled_at_the_end_still_leads_to_on_d
     async with running(gateway) as server, Client.open(server, "alice") as alice:
         await alice.typing("c")
         await begun.wait()
-        assert gateway._admission is not None
-        await drain(gateway._admission, 0.05, asyncio.Event())
+        assert gateway.admission is not None
+        await drain(gateway.admission, 0.05, asyncio.Event())
 
     assert log == ["cancelled", "disconnected with 1012"]
 
 
 async def test_a_drain_is_spread_over_its_window_and_hurries_when_told(gateway: Gateway, server: Address) -> None:
-    assert gateway._admission is not None
+    assert gateway.admission is not None
     force = asyncio.Event()
     async with Client.open(server, "alice"), Client.open(server, "bob"), Client.open(server, "carol"):
-        draining = asyncio.create_task(drain(gateway._admission, 3600, force))
+        draining = asyncio.create_task(drain(gateway.admission, 3600, force))
         while len(gateway._hub) == 3:
             await asyncio.sleep(0)
         assert len(gateway._hub) == 2

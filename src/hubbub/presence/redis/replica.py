@@ -1,4 +1,9 @@
-"""What a node knows of users whom somebody on it watches: by version, and corrected where it is wrong."""
+"""A node's copy of the presence that somebody on it watches: versioned, and corrected if it is wrong.
+
+The copy answers snapshots without a question to Redis. Every entry rests on three things (docs/decisions/0007):
+changes arrive by pub/sub and carry a version, so an older one never replaces a newer one; an entry counts as valid only
+after it was read once the subscription was confirmed; and each entry is read again after a gap, and once a minute.
+"""
 
 from __future__ import annotations
 
@@ -12,29 +17,30 @@ from hubbub.contract.topics import Interest, Topic
 from hubbub.presence.tracker import Presence
 
 REFRESH_SECONDS: Final = 60.0
-"""The time after which what is known of a user is compared with what is stored."""
+"""The time after which an entry is compared with what is stored."""
 
 MISSING_SECONDS: Final = 75.0
-"""How long nothing may be stored of somebody who is believed to be there: longer than it takes the node that has a
-socket of theirs to find out."""
+"""How long nothing may be stored of a user who counts as present. It is longer than the node that has the user's socket
+needs to find out and write it again."""
 
 MISSING_AFTER_LOSS_SECONDS: Final = 10.0
-"""The same after all was lost, which every node notices at its next beat."""
+"""The same after everything was lost, which every node notices at its next renewal."""
 
 LATE_SECONDS: Final = 10.0
-"""How late the second look may be. Later than that there was an outage, after which everybody is written first."""
+"""How late the second look may be. If it is later there was an outage, after which every node writes its users
+first."""
 
 
-class News(Enum):
-    """What an arriving change is."""
+class Freshness(Enum):
+    """How an arriving change compares with what is known."""
 
-    NEWS = "news"
+    NEW = "new"
     REPEATED = "repeated"  # the status is known already
-    OLD = "old"  # a newer one has arrived
+    OLD = "old"  # a newer change has arrived
 
 
 class Stored(NamedTuple):
-    """What is stored of a user: what was last announced. ``last_seen``: seconds since the epoch."""
+    """What is stored of a user: what was last announced. ``last_seen`` is in seconds since the epoch."""
 
     status: Status
     version: int
@@ -44,68 +50,80 @@ class Stored(NamedTuple):
 class Entry:
     """What is known of one user."""
 
-    __slots__ = ("is_valid", "last", "last_seen", "missing_since", "status", "version")
+    __slots__ = ("freshness", "is_valid", "last_seen", "missing_since", "status", "version")
 
     def __init__(self) -> None:
-        self.status: Status | None = None  # None: nobody here was told anything
+        self.status: Status | None = None  # None: no listener here has heard anything
         self.version = -1
         self.last_seen: float | None = None
-        self.last = News.NEWS  # what the change of this version was
-        self.is_valid = False  # nothing was missed since it was read
+        self.freshness = Freshness.NEW  # of the change with this version, when it arrived
+        self.is_valid = False  # it was read, and nothing was missed since
         self.missing_since: float | None = None
 
 
 class Replica:
-    """Follows the announced presence of users. Pure: the time is handed in.
+    """Follows the announced presence of users who are listened to. Pure: the time is passed in.
 
-    hears: tells whether anything here listens to a topic, or to a user. What is published of a user reaches a node by
-    both ways, so an entry lives as long as there is one of them.
+    A change about a user reaches a node by two ways, the user's topic and the user's own channel. An entry lives as
+    long as the node listens to one of them.
+
+    Args:
+        has_listeners: Returns whether anything here listens to a topic, or to a user.
+
     """
 
-    def __init__(self, hears: Callable[[Interest], bool]) -> None:
-        self._hears = hears
+    def __init__(self, has_listeners: Callable[[Interest], bool]) -> None:
+        self._has_listeners = has_listeners
         self._entries: dict[str, Entry] = {}
-        self._doubted: dict[str, None] = {}
+        self._stale: dict[str, None] = {}
         self._missing: dict[str, float] = {}  # when to look again
         self._read_at: dict[str, float] = {}  # in order of time
         self._now = 0.0
-        self._lost_all_at = float("-inf")
+        self._lost_everything_at = float("-inf")
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def known(self, user_id: str) -> Presence | None:
-        """Gives what is known of a user for sure; None where it has to be read."""
+        """Return what is known of a user for sure; None if it has to be read."""
         entry = self._entries.get(user_id)
         return None if entry is None or not entry.is_valid else _presence(user_id, entry)
 
-    def expect(self, user_id: str) -> Entry | None:
-        """Is told that a user is about to be read; gives what to hand to ``absorb``. None where nobody listens."""
+    def begin_read(self, user_id: str) -> Entry | None:
+        """Prepare to read a user; return what to pass to ``absorb``. None if nobody listens."""
         return self._entry(user_id)
 
-    def observe(self, presence: Presence, version: int) -> News:
-        """Takes in a change that has arrived. A second copy of it is what the first one was."""
+    def observe(self, presence: Presence, version: int) -> Freshness:
+        """Apply a change that has arrived. Applying the same change twice is a no-op, with the same result."""
         entry = self._entry(presence.user_id)
         if entry is None:
-            return News.NEWS
+            return Freshness.NEW
         if version == entry.version:
-            return entry.last
+            return entry.freshness
         if version < entry.version:
-            return News.OLD
-        entry.last = News.REPEATED if entry.status == presence.status else News.NEWS
+            return Freshness.OLD
+        entry.freshness = Freshness.REPEATED if entry.status == presence.status else Freshness.NEW
         entry.status, entry.version, entry.last_seen = presence.status, version, presence.last_seen
         entry.missing_since = None
-        return entry.last
+        return entry.freshness
 
     def absorb(
         self, user_id: str, stored: Stored | None, expected: Entry | None, now: float
     ) -> tuple[Presence, int | None]:
-        """Takes in what was read; gives what to report, and its version where listeners here have missed the change.
+        """Apply what was read.
 
-        stored: None where nothing is stored. expected: what ``expect`` gave before the read.
+        Args:
+            user_id: The user.
+            stored: What is stored; None if nothing is.
+            expected: What ``begin_read`` returned before the read.
+            now: The time.
+
+        Returns:
+            The status to report, and its version if listeners here have missed the change; otherwise None.
+
         """
         entry = self._entries.get(user_id)
-        if entry is None or entry is not expected:  # nobody listens, or has done so without a break
+        if entry is None or entry is not expected:  # nobody has listened without a break since the read began
             return (
                 Presence(user_id, "offline", None)
                 if stored is None
@@ -118,27 +136,27 @@ class Replica:
         if stored.version > entry.version:
             if entry.status not in (None, stored.status):
                 return _presence_of(user_id, stored.status, stored.last_seen), stored.version
-            # Its own publication may still be under way: the user's own sockets were told nothing yet.
-            entry.last = News.NEWS if entry.status is None else News.REPEATED
+            # Its own publication may still be under way, and the user's own sockets have heard nothing yet.
+            entry.freshness = Freshness.NEW if entry.status is None else Freshness.REPEATED
             entry.status, entry.version, entry.last_seen = stored.status, stored.version, stored.last_seen
         return _presence(user_id, entry), None
 
-    def told(self, user_id: str, version: int) -> None:
-        """Is told that all listeners here have been told a change that was read: its publication may still arrive."""
+    def delivered(self, user_id: str, version: int) -> None:
+        """Record that all listeners here have heard a change that was read. Its publication may still arrive."""
         entry = self._entries.get(user_id)
         if entry is not None and entry.version == version:
-            entry.last = News.REPEATED
+            entry.freshness = Freshness.REPEATED
 
     def forget(self, interests: Iterable[Interest]) -> None:
-        """Is told what nobody here listens to any more."""
+        """Forget users whom nobody here listens to any more."""
         for interest in interests:
             if isinstance(interest, str) or interest.kind == "user":
                 user_id = interest if isinstance(interest, str) else interest.id
                 if user_id in self._entries and not self._is_heard(user_id):
                     del self._entries[user_id], self._read_at[user_id]
 
-    def doubt(self, interests: Iterable[Interest] | None = None) -> None:
-        """Is told that changes may have been missed: of some, or of all."""
+    def mark_stale(self, interests: Iterable[Interest] | None = None) -> None:
+        """Record that changes may have been missed; None means of all users."""
         if interests is None:
             users: Iterable[str] = list(self._entries)
         else:
@@ -151,28 +169,28 @@ class Replica:
             entry = self._entries.get(user_id)
             if entry is not None:
                 entry.is_valid = False
-                self._doubted[user_id] = None
+                self._stale[user_id] = None
 
-    def lost_all(self, now: float) -> None:
-        """Is told that the store may have lost everything: it is read again."""
-        self._lost_all_at = now
+    def lost_everything(self, now: float) -> None:
+        """Record that the store may have lost everything: read it all again."""
+        self._lost_everything_at = now
         self._missing.clear()
         for entry in self._entries.values():
-            entry.missing_since = None  # of now it says nothing
-        self.doubt()
+            entry.missing_since = None  # it says nothing about now
+        self.mark_stale()
 
-    def due(self, now: float, most: int) -> list[str]:
-        """Gives users to read again: who is in doubt, who was missing, and who was not read for a minute."""
-        due = list(islice(self._doubted, most))
+    def due(self, now: float, limit: int) -> list[str]:
+        """Return users to read again: stale ones, missing ones, and those that were not read for a minute."""
+        due = list(islice(self._stale, limit))
         for user_id in due:
-            del self._doubted[user_id]
-        for user_id, when in list(islice(self._missing.items(), most)):
+            del self._stale[user_id]
+        for user_id, when in list(islice(self._missing.items(), limit)):
             if when > now:
                 break
             del self._missing[user_id]
             due.append(user_id)
         self._now = now
-        for user_id, when in islice(self._read_at.items(), most):
+        for user_id, when in islice(self._read_at.items(), limit):
             if now - when < REFRESH_SECONDS:
                 break
             due.append(user_id)
@@ -182,12 +200,17 @@ class Replica:
         return due
 
     def _absorb_nothing(self, user_id: str, entry: Entry, now: float) -> tuple[Presence, int | None]:
+        """Decide about a user of whom nothing is stored: offline, or present on a node that has not written it yet.
+
+        A user who counts as present stays so for a while, in which the node with the user's socket finds out that
+        nothing is stored. Only a second look, soon after that time, ends it.
+        """
         if entry.status is None:
             entry.status = "offline"
         if entry.status == "offline":
             return _presence(user_id, entry), None
         since = now if entry.missing_since is None else entry.missing_since
-        patience = MISSING_AFTER_LOSS_SECONDS if since - self._lost_all_at < MISSING_SECONDS else MISSING_SECONDS
+        patience = MISSING_AFTER_LOSS_SECONDS if since - self._lost_everything_at < MISSING_SECONDS else MISSING_SECONDS
         if patience <= now - since <= patience + LATE_SECONDS:
             return Presence(user_id, "offline", None), entry.version + 1
         if now - since > patience:
@@ -208,7 +231,7 @@ class Replica:
         self._read_at[user_id] = self._now
 
     def _is_heard(self, user_id: str) -> bool:
-        return self._hears(user_id) or self._hears(Topic("user", user_id))
+        return self._has_listeners(user_id) or self._has_listeners(Topic("user", user_id))
 
 
 def _presence(user_id: str, entry: Entry) -> Presence:

@@ -1,18 +1,18 @@
--- What the other scripts begin with: it is put before each of them.
+-- The start of every other script: it is put before each of them.
 --
 -- A user is one hash: `n:<incarnation>` = `<sockets>:<online|away>` for every node with a socket of the user, and
 --   s     the status last announced            v  its version, which only rises
 --   seen  when last seen, seconds since the epoch
---   o, e  while nobody has a socket: the incarnation that owes the end of it, and since when (an epoch, in ms)
--- Every bucket has, per incarnation, a set of the users it answers for (a socket, or the debt of an end), and for a
--- while after an incarnation was declared dead a tombstone, which refuses what that one still sends.
+--   o, e  while no node has a socket: the incarnation that is to announce offline, and since when (an epoch, in ms)
+-- Every bucket has, per incarnation, a set of its users (those with a socket there, and those that it is to announce
+-- offline); and for a while after an incarnation was declared dead a tombstone, which refuses what it still sends.
 
 local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Tells whether an incarnation may write no more: declared dead, or what it says has been on the way for too long.
+-- Returns why a write is refused: its incarnation was declared dead, or it was on its way for too long. Otherwise nil.
 local function refusal(tombstone, valid_until)
   if redis.call('EXISTS', tombstone) == 1 then
     return 'fenced'
@@ -23,7 +23,7 @@ local function refusal(tombstone, valid_until)
   return nil
 end
 
--- Reads a user: the fields above, how many sockets there are, and what follows from all nodes together.
+-- Reads a user: the fields above, the number of sockets, and the status that follows from all nodes together.
 local function read(key)
   local user = { total = 0, nodes = {} }
   local fields = redis.call('HGETALL', key)
@@ -49,8 +49,8 @@ local function saw(key, user, seen)
   end
 end
 
--- Makes an incarnation owe the end of a user of whom nobody has a socket; gives since when.
-local function owe(key, user, users, incarnation, id, unused_seconds)
+-- Makes an incarnation responsible for announcing a user offline who has no socket anywhere; returns since when.
+local function expect_offline(key, user, users, incarnation, id, unused_seconds)
   local epoch = math.max(tonumber(user.v or 0), now_ms())
   redis.call('HSET', key, 'o', incarnation, 'e', string.format('%.0f', epoch))
   redis.call('SADD', users, id)
@@ -59,8 +59,8 @@ local function owe(key, user, users, incarnation, id, unused_seconds)
   return epoch
 end
 
--- Makes a status the announced one, and tells everybody who listens, in the same instant. The version is at least the
--- time, so that it rises even where all that was stored is lost.
+-- Makes a status the announced one, and publishes it in the same step. The version is at least the time, so that it
+-- rises even after everything stored was lost.
 local function announce(key, user, status, payload, publish, channels)
   local version = math.max(tonumber(user.v or 0) + 1, now_ms())
   redis.call('HSET', key, 's', status, 'v', string.format('%.0f', version))

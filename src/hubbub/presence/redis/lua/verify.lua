@@ -1,9 +1,9 @@
--- Compares what a node holds of a bucket's users with what is stored, and keeps that from expiring.
+-- Compares what a node holds of a bucket's users with what is stored, and keeps what is stored from expiring.
 -- KEYS  1 the incarnation's users   2 its tombstone   3… the users
--- ARGV  1 incarnation   2 how long unused keys live, seconds   3 valid until, ms   4… by twos, for each user in KEYS:
---         the id, and `<sockets>:<status>`; '' for one whose end is owed
--- Gives {'fenced'} · {'late'} · {'differ', …}: the users that have to be written again, those included that are stored
---       and the node does not have.
+-- ARGV  1 incarnation   2 how long unused keys live, seconds   3 valid until, ms   4… pairs, for each user in KEYS: the
+--         id, and `<sockets>:<status>`; '' for a user who is not to be compared
+-- Returns {'fenced'} · {'late'} · {'differ', …}: the users to write again, and those that are stored although the node
+--       does not have them.
 
 local users, incarnation = KEYS[1], ARGV[1]
 local refused = refusal(KEYS[2], ARGV[3])

@@ -1,11 +1,11 @@
 -- Sets what one node holds of a user, and announces what follows from it.
 -- KEYS  1 the user   2 the incarnation's users   3 its tombstone
--- ARGV  1 incarnation   2 user id   3 sockets there   4 'online', 'away', or 'new': a first socket, no activity yet;
---         without a socket: the status last known, or 'visit': a socket that came and went, and was never written
+-- ARGV  1 incarnation   2 user id   3 sockets there   4 'online', 'away', or 'new': a first socket, no activity yet; without
+--         a socket: the status last known, or 'transient': a socket that came and went, and was never written
 --       5 when the user was seen, seconds since the epoch   6 valid until, ms   7 how long unused keys live, seconds
---       8 the command that publishes   9, 10 channels   11 the publication of online   12 of away; each is '' where it
---         cannot come out
--- Gives {'present', status of the node} · {'leaving', epoch}: the caller owes the end · {'gone'}: it owes nothing ·
+--       8 the command that publishes   9, 10 channels   11 the publication of online   12 of away; each is '' if it is not
+--         possible
+-- Returns {'present', status of the node} · {'leaving', epoch}: the caller is to announce offline · {'gone'}: it is not ·
 --       {'fenced'} · {'late'} · {'invalid'}
 
 local key, users, incarnation, id = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
@@ -29,7 +29,7 @@ if count > 0 then
   redis.call('SADD', users, id)
   redis.call('EXPIRE', key, ARGV[7])
   redis.call('EXPIRE', users, ARGV[7])
-elseif status == 'visit' and not user.s then
+elseif status == 'transient' and not user.s then
   return { 'gone' }
 else
   redis.call('HDEL', key, field)
@@ -51,14 +51,14 @@ if after.s == 'offline' then
   redis.call('SREM', users, id)
   return { 'gone' }
 end
-if not after.s then -- all was lost, and somebody may still believe what was announced before
+if not after.s then -- everything was lost, and somebody may still believe what was announced before
   redis.call('HSET', key, 's', status)
 end
 if after.o == incarnation then
   return { 'leaving', tonumber(after.e) }
 end
-if not after.o or status == 'visit' then -- the end that another node owes would come too soon after the visit
-  return { 'leaving', owe(key, after, users, incarnation, id, ARGV[7]) }
+if not after.o or status == 'transient' then -- another node would announce offline too soon after this socket
+  return { 'leaving', expect_offline(key, after, users, incarnation, id, ARGV[7]) }
 end
 redis.call('SREM', users, id)
 return { 'gone' }

@@ -1,7 +1,7 @@
--- Renews an incarnation's lease, and finds those whose lease has run out.
--- KEYS  1 leases: a sorted set, incarnation by the end of its lease, in ms since the epoch by this server
--- ARGV  1 the incarnation   2 how long a lease is, ms   3 'take' a new lease, or 'keep' the one that is held
--- Gives whether the lease is held (1, 0), the time in ms, then by twos: a dead incarnation, and when its lease ended.
+-- Renews the lease of an incarnation, and finds those whose lease has ended.
+-- KEYS  1 leases: a sorted set of incarnations by the end of their lease, in ms since the epoch by this server's clock
+-- ARGV  1 the incarnation   2 the length of a lease, ms   3 'take' a new lease, or 'keep' the one that is held
+-- Returns whether the lease is held (1, 0), the time in ms, then pairs: a dead incarnation, and when its lease ended.
 
 local leases, incarnation, length = KEYS[1], ARGV[1], tonumber(ARGV[2])
 local now = now_ms()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from hubbub.backoff import Backoff
 from hubbub.contract.topics import Topic
-from hubbub.redis.backoff import Backoff
 from hubbub.redis.channels import BUCKETS, Channels, slot_of
-from hubbub.redis.placement import placement_of
+from hubbub.redis.connection import UnusableServer
+from hubbub.redis.discovery import parse_slots
 from hubbub.redis.resp import NAMES_PER_COMMAND, SHARDED, command
 
 SLOTS = [
@@ -18,7 +19,7 @@ SLOTS = [
 
 
 def test_each_bucket_is_at_the_primary_of_its_slot() -> None:
-    placement = placement_of(SLOTS, "asked.example")
+    placement = parse_slots(SLOTS, "asked.example")
 
     assert len(placement) == BUCKETS
     for bucket, address in enumerate(placement):
@@ -31,8 +32,8 @@ def test_each_bucket_is_at_the_primary_of_its_slot() -> None:
 
 
 def test_a_cluster_that_is_not_whole_is_told() -> None:
-    with pytest.raises(LookupError, match="has no server"):
-        placement_of(SLOTS[:2], "asked.example")
+    with pytest.raises(UnusableServer, match="has no server"):
+        parse_slots(SLOTS[:2], "asked.example")
 
 
 def test_a_command_is_written_as_redis_reads_it() -> None:
@@ -58,7 +59,7 @@ def test_a_command_names_a_bounded_number_of_channels() -> None:
 
 
 def test_waits_grow_to_a_bound_and_begin_again() -> None:
-    backoff = Backoff(first=1.0, most=8.0)
+    backoff = Backoff(first=1.0, maximum=8.0)
     waits = [backoff.next() for _ in range(20)]
     backoff.reset()
 

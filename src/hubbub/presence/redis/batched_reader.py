@@ -1,4 +1,4 @@
-"""Reads from the store for many who ask at the same time, in few batches."""
+"""Reads for many callers at the same time, in few batches."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ BATCH: Final = 256
 T = TypeVar("T")
 
 
-class Reader(Generic[T]):
+class BatchedReader(Generic[T]):
     """Collects what is asked for while a batch is under way, and reads it in the next one.
 
-    An answer is never older than the question: nobody joins a batch that has been sent already.
+    An answer is never older than the question: no caller joins a batch that was sent already.
+
+    Args:
+        fetch: Reads one batch.
+
     """
 
     def __init__(self, fetch: Callable[[Sequence[str]], Awaitable[Sequence[T]]]) -> None:
@@ -25,7 +29,13 @@ class Reader(Generic[T]):
         self._task: asyncio.Task[None] | None = None
 
     async def read(self, user_ids: Iterable[str], seconds: float) -> dict[str, T]:
-        """Gives what is stored of users, within so many seconds; raises TimeoutError, or what the store fails with."""
+        """Return what is stored of users.
+
+        Raises:
+            TimeoutError: It takes longer than ``seconds``.
+            Exception: What ``fetch`` raises.
+
+        """
         loop = asyncio.get_running_loop()
         answers: dict[str, asyncio.Future[T | Exception]] = {}
         for user_id in user_ids:
@@ -49,7 +59,7 @@ class Reader(Generic[T]):
         return known
 
     async def stop(self) -> None:
-        """Ends what is under way."""
+        """Cancel the batch under way."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -64,7 +74,7 @@ class Reader(Generic[T]):
             except asyncio.CancelledError:
                 _answer(batch.values(), [ConnectionError("presence has stopped")] * len(batch))
                 raise
-            except Exception as error:  # noqa: BLE001 - whoever asked is told
+            except Exception as error:  # noqa: BLE001 - every caller of this batch gets it
                 results = [error] * len(batch)
             _answer(batch.values(), results)
 
