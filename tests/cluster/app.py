@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Response
 
-import hubbub.brokers.redis.broker
-import hubbub.presence.redis.presence
 from hubbub import Gateway, Handshake, Identity, MessageNew, MessengerDomain, Topic, notify
+from hubbub.brokers.redis.broker import RedisBroker
+from hubbub.clock import SystemClock
+from hubbub.metrics.stats import Stats
+from hubbub.presence.redis.lease import LEASE_SECONDS
 from hubbub.presence.redis.presence import RedisPresence
 from hubbub.redis.shard import Timing
 from tests.support import authorize
 
-QUICK = partial(Timing, probe=0.5, silence=1.0)
+#: Trouble is found sooner, so that tests of it take no longer than they must.
+QUICK = Timing(probe=0.5, silence=1.0)
+
+engine_stats = Stats()
 
 
 def authenticate(handshake: Handshake) -> Identity | None:
@@ -24,18 +28,23 @@ def authenticate(handshake: Handshake) -> Identity | None:
 
 
 def make_gateway() -> Gateway:
-    if os.environ.get(
-        "HUBBUB_TEST_QUICK"
-    ):  # trouble is found sooner, so that tests of it take no longer than they must
-        hubbub.brokers.redis.broker.Timing = QUICK  # type: ignore[assignment,attr-defined]
-    if lease := os.environ.get("HUBBUB_TEST_LEASE"):
-        hubbub.presence.redis.presence.RedisPresence = partial(RedisPresence, lease=float(lease))  # type: ignore[misc,assignment]
+    url, prefix = os.environ["HUBBUB_REDIS_URL"], os.environ.get("HUBBUB_TEST_PREFIX", "hubbub")
+    timing = QUICK if os.environ.get("HUBBUB_TEST_QUICK") else Timing()
+    lease = float(os.environ.get("HUBBUB_TEST_LEASE", LEASE_SECONDS))
     return Gateway(
         authenticate=authenticate,
         authorize=authorize,
         domains=[MessengerDomain()],
-        redis_url=os.environ["HUBBUB_REDIS_URL"],
-        redis_prefix=os.environ.get("HUBBUB_TEST_PREFIX", "hubbub"),
+        broker=RedisBroker(url, stats=engine_stats, prefix=prefix, timing=timing),
+        presence=RedisPresence(
+            url,
+            clock=SystemClock(),
+            stats=engine_stats,
+            away_after=300.0,
+            offline_after=3.0,
+            prefix=prefix,
+            lease=lease,
+        ),
     )
 
 
@@ -95,4 +104,8 @@ async def presence(user: str) -> dict[str, Any]:
 
 @app.get("/stats")
 async def stats() -> dict[str, Any]:
-    return {"errors": gateway.stats.errors, "sockets": gateway.load.sockets, "closes": gateway.stats.closes}
+    return {
+        "errors": gateway.stats.errors + engine_stats.errors,
+        "sockets": gateway.load.sockets,
+        "closes": gateway.stats.closes,
+    }

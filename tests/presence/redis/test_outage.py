@@ -10,7 +10,10 @@ from contextlib import AsyncExitStack
 import pytest
 
 from hubbub import Unavailable
+from hubbub.brokers.redis.broker import RedisBroker
 from hubbub.clock import SystemClock
+from hubbub.metrics.stats import Stats
+from hubbub.presence.redis.presence import RedisPresence
 from hubbub.redis.shard import Timing
 from hubbub.testing import Address
 from tests.cluster.nodes import Deaf
@@ -27,11 +30,20 @@ async def proxy(valkey: str) -> AsyncIterator[Proxy]:
 
 
 async def test_every_subscriber_gets_a_resync_and_the_log_one_line(
-    proxy: Proxy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    proxy: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("hubbub.brokers.redis.broker.Timing", lambda: Timing(probe=0.1, silence=0.5))
-    # No tick comes in between: what that would say of the outage, it says besides.
-    gateway = make_gateway(redis_url=proxy.url, redis_prefix="outage", clock=SystemClock(), presence_tick=60)
+    stats, clock = Stats(), SystemClock()
+    times = {
+        "away_after": 300.0,
+        "offline_after": 3.0,
+        "tick": 60.0,
+    }  # no tick comes in between, with a line of its own
+    gateway = make_gateway(
+        broker=RedisBroker(proxy.url, stats=stats, prefix="outage", timing=Timing(probe=0.1, silence=0.5)),
+        presence=RedisPresence(proxy.url, clock=clock, stats=stats, prefix="outage", **times),
+        clock=clock,
+        presence_tick=60,
+    )
     async with AsyncExitStack() as stack:
         address: Address = await stack.enter_async_context(running(gateway))
         sockets = [await stack.enter_async_context(Deaf.open(address, f"u{n}")) for n in range(SUBSCRIBERS)]
@@ -53,7 +65,7 @@ async def test_every_subscriber_gets_a_resync_and_the_log_one_line(
 
     assert [record.exc_info for record in during if record.exc_info] == []
     assert [record.levelno for record in during] == [logging.WARNING]
-    assert gateway.stats.errors["presence_unread"] == SUBSCRIBERS + 1
+    assert stats.errors["presence_unread"] == SUBSCRIBERS + 1
     assert [state.status for state in states] == ["offline"]
 
 
