@@ -17,7 +17,7 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/hubbub \
     UV_LINK_MODE=copy \
     UV_NO_CACHE=1
 WORKDIR /src
-# What changes rarely comes first: the locked dependencies, then the project.
+# The layer that rarely changes comes first: the locked dependencies, then the project.
 COPY pyproject.toml uv.lock README.md LICENSE ./
 RUN uv sync --locked --no-default-groups --extra messenger --extra redis --no-install-project
 COPY src/ src/
@@ -25,8 +25,8 @@ COPY --from=web /src/src/hubbub_messenger/static/ src/hubbub_messenger/static/
 RUN uv build --wheel --out-dir dist && uv pip install --python /opt/hubbub --no-deps dist/*.whl
 
 FROM python:3.13-slim
-# A number, so that whoever forbids root can see that this is none. /data is for SQLite: where there is PostgreSQL it
-# stays empty, and the rest of the file system may be read-only.
+# A numeric user, so that a platform that forbids root can verify it. /data is for SQLite. With PostgreSQL it stays
+# empty, and the whole file system may be read-only.
 RUN install --directory --owner 10001 --group 10001 /data
 COPY --from=wheel /opt/hubbub /opt/hubbub
 ENV PATH=/opt/hubbub/bin:$PATH \
@@ -35,10 +35,10 @@ ENV PATH=/opt/hubbub/bin:$PATH \
 USER 10001:10001
 WORKDIR /data
 EXPOSE 8000
-# Liveness alone. While Redis is away a node is unready, and restarting it would close sockets that need no closing.
+# Liveness only. While Redis is down a node is not ready, and a restart would close its sockets for nothing.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
     CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ.get(\"PORT\", 8000)}/healthz', timeout=2)"]
-# Docker kills what has not ended 10 s after this, which is all that the drain takes: `docker stop -t 30`.
+# By default Docker kills the container 10 s after this signal, exactly the length of the drain: `docker stop -t 30`.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["hubbub"]
 CMD ["run", "hubbub_messenger.app:app", "--host", "0.0.0.0"]

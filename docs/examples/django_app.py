@@ -50,9 +50,9 @@ def sign_in(request):
 
 
 def add_note(request, team_id):
-    team = get_object_or_404(Group, name=team_id, user=request.user.pk)  # a member's
-    Note.objects.create(team=team, text=request.POST["text"])  # first the write
-    transaction.on_commit(lambda: notify(NoteAdded(team_id)))  # then the signal
+    team = get_object_or_404(Group, name=team_id, user=request.user.pk)  # members only
+    Note.objects.create(team=team, text=request.POST["text"])  # store it first: REST stays authoritative
+    transaction.on_commit(lambda: notify(NoteAdded(team_id)))  # then notify
     return HttpResponse(status=201)
 
 

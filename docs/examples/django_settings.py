@@ -1,4 +1,4 @@
-"""What a Django project keeps in its settings, as far as django_app.py needs it."""
+"""The settings of a Django project that django_app.py needs."""
 
 SECRET_KEY = "from your environment"
 ALLOWED_HOSTS = ["127.0.0.1"]

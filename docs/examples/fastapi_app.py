@@ -1,4 +1,4 @@
-"""FastAPI, with a token for REST and the socket alike: `hubbub run fastapi_app:app`."""
+"""FastAPI, with one token for REST and the socket: `hubbub run fastapi_app:app`."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ class Notes(Domain):
 
 
 async def authorize(ctx: Context, topics: Sequence[Topic]) -> Iterable[Topic]:
-    """Lets members hear their teams."""
+    """Allow members to hear their own teams."""
     return [topic for topic in topics if ctx.user_id in TEAMS.get(topic.id, ())]
 
 
@@ -45,12 +45,12 @@ def signed_in(credentials: Annotated[HTTPAuthorizationCredentials, Depends(HTTPB
 
 @app.post("/session")
 def sign_in(user: Annotated[str, Body(embed=True)]) -> dict[str, str]:
-    return {"token": mint_token(user, key=SECRET)}  # after your check of the password
+    return {"token": mint_token(user, key=SECRET)}  # check the password first
 
 
 @app.post("/teams/{team_id}/notes", status_code=201)
 def add_note(team_id: str, text: Annotated[str, Body(embed=True)], user: Annotated[str, Depends(signed_in)]) -> None:
     if user not in TEAMS.get(team_id, ()):
         raise HTTPException(403)
-    notes[team_id].append(text)  # first the write
-    notify(NoteAdded(team_id))  # then the signal
+    notes[team_id].append(text)  # store it first: REST stays authoritative
+    notify(NoteAdded(team_id))  # then notify

@@ -13,7 +13,7 @@ from hubbub import Context, Domain, Gateway, Handshake, Identity, ServerEvent, T
 
 TEAMS = {"red": {"alice", "bob"}, "blue": {"carol"}}
 notes: defaultdict[str, list[str]] = defaultdict(list)  # your database
-sessions = MemoryStore()  # with more than one process, Litestar's RedisStore
+sessions = MemoryStore()  # with more than one process, use Litestar's RedisStore
 
 
 @event("server.notes.added", topics={"team": "team_id"})
@@ -28,20 +28,20 @@ class Notes(Domain):
 
 
 async def authenticate(handshake: Handshake) -> Identity | None:
-    """Knows a user by Litestar's session cookie."""
+    """Look the user up by Litestar's session cookie."""
     data = await sessions.get(handshake.cookie("session") or "")
     user = None if data is None else msgspec.json.decode(data).get("user")
     return None if user is None else Identity(user)
 
 
 async def authorize(ctx: Context, topics: Sequence[Topic]) -> Iterable[Topic]:
-    """Lets members hear their teams."""
+    """Allow members to hear their own teams."""
     return [topic for topic in topics if ctx.user_id in TEAMS.get(topic.id, ())]
 
 
 @post("/session")
 async def sign_in(data: dict[str, str], request: Request) -> None:
-    request.set_session({"user": data["user"]})  # after your check of the password
+    request.set_session({"user": data["user"]})  # check the password first
 
 
 @post("/teams/{team_id:str}/notes")
@@ -50,8 +50,8 @@ async def add_note(team_id: str, data: dict[str, str], request: Request) -> None
         raise NotAuthorizedException
     if request.session["user"] not in TEAMS.get(team_id, ()):
         raise PermissionDeniedException
-    notes[team_id].append(data["text"])  # first the write
-    notify(NoteAdded(team_id))  # then the signal
+    notes[team_id].append(data["text"])  # store it first: REST stays authoritative
+    notify(NoteAdded(team_id))  # then notify
 
 
 litestar = Litestar(

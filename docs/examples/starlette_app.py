@@ -1,4 +1,4 @@
-"""Starlette, with session cookies of your own: `hubbub run starlette_app:app`."""
+"""Starlette, with your own session cookies: `hubbub run starlette_app:app`."""
 
 import secrets
 from collections import defaultdict
@@ -13,7 +13,7 @@ from hubbub import Context, Domain, Gateway, Handshake, Identity, ServerEvent, T
 
 TEAMS = {"red": {"alice", "bob"}, "blue": {"carol"}}
 notes: defaultdict[str, list[str]] = defaultdict(list)  # your database
-sessions: dict[str, str] = {}  # your table of sessions: whose each is
+sessions: dict[str, str] = {}  # your table of sessions: the user of each
 
 
 @event("server.notes.added", topics={"team": "team_id"})
@@ -28,19 +28,19 @@ class Notes(Domain):
 
 
 def authenticate(handshake: Handshake) -> Identity | None:
-    """Knows a user by the cookie that the browser sends along; it may be async."""
+    """Look the user up by the browser's cookie. This function may also be async."""
     user = sessions.get(handshake.cookie("session") or "")
     return None if user is None else Identity(user)
 
 
 async def authorize(ctx: Context, topics: Sequence[Topic]) -> Iterable[Topic]:
-    """Lets members hear their teams."""
+    """Allow members to hear their own teams."""
     return [topic for topic in topics if ctx.user_id in TEAMS.get(topic.id, ())]
 
 
 async def sign_in(request: Request) -> Response:
     session, response = secrets.token_urlsafe(), Response()
-    sessions[session] = (await request.json())["user"]  # after your check of the password
+    sessions[session] = (await request.json())["user"]  # check the password first
     response.set_cookie("session", session, httponly=True, samesite="lax")
     return response
 
@@ -49,8 +49,8 @@ async def add_note(request: Request) -> Response:
     user, team_id = sessions.get(request.cookies.get("session", "")), request.path_params["team_id"]
     if user not in TEAMS.get(team_id, ()):
         return Response(status_code=401 if user is None else 403)
-    notes[team_id].append((await request.json())["text"])  # first the write
-    notify(NoteAdded(team_id))  # then the signal
+    notes[team_id].append((await request.json())["text"])  # store it first: REST stays authoritative
+    notify(NoteAdded(team_id))  # then notify
     return Response(status_code=201)
 
 
