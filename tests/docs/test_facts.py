@@ -30,11 +30,11 @@ WORDS = {
     "with a new token": Reconnect.WITH_NEW_TOKEN,
     "yes, with backoff": Reconnect.WITH_BACKOFF,
     "with backoff": Reconnect.WITH_BACKOFF,
-    "yes, after so many milliseconds": Reconnect.AFTER_DELAY,
+    "yes, after that many milliseconds": Reconnect.AFTER_DELAY,
     "after the delay in the reason": Reconnect.AFTER_DELAY,
 }
 
-TABLES = [(WIRE, "may you come back?"), (CODES, "when")]
+TABLES = [(WIRE, "may you reconnect?"), (CODES, "when")]
 
 
 @pytest.mark.parametrize(("guide", "third"), TABLES)
@@ -68,7 +68,7 @@ def test_the_page_of_limits_has_the_same_numbers() -> None:
     assert said["fragments of a message"] == limits.fragments_per_message
     assert said["events of one socket, subscribes included"] == limits.events_per_minute
     assert said["typing signals of one socket"] == TYPING_PER_MINUTE
-    assert said["pings of one socket, and pongs nobody asked for"] == limits.control_frames_per_minute
+    assert said["pings of one socket, and unsolicited pongs"] == limits.control_frames_per_minute
     assert said["sockets of one user on one node"] == limits.sockets_per_user
     assert said["topics of one socket"] == limits.topics_per_socket
     assert said["bytes that wait for a slow reader"] == limits.unsent_bytes
