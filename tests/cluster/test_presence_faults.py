@@ -88,7 +88,7 @@ class Watcher:
     def __init__(self, users: Iterable[str], clients: list[Client]) -> None:
         self._users = set(users)
         self.heard: dict[str, list[str]] = {}
-        self._tasks = [asyncio.create_task(self._listen(client)) for client in clients]
+        self.tasks = [asyncio.create_task(self._listen(client)) for client in clients]
         self._news = asyncio.Event()
 
     @classmethod
@@ -106,9 +106,9 @@ class Watcher:
             try:
                 yield watcher
             finally:
-                for task in watcher._tasks:
+                for task in watcher.tasks:
                     task.cancel()
-                await asyncio.wait(watcher._tasks)
+                await asyncio.wait(watcher.tasks)
 
     async def _listen(self, client: Client) -> None:
         while True:

@@ -1,19 +1,40 @@
-"""CONTRIBUTING has the map of the house: a new room is put on it."""
+"""CONTRIBUTING and the architecture page show the folders of the library: new ones are on them, and none that is gone."""
 
 import re
 
 from tests.contract.programs import ROOT
 
+HOUSE = ROOT / "src" / "hubbub"
 MAP = re.findall(r"`([\w./]+)`", (ROOT / "CONTRIBUTING.md").read_text())
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+PICTURE = (ROOT / "docs" / "images" / "house.svg").read_text()
+
+
+def modules() -> set[str]:
+    return {path.name for path in HOUSE.glob("*.py")} - {"__init__.py"}
+
+
+def folders() -> set[str]:
+    return {path.parent.name for path in HOUSE.glob("*/__init__.py")}
 
 
 def test_every_room_of_the_library_is_on_the_map() -> None:
-    house = ROOT / "src" / "hubbub"
-    modules = {path.name for path in house.glob("*.py")} - {"__init__.py"}
-    folders = {f"{path.parent.name}/" for path in house.glob("*/__init__.py")}
-
-    assert sorted((modules | folders) - set(MAP)) == []
+    assert sorted((modules() | {f"{name}/" for name in folders()}) - set(MAP)) == []
 
 
 def test_the_map_shows_no_module_that_is_gone() -> None:
-    assert [name for name in MAP if name.endswith(".py") and not (ROOT / "src" / "hubbub" / name).exists()] == []
+    assert [name for name in MAP if name.endswith(".py") and not (HOUSE / name).exists()] == []
+
+
+def test_every_file_that_the_architecture_page_names_is_there() -> None:
+    named = re.findall(r"`([\w/]+\.(?:py|lua)|[\w/]+/)`", ARCHITECTURE)
+
+    assert len(named) > 30
+    assert [name for name in named if not any((base / name).exists() for base in (HOUSE, ROOT))] == []
+
+
+def test_the_picture_shows_every_room() -> None:
+    shown = set(re.findall(r"[\w/]+(?:\.py)?", " ".join(re.findall(r'class="name"[^>]*>([^<]+)<', PICTURE))))
+
+    assert sorted(folders() - shown) == []
+    assert sorted(name for name in modules() if not {name, name.removesuffix(".py")} & shown) == []

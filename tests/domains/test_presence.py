@@ -30,7 +30,7 @@ async def updates(client: Client) -> list[Json]:
 
 async def until_left(gateway: Gateway, count: int) -> None:
     """Waits until so many sockets are registered."""
-    while len(gateway._hub) != count:
+    while gateway.load.sockets != count:
         await asyncio.sleep(0)
 
 
@@ -218,8 +218,9 @@ async def test_a_drain_is_silent(gateway: Gateway, clock: ManualClock) -> None:
 async def test_many_changes_at_once_are_announced_to_all(gateway: Gateway, clock: ManualClock) -> None:
     names = [f"user{number}" for number in range(600)]
     async with running(gateway) as server, Client.open(server, "bob", *[f"user:{name}" for name in names[:500]]) as bob:
+        assert gateway.admission is not None
         for name in names:
-            gateway._presence.connect(name)
+            gateway.admission.services.presence.connect(name)
         clock.advance(1)
         seen: set[str] = set()
         while not seen.issuperset(names[:500]):
