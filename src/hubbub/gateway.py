@@ -33,7 +33,7 @@ from hubbub.connections.router import Router
 from hubbub.connections.services import Hook, Services
 from hubbub.connections.timers import PeriodicTimers
 from hubbub.contract.export.description import Description
-from hubbub.contract.export.payload_shapes import Shapes
+from hubbub.contract.export.walk import Shapes
 from hubbub.contract.registry import Contract
 from hubbub.contract.topics import Interest, Topic
 from hubbub.domains.base import Domain

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from hubbub.contract.export.descriptions import close_code_table, markdown, summary, who_hears
 from hubbub.contract.export.examples import example
 from hubbub.contract.export.json_schema import CLOSE_CODES, as_text, close_codes, envelope_schema, payload_schemas
-from hubbub.contract.export.payload_shapes import Shapes, in_order
-from hubbub.contract.export.prose import close_code_table, markdown, summary, who_hears
+from hubbub.contract.export.walk import Shapes, in_order
 from hubbub.contract.registry import Contract, Direction, EventSpec
 
 VERSION: Final = "3.1.0"

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from hubbub.close_codes import Reconnect
-from hubbub.contract.export.differences import Definitions, Difference, Side, accepts, differences
 from hubbub.contract.export.json_schema import AUDIENCE, CLOSE_CODES, DIRECTION
+from hubbub.contract.export.schema_diff import Definitions, Difference, Side, accepts, differences
 from hubbub.errors import ContractError
 
 Party: TypeAlias = Literal["old clients", "old servers"]

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from hubbub.contract.export.payload_shapes import Shapes
 from hubbub.contract.export.shapes import (
     Anything,
     Boolean,
@@ -27,6 +26,7 @@ from hubbub.contract.export.shapes import (
     Text,
     Union,
 )
+from hubbub.contract.export.walk import Shapes
 from hubbub.contract.registry import EventSpec
 
 #: 2026-01-01T12:00:00Z in milliseconds.

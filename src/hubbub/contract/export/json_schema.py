@@ -9,8 +9,8 @@ from typing import Any, Final
 import msgspec
 
 from hubbub.close_codes import CLOSE_CODES as _CLOSE_CODES
-from hubbub.contract.export.payload_shapes import in_order
-from hubbub.contract.export.prose import CLIENT_ID, SERVER_ID, TS, audience, markdown
+from hubbub.contract.export.descriptions import CLIENT_ID, SERVER_ID, TS, audience, markdown
+from hubbub.contract.export.walk import in_order
 from hubbub.contract.registry import Contract, Direction, EventSpec
 from hubbub.errors import ContractError
 

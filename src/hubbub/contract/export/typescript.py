@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from hubbub.close_codes import CLOSE_CODES, Reconnect
-from hubbub.contract.export.payload_shapes import Shapes, in_order
-from hubbub.contract.export.prose import CLIENT_ID, TS, who_hears
+from hubbub.contract.export.descriptions import CLIENT_ID, TS, who_hears
 from hubbub.contract.export.typescript_guards import Guards
 from hubbub.contract.export.typescript_types import alias, comment, declaration, expression, literal
+from hubbub.contract.export.walk import Shapes, in_order
 from hubbub.contract.registry import Contract, EventSpec
 from hubbub.errors import ContractError
 

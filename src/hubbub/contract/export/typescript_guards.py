@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from hubbub.contract.export.payload_shapes import Shapes
 from hubbub.contract.export.shapes import (
     Anything,
     Boolean,
@@ -28,6 +27,7 @@ from hubbub.contract.export.shapes import (
     Union,
 )
 from hubbub.contract.export.typescript_types import WIDTH, literal, property_name
+from hubbub.contract.export.walk import Shapes
 
 #: What every object in JavaScript seems to have.
 _INHERITED = frozenset(["constructor", "hasOwnProperty", "isPrototypeOf", "toLocaleString", "toString", "valueOf"])

@@ -6,7 +6,7 @@ import json
 import re
 import textwrap
 
-from hubbub.contract.export.prose import markdown
+from hubbub.contract.export.descriptions import markdown
 from hubbub.contract.export.shapes import (
     Anything,
     Boolean,
