@@ -22,12 +22,24 @@ def test_the_public_names_are_sorted_and_unique() -> None:
     assert sorted(set(hubbub.__all__), key=str.lower) == sorted(hubbub.__all__, key=str.lower)
 
 
-def test_importing_hubbub_imports_no_web_framework_and_no_database() -> None:
-    code = "import sys, hubbub; print(sorted({name.partition('.')[0] for name in sys.modules}))"
-    output = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
-    modules = ast.literal_eval(output.decode())
+def modules_after_importing_hubbub() -> list[str]:
+    code = "import sys, hubbub; print(sorted(sys.modules))"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
+    modules: list[str] = ast.literal_eval(output)
+    return modules
 
-    assert {"fastapi", "starlette", "pydantic", "sqlalchemy", "redis", "typer"}.isdisjoint(modules)
+
+def test_importing_hubbub_imports_no_web_framework_and_no_database() -> None:
+    packages = {name.partition(".")[0] for name in modules_after_importing_hubbub()}
+
+    assert {"fastapi", "starlette", "pydantic", "sqlalchemy", "redis", "typer"}.isdisjoint(packages)
+
+
+def test_importing_hubbub_imports_no_export_of_the_contract() -> None:
+    modules = modules_after_importing_hubbub()
+
+    assert [name for name in modules if name.startswith("hubbub.contract.export")] == []
+    assert "hubbub.contract.registry" in modules
 
 
 def test_the_messenger_uses_only_public_names() -> None:

@@ -32,8 +32,6 @@ from hubbub.connections.heartbeat import Heartbeat
 from hubbub.connections.router import Router
 from hubbub.connections.services import Hook, Services
 from hubbub.connections.timers import PeriodicTimers
-from hubbub.contract.export.description import Description
-from hubbub.contract.export.walk import Shapes
 from hubbub.contract.registry import Contract
 from hubbub.contract.topics import Interest, Topic
 from hubbub.domains.base import Domain
@@ -122,6 +120,10 @@ class Gateway:
         broker: Broker | None = None,
         presence: PresenceStore | None = None,
     ) -> None:
+        # Imported here, so that `import hubbub` stays quick: most of what is imported there needs no export.
+        from hubbub.contract.export.asyncapi import AsyncAPICache
+        from hubbub.contract.export.walk import Shapes
+
         if not path.startswith("/"):
             raise ConfigurationError(f"path must start with a slash, got {path!r}")
         for name, seconds, minimum in (
@@ -156,7 +158,7 @@ class Gateway:
         )
         """Every event this gateway speaks."""
         Shapes(self.contract)  # raises ContractError at set-up if a payload cannot be written as a schema
-        self._description = Description(self.contract, getattr(authenticate, "cookie", DEFAULT_COOKIE))
+        self._asyncapi = AsyncAPICache(self.contract, getattr(authenticate, "cookie", DEFAULT_COOKIE))
         self._touches = TouchThrottle(self._clock)
         self._commands = Commands(
             self._broker,
@@ -255,7 +257,7 @@ class Gateway:
             version: The app's version.
 
         """
-        return self._description.at(url, title, version)
+        return self._asyncapi.document(url, title, version)
 
     # --- its life -----------------------------------------------------------------------------------------------------
 

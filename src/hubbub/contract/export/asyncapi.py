@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from hubbub.contract.export.descriptions import close_code_table, markdown, summary, who_hears
 from hubbub.contract.export.examples import example
@@ -52,6 +53,35 @@ def asyncapi_document(
         "operations": dict([*_operations(events, "receive"), *_operations(events, "send")]),
         "components": {"schemas": _draft_07(components), "messages": messages, "securitySchemes": security},
     }
+
+
+class AsyncAPICache:
+    """The AsyncAPI document of one contract, written once for each place it is served at.
+
+    Args:
+        contract: What to describe.
+        cookie: The name of the cookie that may carry the token; None without one.
+
+    """
+
+    #: Stands for the host in the document that is kept. One that named the host would have to be written again for
+    #: each host that a request names.
+    _ANY_HOST: Final = "host.invalid"
+
+    def __init__(self, contract: Contract, cookie: str | None) -> None:
+        self._contract = contract
+        self._cookie = cookie
+        self._latest: tuple[tuple[str, ...], str] | None = None
+
+    def document(self, url: str, title: str, version: str) -> str:
+        """Return the document in JSON for the endpoint at ``url``, such as ``wss://app.example/ws``."""
+        parts = urlsplit(url)
+        key = (parts.scheme, parts.path, title, version)
+        if self._latest is None or self._latest[0] != key:
+            any_host = urlunsplit(parts._replace(netloc=self._ANY_HOST))
+            text = asyncapi(self._contract, title=title, version=version, url=any_host, cookie=self._cookie)
+            self._latest = (key, text)
+        return self._latest[1].replace(json.dumps(self._ANY_HOST), json.dumps(parts.netloc))
 
 
 _ABOUT: Final = """\
