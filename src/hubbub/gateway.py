@@ -122,7 +122,7 @@ class Gateway:
     ) -> None:
         # Imported here, so that `import hubbub` stays quick: most of what is imported there needs no export.
         from hubbub.contract.export.asyncapi import AsyncAPICache
-        from hubbub.contract.export.walk import Shapes
+        from hubbub.contract.export.walk import walk
 
         if not path.startswith("/"):
             raise ConfigurationError(f"path must start with a slash, got {path!r}")
@@ -157,7 +157,7 @@ class Gateway:
             [*SystemDomain.events, *(event for domain in self._domains for event in domain.events)]
         )
         """Every event this gateway speaks."""
-        Shapes(self.contract)  # raises ContractError at set-up if a payload cannot be written as a schema
+        walk(self.contract)  # raises ContractError at set-up if a payload cannot be written as a schema
         self._asyncapi = AsyncAPICache(self.contract, getattr(authenticate, "cookie", DEFAULT_COOKIE))
         self._touches = TouchThrottle(self._clock)
         self._commands = Commands(

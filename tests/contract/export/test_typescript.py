@@ -213,7 +213,7 @@ def test_a_type_called_like_a_known_literal_is_refused() -> None:
 
 
 def test_what_msgspec_cannot_read_is_refused() -> None:
-    with pytest.raises(ContractError, match="Owner cannot stand in a contract"):
+    with pytest.raises(ContractError, match="Owner cannot be part of a contract"):
         typescript(_with_field(str | datetime))
 
 
@@ -240,7 +240,7 @@ def test_a_type_that_would_shadow_what_the_file_needs_is_refused(name: str) -> N
 def test_a_type_that_json_has_no_word_for_is_refused() -> None:
     payload = event("server.odd.one", addressed=True)(payload_named("Odd", ServerEvent, [("value", dict[int, str])]))
 
-    with pytest.raises(ContractError, match="cannot stand in a contract; use str"):
+    with pytest.raises(ContractError, match="cannot be part of a contract; use str"):
         typescript(Contract([payload]))
 
 

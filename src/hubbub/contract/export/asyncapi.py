@@ -8,8 +8,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 from hubbub.contract.export.descriptions import close_code_table, markdown, summary, who_hears
 from hubbub.contract.export.examples import example
-from hubbub.contract.export.json_schema import CLOSE_CODES, as_text, close_codes, envelope_schema, payload_schemas
-from hubbub.contract.export.walk import Shapes, in_order
+from hubbub.contract.export.json_schema import CLOSE_CODES, SchemaWriter, as_text, close_codes, envelope_schema
+from hubbub.contract.export.shapes import Shapes
+from hubbub.contract.export.walk import in_order, walk
 from hubbub.contract.registry import Contract, Direction, EventSpec
 
 VERSION: Final = "3.1.0"
@@ -40,9 +41,9 @@ def asyncapi_document(
     cookie: the name of the cookie that may carry the token; None where only ``Authorization: Bearer`` may.
     """
     events = [spec for spec in in_order(contract) if spec.direction is not Direction.INTERNAL]
-    payloads, components = payload_schemas(events, "#/components/schemas/{name}")
-    shapes = Shapes(contract)
-    messages = {spec.name: _message(spec, payload, shapes) for spec, payload in zip(events, payloads, strict=True)}
+    shapes = walk(contract)
+    writer = SchemaWriter(contract, shapes, "#/components/schemas/{name}")
+    messages = {spec.name: _message(spec, writer.payload(spec), shapes) for spec in events}
     security = _security(cookie)
     return {
         "asyncapi": VERSION,
@@ -51,7 +52,7 @@ def asyncapi_document(
         "servers": {"gateway": _server(url, security)},
         "channels": {"events": _channel(url, events)},
         "operations": dict([*_operations(events, "receive"), *_operations(events, "send")]),
-        "components": {"schemas": _draft_07(components), "messages": messages, "securitySchemes": security},
+        "components": {"schemas": _draft_07(writer.components()), "messages": messages, "securitySchemes": security},
     }
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from hubbub.contract.export.shapes import (
     Anything,
+    Binary,
     Boolean,
     Field,
     Items,
@@ -22,25 +23,25 @@ from hubbub.contract.export.shapes import (
     Reference,
     Sequence,
     Shape,
+    Shapes,
     Table,
     Text,
     Union,
 )
-from hubbub.contract.export.walk import Shapes
 from hubbub.contract.registry import EventSpec
 
 #: 2026-01-01T12:00:00Z in milliseconds.
 _TS: Final = 1_767_268_800_000
 
-_BY_FORMAT: Final[Mapping[str, str]] = {
+_BY_CONTENT: Final[Mapping[str, str]] = {
     "date-time": "2026-01-01T12:00:00Z",
     "date": "2026-01-01",
     "time": "12:00:00Z",
     "duration": "PT5M",
     "uuid": "6f9619ff-8b86-4d01-b42d-00c04fc964ff",
     "decimal": "9.90",
-    "base64": "SHViYnVi",
 }
+_BASE64: Final = "SHViYnVi"
 
 
 class _NoExample(Exception):
@@ -53,7 +54,7 @@ def example(spec: EventSpec, shapes: Shapes) -> dict[str, Any] | None:
     A field's own example is that of ``Meta(examples=[...])``; without one it is made from the field's name and type.
     """
     try:
-        return {"type": spec.name, "data": _value(shapes[spec.name], "data", shapes, ()), "ts": _TS}
+        return {"type": spec.name, "data": _value(shapes.payloads[spec.name], "data", shapes, ()), "ts": _TS}
     except _NoExample:
         return None
 
@@ -62,6 +63,8 @@ def _value(shape: Shape, name: str, shapes: Shapes, above: tuple[str, ...]) -> A
     match shape:
         case Text():
             return _text(shape, name)
+        case Binary():
+            return _BASE64
         case KnownText(values) | OneOf(values):
             return values[0] if values else name
         case Number():
@@ -100,20 +103,21 @@ def _first(options: Iterable[Shape], name: str, shapes: Shapes, above: tuple[str
 
 def _field(field: Field, owner: str, shapes: Shapes, above: tuple[str, ...]) -> Iterable[tuple[str, Any]]:
     """Gives a field's name with its example; nothing where an optional field has none."""
-    if field.example is not None:
-        return [(field.name, field.example)]
+    own, *_ = field.shape.keywords.get("examples") or [None]
+    if own is not None:
+        return [(field.name, own)]
     name = f"{owner}Id" if field.name == "id" else field.name
     return [(field.name, value) for value in _first([field.shape], name, shapes, above, required=field.required)]
 
 
 def _text(shape: Text, name: str) -> str:
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower().split(" ")
-    if shape.format is not None:
-        text = _BY_FORMAT[shape.format]
+    if shape.content is not None:
+        text = _BY_CONTENT[shape.content]
     elif words[-1] == "id" and len(words) > 1:
         text = f"{words[-2].removesuffix('s')}-1"
     elif words[-1] == "at" and len(words) > 1:
-        text = _BY_FORMAT["date-time"]
+        text = _BY_CONTENT["date-time"]
     else:
         text = " ".join(words)
     text = text.ljust(shape.min_length or 0, ".")[: shape.max_length]

@@ -6,9 +6,10 @@ from typing import Final
 
 from hubbub.close_codes import CLOSE_CODES, Reconnect
 from hubbub.contract.export.descriptions import CLIENT_ID, TS, who_hears
+from hubbub.contract.export.shapes import Shapes
 from hubbub.contract.export.typescript_guards import Guards
 from hubbub.contract.export.typescript_types import alias, comment, declaration, expression, literal
-from hubbub.contract.export.walk import Shapes, in_order
+from hubbub.contract.export.walk import in_order, walk
 from hubbub.contract.registry import Contract, EventSpec
 from hubbub.errors import ContractError
 
@@ -57,7 +58,7 @@ def typescript(contract: Contract, *, guards: bool = False) -> str:
 
     Raises ContractError where a type cannot be written, or two types want the same name.
     """
-    shapes = Shapes(contract)
+    shapes = walk(contract)
     for name in sorted(shapes.definitions.keys() & {*_TAKEN, *_RESERVED.split()}):
         raise ContractError(f"a payload type is called {name}, which means something else in contracts.ts; rename it")
     events = in_order(contract)
@@ -83,7 +84,7 @@ def _entry(spec: EventSpec, shapes: Shapes) -> str:
     first, *rest = spec.doc.split("\n\n")
     heard = who_hears(spec) if spec.to_client else ""
     doc = comment("\n\n".join([f"{first} {heard}".strip(), *rest]), "  ")
-    return f"{doc}  {literal(spec.name)}: {expression(shapes[spec.name], '  ')}\n"
+    return f"{doc}  {literal(spec.name)}: {expression(shapes.payloads[spec.name], '  ')}\n"
 
 
 def _direction(side: str, names: list[str], who: str, method: str) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from hubbub.contract.export.shapes import (
     Anything,
+    Binary,
     Boolean,
     Definition,
     Field,
@@ -22,12 +23,13 @@ from hubbub.contract.export.shapes import (
     Reference,
     Sequence,
     Shape,
+    Shapes,
     Table,
     Text,
     Union,
+    alternatives,
 )
 from hubbub.contract.export.typescript_types import WIDTH, literal, property_name
-from hubbub.contract.export.walk import Shapes
 
 #: What every object in JavaScript seems to have.
 _INHERITED = frozenset(["constructor", "hasOwnProperty", "isPrototypeOf", "toLocaleString", "toString", "valueOf"])
@@ -95,7 +97,7 @@ class Guards:
         return written + helpers
 
     def _case(self, event: str) -> str:
-        checks = self._fields(self._shapes[event], "data")
+        checks = self._fields(self._shapes.payloads[event], "data")
         return f"    case {literal(event)}:\n{_return(checks, '      ')}"
 
     def _named_guard(self, name: str, definition: Definition) -> str:
@@ -107,7 +109,7 @@ class Guards:
         match shape:
             case Text():
                 return [f"isString({value})", *_lengths(shape, f"[...{value}]")]
-            case KnownText():
+            case KnownText() | Binary():
                 return [f"isString({value})"]
             case Number():
                 kind = f"Number.is{'Integer' if shape.integer else 'Finite'}({value})"
@@ -122,8 +124,8 @@ class Guards:
                 return [f"{value} !== undefined"]
             case OneOf(values):
                 return [_any(f"{value} === {literal(each)}" for each in values)]
-            case Union(options):
-                return [_any(_and(self._all(option, value)) for option in options)]
+            case Union():
+                return [_any(_and(self._all(option, value)) for option in alternatives(shape))]
             case Reference(name):
                 return [self._call(name, value)]
             case Object():

@@ -9,6 +9,7 @@ import textwrap
 from hubbub.contract.export.descriptions import markdown
 from hubbub.contract.export.shapes import (
     Anything,
+    Binary,
     Boolean,
     Definition,
     Field,
@@ -24,6 +25,7 @@ from hubbub.contract.export.shapes import (
     Table,
     Text,
     Union,
+    alternatives,
 )
 
 WIDTH = 100
@@ -45,7 +47,7 @@ def alias(name: str, members: list[str]) -> str:
 def expression(shape: Shape, indent: str = "") -> str:  # noqa: C901 - one flat table
     """Writes a shape as a type expression; ``indent`` is that of the line on which it begins."""
     match shape:
-        case Text():
+        case Text() | Binary():
             return "string"
         case Number():
             return "number"
@@ -77,8 +79,8 @@ def _members(shape: Shape) -> list[str]:
     match shape:
         case OneOf(values) | KnownText(values):
             return [*map(literal, values)]
-        case Union(options):
-            return [member for option in options for member in _members(option)]
+        case Union():
+            return [member for option in alternatives(shape) for member in _members(option)]
         case _:
             return [expression(shape)]
 
