@@ -13,13 +13,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from hubbub import Context, Gateway, Handshake, Identity, MessengerDomain, Topic
+from hubbub.connections.services import Services
 from hubbub.testing import Address, ManualClock, serve
 
 Json = dict[str, Any]
 
 
 class Client:
-    """One open WebSocket that speaks envelopes."""
+    """One open WebSocket that sends and receives envelopes."""
 
     _ids = itertools.count()
 
@@ -29,7 +30,7 @@ class Client:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, address: Address, user: str | None, *topics: str, path: str = "/ws") -> AsyncIterator[Self]:
-        """Opens a socket as ``user``, waits for ready, and subscribes to ``topics``."""
+        """Open a socket as ``user``, wait for ready, and subscribe to ``topics``."""
         headers = {} if user is None else {"Authorization": user}
         async with connect(address.ws + path, additional_headers=headers, ping_interval=None) as socket:
             client = cls(socket)
@@ -47,19 +48,19 @@ class Client:
         return event
 
     async def expect(self, type: str) -> Json:
-        """Gives the data of the next event, which must be of ``type``."""
+        """Return the data of the next event, which must be of ``type``."""
         event = await self.receive()
         assert event["type"] == type, event
         data: Json = event["data"]
         return data
 
     async def request_topics(self, *topics: str) -> None:
-        """Sends a subscribe, and waits for nothing."""
+        """Send a subscribe, without waiting for the answer."""
         pairs = [topic.partition(":")[::2] for topic in topics]
         await self.send("client.system.subscribe", {"topics": [{"kind": kind, "id": id} for kind, id in pairs]})
 
     async def subscribe(self, *topics: str) -> Json:
-        """Subscribes, and gives what ``subscribed`` says."""
+        """Subscribe, and return the data of ``subscribed``."""
         await self.request_topics(*topics)
         return await self.expect("server.system.subscribed")
 
@@ -70,9 +71,9 @@ class Client:
         )
 
     async def heard(self) -> list[Json]:
-        """Gives every event that has been sent to this socket so far, without waiting for a time to pass.
+        """Return every event sent to this socket so far, without waiting for a time to pass.
 
-        Events of one socket keep their order, so the answer to a marker comes after all that was published before.
+        Events of one socket keep their order, so the answer to a marker comes after everything published before.
         """
         marker = f"marker-{next(self._ids)}"
         await self.send("client.test.marker", {}, id=marker)
@@ -82,7 +83,7 @@ class Client:
         return events
 
     async def closed(self) -> tuple[int, str]:
-        """Waits until the server closes this socket; gives the code and reason, skipping events before it."""
+        """Wait until the server closes this socket, skipping events; return the code and the reason."""
         with contextlib.suppress(ConnectionClosed):
             while True:
                 await self.socket.recv()
@@ -95,18 +96,18 @@ def types(events: Iterable[Json]) -> list[str]:
 
 
 def authenticate(handshake: Handshake) -> Identity | None:
-    """Believes whoever says a name in Authorization: tests of JWT are elsewhere. ``name/session`` names a session."""
+    """Accept the name in Authorization as the user: tests of JWT are elsewhere. ``name/session`` names a session."""
     user, _, session = (handshake.header("authorization") or "").partition("/")
     return Identity(user, session=session or None) if user else None
 
 
 async def authorize(ctx: Context, topics: Sequence[Topic]) -> Iterable[Topic]:
-    """Allows all but topics whose id begins with ``secret``."""
+    """Allow all topics except those whose id begins with ``secret``."""
     return [topic for topic in topics if not topic.id.startswith("secret")]
 
 
 def make_gateway(**options: Any) -> Gateway:
-    """Makes a gateway with the messenger's domain, whose time stands still unless a clock is given."""
+    """Return a gateway with the messenger's domain; its time stands still unless a clock is given."""
     settings: Json = {
         "authenticate": authenticate,
         "authorize": authorize,
@@ -119,8 +120,21 @@ def make_gateway(**options: Any) -> Gateway:
 
 @contextlib.asynccontextmanager
 async def running(gateway: Gateway, app: FastAPI | None = None, **options: Any) -> AsyncIterator[Address]:
-    """Serves a gateway on a free port."""
+    """Serve a gateway on a free port."""
     app = app or FastAPI()
     gateway.attach(app)
     async with serve(app, **options) as address:
         yield address
+
+
+def services_of(gateway: Gateway) -> Services:
+    """Return what all sockets of a gateway share; it must run in this event loop."""
+    assert gateway.admission is not None, "the gateway does not run"
+    return gateway.admission.services
+
+
+def clock_of(gateway: Gateway) -> ManualClock:
+    """Return the clock of a running gateway that ``make_gateway`` has made."""
+    clock = services_of(gateway).clock
+    assert isinstance(clock, ManualClock)
+    return clock

@@ -8,7 +8,16 @@ from hypothesis import given
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from hubbub.frames import MAX_SPARE_CODECS, PING, CodecPool, FrameCodec, is_pong, text_frame, text_in, texts_of
+from hubbub.frames import (
+    MAX_SPARE_CODECS,
+    PING,
+    CodecPool,
+    FrameCodec,
+    is_pong,
+    parse_text_frame,
+    split_text_frames,
+    text_frame,
+)
 from tests.websocket import frame
 
 
@@ -81,7 +90,7 @@ def test_what_is_taken_for_one_text_is_one_to_the_codec_too(data: bytes) -> None
     frames = [event for event in codec.events_received() if isinstance(event, Frame)]
     received = [bytes(each.data) for each in frames]
     is_text = codec.is_reusable and [(each.opcode, each.fin) for each in frames] == [(Opcode.TEXT, True)]
-    text = text_in(data, 200)
+    text = parse_text_frame(data, 200)
 
     if text is not None:
         assert is_text
@@ -93,7 +102,7 @@ def test_what_is_taken_for_one_text_is_one_to_the_codec_too(data: bytes) -> None
 
 @given(texts=st.lists(st.text(max_size=80) | st.sampled_from([125, 126, 65535, 65536]).map("x".__mul__), max_size=6))
 def test_the_texts_in_joined_frames_are_those_that_were_framed(texts: list[str]) -> None:
-    assert texts_of(b"".join(text_frame(text.encode()) for text in texts)) == tuple(texts)
+    assert split_text_frames(b"".join(text_frame(text.encode()) for text in texts)) == tuple(texts)
 
 
 @given(
@@ -156,7 +165,7 @@ def test_one_codec_serves_many_sockets_and_few_are_kept() -> None:
 
     lent = [pool.borrow() for _ in range(2 * MAX_SPARE_CODECS)]
     assert all(pool.give_back(codec) for codec in lent)
-    assert len(pool._spare) == MAX_SPARE_CODECS
+    assert len(pool.spare) == MAX_SPARE_CODECS
 
 
 def test_the_parser_of_the_library_still_reads_where_the_codec_looks() -> None:

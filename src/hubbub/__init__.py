@@ -29,7 +29,7 @@ from hubbub.metrics.prometheus import GatewayCollector
 from hubbub.outcome import Outcome
 from hubbub.presence.base import PresenceState
 from hubbub.publisher import Publisher
-from hubbub.transports.uvicorn.protocol import WebSocketProtocol
+from hubbub.transports.uvicorn.websocket_protocol import WebSocketProtocol
 
 __all__ = [
     "CLOSE_CODES",

@@ -1,4 +1,4 @@
-"""Time, as something that can be handed in: the system's clock, or in tests one that is moved by hand."""
+"""The clock that everything here asks for the time: the system's, or in tests one that is moved by hand."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ class Timer(Protocol):
     """A call that is due later."""
 
     def cancel(self) -> None:
-        """Makes sure that the call never happens."""
+        """Cancel the call; do nothing if it was made already."""
 
 
 class Clock(Protocol):
     """What Hubbub asks about time. All values are seconds."""
 
     def monotonic(self) -> float:
-        """Gives a time that never goes back, for intervals."""
+        """Return a time that never goes back, for intervals."""
 
     def time(self) -> float:
-        """Gives the time since the epoch, for the wire and for tokens."""
+        """Return the time since the epoch, for the wire and for tokens."""
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
-        """Calls back on the event loop after ``delay`` seconds."""
+        """Call back on the event loop after ``delay`` seconds."""
 
 
 class SystemClock:
     """The real time of this machine and its running event loop."""
 
     def monotonic(self) -> float:
-        """Gives the time of the machine's monotonic clock."""
+        """Return the time of the machine's monotonic clock."""
         return time.monotonic()
 
     def time(self) -> float:
-        """Gives the time since the epoch."""
+        """Return the time since the epoch."""
         return time.time()
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
-        """Calls back on the running event loop; must be called on it."""
+        """Call back on the running event loop; must be called on it."""
         return asyncio.get_running_loop().call_later(delay, callback)

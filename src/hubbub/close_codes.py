@@ -7,27 +7,27 @@ from typing import Final, NamedTuple
 
 
 class Reconnect(Enum):
-    """Whether a client may come back after a close."""
+    """Whether a client may reconnect after a close."""
 
     NEVER = "never"
-    """It would meet the same again."""
+    """A new connection would end in the same way."""
     WITH_NEW_TOKEN = "with a new token"
-    """Once somebody has logged in again."""
+    """After a new login."""
     WITH_BACKOFF = "with backoff"
-    """After a random wait that grows with each attempt."""
+    """After a random delay that grows with each attempt."""
     AFTER_DELAY = "after the delay in the reason"
-    """After the milliseconds that the reason names: ``restart; retry_after_ms=N``."""
+    """After the milliseconds named in the reason: ``restart; retry_after_ms=N``."""
 
 
 class CloseCode(NamedTuple):
     """One close code: its number, the default reason on the wire, and what the client may do next."""
 
     code: int
-    """The number, as RFC 6455 section 7.4 understands it."""
+    """The number (RFC 6455 section 7.4)."""
     reason: str
-    """What the wire says beside it, unless there is more to say."""
+    """The reason sent with it; some closes send a more detailed one."""
     reconnect: Reconnect
-    """Whether the client may come back."""
+    """Whether the client may reconnect."""
 
 
 MALFORMED: Final = CloseCode(4400, "malformed event", Reconnect.NEVER)
@@ -64,6 +64,11 @@ CLOSE_CODES: Final[dict[int, CloseCode]] = {
     )
 }
 
-#: The peer's close frame carried no code, and the connection ended without a close frame (RFC 6455 section 7.4.1).
-NO_STATUS_RECEIVED: Final = 1005
-ABNORMAL_CLOSURE: Final = 1006
+#: Codes of RFC 6455 section 7.4.1 that Hubbub receives or reports, but has no reason of its own to send.
+NORMAL_CLOSURE: Final = 1000
+GOING_AWAY: Final = 1001
+NO_STATUS_RECEIVED: Final = 1005  # the peer's close frame has no code
+ABNORMAL_CLOSURE: Final = 1006  # the connection ended without a close frame
+
+#: The codes with which connections end when nothing is wrong.
+ORDINARY: Final = frozenset({NORMAL_CLOSURE, GOING_AWAY, NO_STATUS_RECEIVED, ABNORMAL_CLOSURE})

@@ -1,4 +1,4 @@
-"""A socket's identity: set once after authentication, never mutated."""
+"""A socket's identity: set once after authentication, never changed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from hubbub.contract.topics import Topic
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Context:
-    """Who is on the other end of one socket.
+    """The identity of one socket.
 
-    user_id: the authenticated user.
-    socket_id: unique to this socket; a user has any number of sockets.
-    connected_at: milliseconds since the epoch.
-    subscriptions: a live, read-only view of the topics the hub holds for this socket.
+    Attributes:
+        user_id: The authenticated user.
+        socket_id: Unique to this socket; a user has any number of sockets.
+        connected_at: Milliseconds since the epoch.
+        subscriptions: A live, read-only view of the topics that the socket is subscribed to.
+
     """
 
     user_id: str

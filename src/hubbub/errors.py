@@ -1,34 +1,34 @@
-"""What can go wrong, as types.
+"""The exceptions of Hubbub.
 
 HubbubError
-├── ConfigurationError      the app wired Hubbub wrongly; raised at set-up
-├── ContractError           an event declared or published does not fit the contract: our side's fault
-├── Unavailable             what an answer depends on is away for the moment; logged once, where it was found
+├── ConfigurationError      Hubbub is set up wrongly; raised at set-up
+├── ContractError           a declared or published event does not fit the contract: the server's fault
+├── Unavailable             a service that the answer depends on is down for the moment; logged where it was found
 └── ClientError             the client's fault; never logged with a traceback
     ├── Unauthorized        no, bad or expired credentials: close 4401
-    ├── MalformedEvent      what arrived is no event of the contract: close 4400
-    └── UnknownEvent        a well-formed ``client.*`` event nobody handles: answered, the socket stays open
+    ├── MalformedEvent      a message is not an event of the contract: close 4400
+    └── UnknownEvent        no domain handles a well-formed ``client.*`` event: answered, the socket stays open
 """
 
 from __future__ import annotations
 
 
 class HubbubError(Exception):
-    """Is the base of every error that Hubbub raises."""
+    """The base class of every error that Hubbub raises."""
 
 
 class ConfigurationError(HubbubError):
-    """Hubbub was set up in a way that cannot work; the message names the remedy."""
+    """Hubbub is set up in a way that cannot work; the message names the remedy."""
 
 
 class ContractError(HubbubError):
-    """An event was declared or published that does not fit the contract."""
+    """A declared or published event does not fit the contract."""
 
 
 class Unavailable(HubbubError):
-    """What an answer depends on is away for the moment: over REST, that is a 503.
+    """A service that the answer depends on is down for the moment: over REST, answer 503.
 
-    Whoever raises it has logged why, so it needs no traceback.
+    The reason is logged already, so no traceback is needed.
     """
 
 
@@ -37,18 +37,18 @@ class ClientError(HubbubError):
 
 
 class Unauthorized(ClientError):
-    """The handshake carries no valid credentials.
+    """The handshake has no valid credentials.
 
-    An authenticator raises it; the message goes to the log, never to the client, who always reads ``unauthorized``.
+    Raised by an authenticator. The message goes to the log, never to the client, which always reads ``unauthorized``.
     """
 
 
 class MalformedEvent(ClientError):
-    """A message that is not an event of the contract; the message is sent as the reason of close 4400."""
+    """A client's message is not an event of the contract. The error's message is the reason sent with close 4400."""
 
 
 class UnknownEvent(ClientError):
-    """An event whose type no domain here handles: a newer client may be talking to an older node."""
+    """No domain handles this type of event, as when a newer client is connected to an older node."""
 
     def __init__(self, event_type: str, correlation_id: str | None) -> None:
         super().__init__(f"no handler for {event_type[:128]!r} on this server")

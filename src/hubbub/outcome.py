@@ -1,4 +1,4 @@
-"""What became of a published event."""
+"""The result of publishing an event."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from enum import Enum
 
 
 class Outcome(Enum):
-    """What became of a published event."""
+    """The result of publishing an event."""
 
     ACCEPTED = "accepted"
-    """On its way to every node that listens."""
+    """On its way to every node with a socket that hears it."""
     DROPPED = "dropped"
-    """Not sent: its listeners get a resync."""
+    """Not sent: the sockets that should have heard it get a resync."""
     UNKNOWN = "unknown"
-    """Sent, but nobody confirmed it in time: its listeners get a resync."""
+    """Sent, but not confirmed in time: the sockets that should hear it get a resync."""

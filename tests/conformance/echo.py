@@ -1,7 +1,7 @@
-"""An echo server on Hubbub's own transport, for testers of RFC 6455 that know nothing of envelopes.
+"""An echo server on Hubbub's own transport, for testers of RFC 6455 that do not know envelopes.
 
-Handshake, frames, fragments, pings and closing are the product's. Only what a message means is replaced: the product
-refuses binary (1003) and text that is no envelope (4400), and greets with ``ready``.
+Handshake, frames, fragments, pings and closing are the product's. Only the handling of messages is replaced: the
+product refuses binary (1003) and text that is no envelope (4400), and sends ``ready`` first.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from hubbub.close_codes import CloseCode
 from hubbub.connections.connection import Connection
 from hubbub.frames import text_frame
 from hubbub.testing import Address, serve
-from hubbub.transports.uvicorn.protocol import WebSocketProtocol
-from hubbub.transports.uvicorn.websocket import SocketProtocol
+from hubbub.transports.uvicorn.websocket import UvicornWebSocket
+from hubbub.transports.uvicorn.websocket_protocol import WebSocketProtocol
 
 MEBIBYTE: Final = 1024 * 1024
 
-#: Testers send what no client of ours would: the limits are not what they are here to find.
+#: Testers send what no client of ours would send, and the limits are not what they test.
 GENEROUS: Final = Limits(
     message_bytes=16 * MEBIBYTE,
     unsent_bytes=64 * MEBIBYTE,
@@ -37,34 +37,34 @@ GENEROUS: Final = Limits(
 
 
 class EchoConnection(Connection):
-    """A registered socket that greets nobody, and sends back what it hears."""
+    """A registered socket that sends no ``ready``, and sends back what it receives."""
 
     __slots__ = ()
 
-    def _open(self) -> None:
+    def register(self) -> None:
         assert isinstance(self.pending, bytes)
         response, _, _ = self.pending.partition(b"\r\n\r\n")
         self.pending = response + b"\r\n\r\n"
-        super()._open()
+        super().register()
 
     def receive(self, text: str) -> None:
         self.echo(text_frame(text.encode()))
 
     def echo(self, frame: bytes) -> None:
-        self._services.batcher.put(frame, (self,))
+        self.services.batcher.put(frame, (self,))
 
 
-class EchoSocket(SocketProtocol):
-    """The transport, which here lets binary messages pass."""
+class EchoWebSocket(UvicornWebSocket):
+    """The product's WebSocket, except that it accepts binary messages."""
 
     _binary: list[BytesLike] | None = None  # the fragments of one in progress
 
     def admitted(self, identity: Identity) -> None:
-        self._connection = EchoConnection(self._admission.services, self, identity, preamble=self._take_response())
+        self.connection = EchoConnection(self.admission.services, self, identity, preamble=self.take_response())
 
-    def _receive(self, frame: Frame, connection: Connection) -> CloseCode | None:
+    def receive_frame(self, frame: Frame, connection: Connection) -> CloseCode | None:
         if frame.opcode is not Opcode.BINARY and (frame.opcode is not Opcode.CONT or self._binary is None):
-            return super()._receive(frame, connection)
+            return super().receive_frame(frame, connection)
         self._binary = [*(self._binary or []), frame.data]
         if frame.fin:
             message, self._binary = b"".join(self._binary), None
@@ -74,27 +74,27 @@ class EchoSocket(SocketProtocol):
 
 
 class EchoProtocol(WebSocketProtocol):
-    """What uvicorn hands upgrades to."""
+    """The class for uvicorn's ``ws`` option."""
 
-    socket_class = EchoSocket
+    socket_class = EchoWebSocket
 
 
 @contextlib.asynccontextmanager
 async def serve_echo() -> AsyncIterator[Address]:
-    """Serves echoes at ``/ws`` on a free port, to everybody."""
+    """Serve echoes at ``/ws`` on a free port, to any client."""
     app = FastAPI()
-    # Neither pings nor presence come between a tester and what it waits for.
-    Gateway(authenticate=_welcome, limits=GENEROUS, heartbeat_interval=3600.0, presence_tick=3600.0).attach(app)
+    # No ping and no presence event gets in the way of what a tester waits for.
+    Gateway(authenticate=_authenticate, limits=GENEROUS, heartbeat_interval=3600.0, presence_tick=3600.0).attach(app)
     async with serve(app, ws=EchoProtocol) as address:
         yield address
 
 
-def _welcome(handshake: Handshake) -> Identity:
+def _authenticate(handshake: Handshake) -> Identity:
     return Identity("tester")
 
 
 async def main() -> None:
-    """Serves until it is interrupted."""
+    """Serve until interrupted."""
     async with serve_echo() as address:
         print(f"echoing at {address.ws}/ws", flush=True)  # noqa: T201
         await asyncio.Event().wait()

@@ -26,8 +26,8 @@ class Worker:
     def next_work(self) -> Awaitable[None] | None:
         return self.left.pop()() if self.left else None
 
-    def worked(self, seconds: float) -> None:
-        self.log.append("worked")
+    def work_done(self, seconds: float) -> None:
+        self.log.append("done")
 
     def work_failed(self, error: BaseException, *, timed_out: bool = False) -> None:
         self.log.append(type(error).__name__)
@@ -39,7 +39,7 @@ async def test_at_the_end_a_handler_is_cancelled_and_the_hook_behind_it_runs() -
     await asyncio.sleep(0)
 
     assert await dispatcher.finish(0.0) == 1
-    assert worker.log == ["handler", "CancelledError", "worked", "hook", "worked"]
+    assert worker.log == ["handler", "CancelledError", "done", "hook", "done"]
     assert len(dispatcher) == 0
 
 
@@ -48,7 +48,7 @@ async def test_work_that_came_just_before_the_end_is_not_lost() -> None:
     dispatcher.run(worker, worker.hook())
 
     assert await dispatcher.finish(0.0) == 1
-    assert worker.log == ["CancelledError", "worked", "hook", "worked"]
+    assert worker.log == ["CancelledError", "done", "hook", "done"]
 
 
 async def test_work_that_comes_while_the_end_waits_is_not_lost() -> None:
@@ -58,5 +58,5 @@ async def test_work_that_comes_while_the_end_waits_is_not_lost() -> None:
 
     await dispatcher.finish(0.0)
 
-    assert first.log[-2:] == second.log[-2:] == ["hook", "worked"]
+    assert first.log[-2:] == second.log[-2:] == ["hook", "done"]
     assert len(dispatcher) == 0

@@ -73,4 +73,4 @@ def test_a_long_lived_token_leaves_nothing_behind_when_its_socket_goes() -> None
         heartbeat.add(socket, 0.0)
         heartbeat.discard(socket)
 
-    assert heartbeat._expiring == []
+    assert heartbeat.expiring == []

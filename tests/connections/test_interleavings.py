@@ -31,7 +31,6 @@ from hubbub import (
 )
 from hubbub.close_codes import RESTART, WITHDRAWN
 from hubbub.connections.connection import Connection, State
-from hubbub.presence.memory import MemoryPresence
 from hubbub.testing import ManualClock
 from tests.support import make_gateway
 
@@ -197,13 +196,12 @@ class World:
         self.clock.advance(5)
         hub, stats = self.services.hub, self.services.stats
         assert (len(hub), hub.user_count, hub.topic_count, len(self.services.heartbeat)) == (0, 0, 0, 0)
-        assert isinstance(self.gateway._presence, MemoryPresence)
-        assert len(self.gateway._presence._tracker) == 0
+        assert await self.services.presence.stop() == {}  # when each user was last seen whom it still remembers
         assert sorted(self.domain.connected) == sorted(self.domain.disconnected)
         assert sum(stats.closes.values()) == stats.connects == len(self.sockets)
         for socket, transport in self.sockets:
             assert socket.state is State.CLOSED
-            assert (socket._inbox, socket._job, socket.pending) == (None, None, None)
+            assert (socket.inbox, socket.current_job, socket.pending) == (None, None, None)
             assert len(transport.closed) <= 1
 
 

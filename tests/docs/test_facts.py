@@ -13,7 +13,7 @@ from hubbub import CLOSE_CODES, Limits, Reconnect
 from hubbub.auth.jwt import DEFAULT_COOKIE, MAX_TOKEN_LENGTH
 from hubbub.bus.publication import MAX_EVENT_BYTES
 from hubbub.connections.admission import NODE_FULL_RETRY_AFTER
-from hubbub.connections.heartbeat import MISSES
+from hubbub.connections.heartbeat import MAX_MISSED_PONGS
 from hubbub.contract.envelope import Envelope, decode
 from hubbub.domains.messenger import TYPING_PER_MINUTE
 from tests.contract.kinds import MESSENGER
@@ -113,7 +113,7 @@ def test_the_numbers_in_the_text_of_the_wire_are_those_of_the_code() -> None:
     batcher = (ROOT / "web/client/src/outbox.ts").read_text()
 
     assert "every 25 s" in text
-    assert 25 * (MISSES + 1) == 75
+    assert 25 * (MAX_MISSED_PONGS + 1) == 75
     assert "75 s" in text
     assert f"{MAX_TOKEN_LENGTH:,} bytes" in text
     assert f"{MAX_EVENT_BYTES // 1024} KiB at most" in text

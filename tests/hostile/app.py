@@ -1,4 +1,4 @@
-"""An ordinary app of the kind that is deployed, and one endpoint that cuts everybody off at once."""
+"""An ordinary app of the kind that is deployed, and one endpoint that breaks all connections at once."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from fastapi import FastAPI
 
 from hubbub import DEVELOPMENT_SECRET, Context, Gateway, JWTAuthenticator, MessengerDomain, Topic
+from tests.support import services_of
 
 
 async def authorize(ctx: Context, topics: Sequence[Topic]) -> Iterable[Topic]:
-    """Allows everything: who may hear what is not what these tests are about."""
+    """Allow everything: these tests are not about authorization."""
     return topics
 
 
@@ -25,14 +26,14 @@ gateway.attach(app)
 
 @app.get("/readyz")
 async def readyz() -> bool:
-    """Tells what a readiness probe asks."""
+    """Answer a readiness probe."""
     return gateway.ready
 
 
 @app.post("/cut")
 async def cut(keep: str) -> int:
-    """Breaks every connection but those of one user, without a close frame; gives how many."""
-    sockets = [socket for socket in gateway._hub if socket.context.user_id != keep]
+    """Break every connection except those of one user, without a close frame; return how many."""
+    sockets = [socket for socket in services_of(gateway).hub if socket.context.user_id != keep]
     for socket in sockets:
-        socket._transport._transport.abort()
+        socket.transport.transport.abort()
     return len(sockets)

@@ -61,11 +61,12 @@ async def inside(*, collect: bool = False) -> dict[str, Any]:
         gc.collect()
     admission = gateway.admission
     assert admission is not None
+    hub = admission.services.hub
     late, lags[:] = sorted(lags) or [0.0], []
     return {
-        "sockets": len(gateway._hub),
-        "users": gateway._hub.user_count,
-        "topics": gateway._hub.topic_count,
+        "sockets": len(hub),
+        "users": hub.user_count,
+        "topics": hub.topic_count,
         "beating": len(admission.services.heartbeat),
         "tasks": len(admission.services.dispatcher),
         "held": admission.open_count,

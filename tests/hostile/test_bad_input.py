@@ -14,7 +14,7 @@ import pytest_asyncio
 from hubbub import Context, Domain, Envelope, Gateway, MessengerDomain, Router, Typing
 from hubbub.limits import Limits
 from hubbub.testing import Address
-from tests.support import Client, make_gateway, running, types
+from tests.support import Client, make_gateway, running, services_of, types
 from tests.websocket import RawSocket, frame
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -86,7 +86,7 @@ async def test_a_malformed_event_closes_with_4400(server: Address, gateway: Gate
         assert code == 4400
         assert reason.startswith("malformed event")
         assert await bystander.heard() == []
-        assert [socket.context.user_id for socket in gateway._hub] == ["bob"]
+        assert [socket.context.user_id for socket in services_of(gateway).hub] == ["bob"]
 
 
 PROTOCOL_FAULTS = {
@@ -124,7 +124,7 @@ async def test_a_fault_in_the_protocol_closes_with_its_code(
 
         assert await raw.close_code() == code
         assert await bystander.heard() == []
-        assert [socket.context.user_id for socket in gateway._hub] == ["bob"]
+        assert [socket.context.user_id for socket in services_of(gateway).hub] == ["bob"]
     assert gateway.stats.closes[code] == before + 1
 
 

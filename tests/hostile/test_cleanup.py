@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import os
 import random
-from collections.abc import Coroutine, Generator, Iterable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Coroutine, Generator, Iterable, Sequence
 from typing import Any
 
 import hypothesis.strategies as st
@@ -29,11 +30,13 @@ from hubbub import (
     Typing,
     notify,
 )
+from hubbub.bus.interests import Interests
 from hubbub.connections.dispatcher import Dispatcher
+from hubbub.contract.topics import Interest
 from hubbub.testing import Address, ManualClock
 from tests.connections.test_interleavings import STEPS, run
 from tests.hostile.load import Tell
-from tests.support import Client, authenticate, make_gateway, running
+from tests.support import Client, authenticate, make_gateway, running, services_of
 from tests.websocket import RawSocket, frame
 
 TEXT, CLOSE = 1, 8
@@ -160,17 +163,37 @@ async def visit(server: Address) -> None:
                     await raw.write(frame(CLOSE, (1000).to_bytes(2)))
 
 
-async def nothing_is_left(gateway: Gateway, domain: Waiting, tasks: int) -> None:
-    """Waits until all that was begun has ended, then looks at what every registry holds."""
+def count_holds(monkeypatch: pytest.MonkeyPatch, interests: Interests) -> Counter[Interest]:
+    """Count from now on how often each interest is held and not released."""
+    held: Counter[Interest] = Counter()
+    hold, release = interests.hold, interests.release
+
+    def counted_hold(wanted: Iterable[Interest]) -> Awaitable[None] | None:
+        wanted = list(wanted)
+        held.update(wanted)
+        return hold(wanted)
+
+    def counted_release(wanted: Sequence[Interest]) -> None:
+        held.subtract(wanted)
+        release(wanted)
+
+    monkeypatch.setattr(interests, "hold", counted_hold)
+    monkeypatch.setattr(interests, "release", counted_release)
+    return held
+
+
+async def nothing_is_left(gateway: Gateway, domain: Waiting, held: Counter[Interest], tasks: int) -> None:
+    """Wait until everything has ended, then assert that every registry is empty."""
     admission = gateway.admission
     assert admission is not None
-    while admission.open_count or len(admission.services.dispatcher):
+    services = admission.services
+    while admission.open_count or len(services.dispatcher):
         await asyncio.sleep(0)
-    hub, interests = gateway._hub, admission.services.interests
-    assert (len(hub), hub.user_count, hub.topic_count, len(gateway._heartbeat)) == (0, 0, 0, 0)
+    hub = services.hub
+    assert (len(hub), hub.user_count, hub.topic_count, len(services.heartbeat)) == (0, 0, 0, 0)
     assert domain.present == 0
-    assert len(interests._held) == 0
-    assert not admission._withdrawn_meanwhile
+    assert set(held.values()) <= {0}
+    assert not admission.withdrawn
     while len(asyncio.all_tasks()) > tasks:
         await asyncio.sleep(0)
 
@@ -179,23 +202,26 @@ async def nothing_is_left(gateway: Gateway, domain: Waiting, tasks: int) -> None
 async def test_an_error_at_any_await_leaves_nothing_behind(
     error: type[BaseException], monkeypatch: pytest.MonkeyPatch, tell: Tell
 ) -> None:
-    struck = 0
+    struck = interests_held = 0
     for which in range(1, 100):
         for at in range(1, 100):
             domain = Waiting()
             gateway = make_gateway(authenticate=slow_authenticate, authorize=slow_authorize, domains=[domain])
             with monkeypatch.context() as patch:
                 async with running(gateway) as server:
+                    held = count_holds(patch, services_of(gateway).interests)
                     tasks = len(asyncio.all_tasks())
                     saboteur = Saboteur(patch, which, at, error)
                     await visit(server)
-                    await nothing_is_left(gateway, domain, tasks)
+                    await nothing_is_left(gateway, domain, held, tasks)
+                    interests_held += len(held)
             if not saboteur.has_struck:
                 break
             struck += 1
         if saboteur.victim is None:
             break
     tell(f"{error.__name__} raised at {struck} awaits of {which - 1} tasks")
+    assert interests_held > 0
     assert struck >= 12  # two each of authenticate, authorize, snapshot, the handler and both hooks
 
 
@@ -242,7 +268,7 @@ async def test_sockets_that_come_and_go_in_any_way_give_back_descriptors_and_tas
             await asyncio.sleep(0)
 
         assert (len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd"))) == (tasks, descriptors)
-        assert len(gateway._hub) == len(gateway._heartbeat) == 0
+        assert gateway.load.sockets == len(services_of(gateway).heartbeat) == 0
         tell(f"{gateway.stats.connects} sockets came and went; closed with {dict(gateway.stats.closes)}")
 
 

@@ -11,11 +11,12 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from hubbub import ConfigurationError, Context, Domain, Envelope, Gateway, MessengerDomain, Router, Typing
+from hubbub.connections.connection import CONTROL_FRAMES
 from hubbub.frames import FrameCodec
 from hubbub.limits import Limits
-from hubbub.testing import Address, ManualClock
-from hubbub.transports.uvicorn.websocket import MOST_IGNORED, SLICE
-from tests.support import Client, make_gateway, running, types
+from hubbub.testing import Address
+from hubbub.transports.uvicorn.websocket import CHUNK_BYTES, MAX_IGNORED_FRAMES
+from tests.support import Client, clock_of, make_gateway, running, services_of, types
 from tests.websocket import RawSocket, frame
 
 TEXT, CLOSE, PING, PONG, CONTINUATION = 1, 8, 9, 10, 0
@@ -50,11 +51,6 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
 
     monkeypatch.setattr(FrameCodec, "recv_frame", record)
     return iter([frames])
-
-
-def clock_of(gateway: Gateway) -> ManualClock:
-    assert isinstance(gateway._clock, ManualClock)
-    return gateway._clock
 
 
 async def end(raw: RawSocket) -> tuple[int, bytes]:
@@ -99,7 +95,7 @@ async def test_one_more_than_a_minute_allows_closes_with_4429(
 
         assert await end(raw) == (4429, f"rate limited: over {most} {kind} a minute".encode())
         assert await bystander.heard() == []
-        assert [socket.context.user_id for socket in gateway._hub] == ["bob"]
+        assert [socket.context.user_id for socket in services_of(gateway).hub] == ["bob"]
     assert (gateway.stats.closes[4429], dict(gateway.stats.over_rate)) == (1, {kind: 1})
     lines = [record for record in caplog.records if "4429" in record.getMessage()]
     assert len(lines) == 1
@@ -115,7 +111,7 @@ async def test_who_waits_may_send_again(gateway: Gateway, server: Address) -> No
             clock_of(gateway).advance(49)  # 98 come back, with two pings; the heartbeat is answered with the next batch
             await raw.write(frame(PONG, b""))
 
-        assert len(gateway._hub) == 1
+        assert gateway.load.sockets == 1
 
 
 async def test_pongs_that_were_asked_for_cost_nothing(gateway: Gateway, server: Address) -> None:
@@ -123,23 +119,23 @@ async def test_pongs_that_were_asked_for_cost_nothing(gateway: Gateway, server: 
         for _ in range(5):
             clock_of(gateway).advance(25)
             await alice.heard()
-        (socket,) = gateway._hub
+        (socket,) = services_of(gateway).hub
         clock_of(gateway).advance(25)
         await (await alice.socket.ping())  # our own pong was sent before this one is answered
 
-        assert socket._rates._others["control frames"].tokens == 119  # that one ping, and none of six pongs
+        assert socket.rate_limits.bucket(CONTROL_FRAMES).tokens == 119  # that one ping, and none of six pongs
 
 
 async def test_a_socket_at_rest_keeps_no_allowance(gateway: Gateway, server: Address) -> None:
     async with Client.open(server, "alice", "conversation:c"):
-        (socket,) = gateway._hub
-        assert socket._rates is not None
+        (socket,) = services_of(gateway).hub
+        assert socket.rate_limits is not None
         for _ in range(4):
             clock_of(gateway).advance(25)
-            while socket._unanswered:
+            while socket.unanswered_pings:
                 await asyncio.sleep(0)
 
-        assert socket._rates is None
+        assert socket.rate_limits is None
 
 
 async def test_an_app_sets_a_rate_for_an_event_of_its_own() -> None:
@@ -206,12 +202,12 @@ async def test_endless_empty_fragments_are_closed_though_pongs_keep_the_heartbea
         await raw.next_frame()  # ready
         await raw.write(frame(TEXT, b"", fin=False))
         sent = 1
-        while len(gateway._hub):
+        while gateway.load.sockets:
             clock_of(gateway).advance(25)
             assert (await raw.next_frame())[0] in (PING, CLOSE)
             await raw.write(frame(PONG, b"") + frame(CONTINUATION, b"", fin=False) + frame(PING, b"read so far"))
             sent += 1
-            while len(gateway._hub) and await raw.next_frame() != (PONG, b"read so far"):
+            while gateway.load.sockets and await raw.next_frame() != (PONG, b"read so far"):
                 pass
             assert sent < 100
 
@@ -233,7 +229,7 @@ async def test_what_follows_a_fault_in_the_same_bytes_is_never_parsed(
 
         assert (await end(raw))[0] in (4429, 1009)
         assert await raw.reader.read() == b""
-    assert 64 < len(frames) <= 121 + SLICE // len(data)
+    assert 64 < len(frames) <= 121 + CHUNK_BYTES // len(data)
 
 
 async def test_a_malformed_event_ends_the_parsing_too(server: Address, parsed: Iterator[list[object]]) -> None:
@@ -242,7 +238,7 @@ async def test_a_malformed_event_ends_the_parsing_too(server: Address, parsed: I
         await raw.write(frame(TEXT, b"{") * 10_000)
 
         assert (await end(raw))[0] == 4400
-    assert len(frames) <= 1 + SLICE // 7
+    assert len(frames) <= 1 + CHUNK_BYTES // 7
 
 
 async def test_who_goes_on_sending_after_our_close_frame_is_soon_not_looked_at(
@@ -257,8 +253,8 @@ async def test_who_goes_on_sending_after_our_close_frame_is_soon_not_looked_at(
         await raw.write(frame(PING, b"") * 40_000)
         clock_of(gateway).advance(5)
 
-        assert len(await rest(raw)) <= 2 * (MOST_IGNORED + SLICE // 6)
-    assert len(frames) <= MOST_IGNORED + SLICE // 6
+        assert len(await rest(raw)) <= 2 * (MAX_IGNORED_FRAMES + CHUNK_BYTES // 6)
+    assert len(frames) <= MAX_IGNORED_FRAMES + CHUNK_BYTES // 6
 
 
 async def test_who_was_never_let_in_is_not_looked_at_for_long_either(
@@ -271,7 +267,7 @@ async def test_who_was_never_let_in_is_not_looked_at_for_long_either(
         await raw.write(UNKNOWN * 10_000)
         clock_of(gateway).advance(5)
         await rest(raw)
-    assert len(frames) <= MOST_IGNORED + SLICE // len(UNKNOWN) + 1
+    assert len(frames) <= MAX_IGNORED_FRAMES + CHUNK_BYTES // len(UNKNOWN) + 1
 
 
 async def test_a_close_frame_that_answers_ours_is_found_among_what_was_under_way(

@@ -38,7 +38,7 @@ from hubbub.contract.events import MESSENGER_EVENTS, PRESENCE_EVENTS, SYSTEM_EVE
 from hubbub.contract.registry import Contract
 from hubbub.frames import FrameCodec
 from hubbub.limits import Limits
-from hubbub.transports.uvicorn.http import HttpProtocol
+from hubbub.transports.uvicorn.http_protocol import HttpProtocol
 from tests.support import make_gateway
 from tests.websocket import frame
 
@@ -261,7 +261,7 @@ async def fuzz_door(examples: int, start: int) -> float:
         await asyncio.sleep(0)
     finally:
         await gateway.stop()
-    assert len(gateway._hub) == 0
+    assert gateway.load.sockets == 0
     return slowest
 
 

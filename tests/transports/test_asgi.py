@@ -34,7 +34,7 @@ from hubbub import (
 )
 from hubbub.testing import Address, ManualClock
 from hubbub.transports.asgi import handshake_of
-from tests.support import Client, authenticate, make_gateway, running, types
+from tests.support import Client, authenticate, make_gateway, running, services_of, types
 from tests.websocket import RawSocket, frame
 
 MESSAGE = MessageNew(conversation_id="c1", message_id="m1", sender_id="alice", created_at="2026-01-01T00:00:00Z")
@@ -203,8 +203,9 @@ async def test_who_leaves_while_the_authenticator_thinks_is_never_registered(ws:
         await asked.wait()
         opening.cancel()
         await asyncio.gather(opening, return_exceptions=True)
-        assert gateway.admission is not None
-        await until(lambda: not gateway.admission.open_count)  # type: ignore[union-attr]
+        admission = gateway.admission
+        assert admission is not None
+        await until(lambda: not admission.open_count)
         answer.set()
         await answered.wait()
         await until(lambda: is_clean(gateway))
@@ -290,7 +291,7 @@ async def test_events_beyond_the_queue_wait_in_the_network_and_are_handled_in_or
         for number in range(50):
             await alice.typing(str(number))
         await has_begun.wait()
-        await until(lambda: any(not socket._reading for socket in gateway._hub))
+        await until(lambda: any(not socket.is_reading for socket in services_of(gateway).hub))
         assert gateway.stats.events_in["client.messenger.typing"] == 5  # one is handled, four wait
         may_go_on.set()
         await alice.heard()

@@ -1,4 +1,4 @@
-"""A gateway starts before its app starts, and stops before it stops; where a server tells neither, it starts late."""
+"""Starts a gateway before its app starts, and stops it before the app stops; without lifespan, starts it late."""
 
 from __future__ import annotations
 
@@ -14,77 +14,77 @@ logger = logging.getLogger("hubbub.gateway")
 
 
 class Startable(Protocol):
-    """What has a life beside an app's."""
+    """What the lifespan needs of a gateway."""
 
     @property
     def admission(self) -> Admission | None:
-        """Gives what transports serve; None where it does not run in this event loop."""
+        """What transports ask for each upgrade; None if the gateway does not run in this event loop."""
 
     async def start(self) -> Admission:
-        """Starts it; gives what transports serve."""
+        """Start the gateway, and return its admission."""
 
     async def stop(self) -> None:
-        """Stops it; does nothing where it does not run."""
+        """Stop the gateway; do nothing if it does not run."""
 
 
 class Lifespan:
-    """One ASGI lifespan scope, with a gateway's in it; also around an app that has none of its own."""
+    """One ASGI lifespan scope, with which a gateway starts and stops, even if the app itself has no lifespan."""
 
     def __init__(self, gateway: Startable, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         self._gateway = gateway
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._has_asked = False
-        self._has_answered = False
-        self._has_started = False
-        self._failure: Exception | None = None
+        self._app_has_received = False
+        self._app_has_answered = False
+        self._is_gateway_started = False
+        self._start_error: Exception | None = None
 
     async def run(self, app: ASGIApp) -> None:
-        """Lets the app serve the scope, and serves it in the app's place where it does not."""
+        """Let the app serve the scope; serve it here if the app does not."""
         try:
             await app(self._scope, self.receive, self.send)
         except Exception as error:
-            if self._failure is not None:
-                await self._fail(self._failure)
+            if self._start_error is not None:
+                await self._report_start_error(self._start_error)
                 raise
-            if self._has_answered:
+            if self._app_has_answered:
                 await self._gateway.stop()
                 raise
             logger.debug("the app has no lifespan of its own: %r", error)
         except asyncio.CancelledError:
-            if self._has_started:
+            if self._is_gateway_started:
                 await self._gateway.stop()
             raise
-        if not self._has_answered:
-            await self._stand_in()
+        if not self._app_has_answered:
+            await self._serve_without_app()
 
     async def receive(self) -> Message:
-        """Gives the app the server's next message, after acting on it."""
+        """Return the server's next message to the app, after starting or stopping the gateway for it."""
         message = await self._receive()
-        self._has_asked = True
+        self._app_has_received = True
         if message["type"] == "lifespan.startup":
             try:
                 self._scope.setdefault("state", {})[STATE_KEY] = await self._gateway.start()
-                self._has_started = True
+                self._is_gateway_started = True
             except Exception as error:
-                self._failure = error
+                self._start_error = error
                 raise
         elif message["type"] == "lifespan.shutdown":
             await self._gateway.stop()
         return message
 
     async def send(self, message: Message) -> None:
-        """Passes the app's answer on."""
-        self._has_answered = True
+        """Pass the app's answer on."""
+        self._app_has_answered = True
         await self._send(message)
 
-    async def _fail(self, error: Exception) -> None:
-        if not self._has_answered:
+    async def _report_start_error(self, error: Exception) -> None:
+        if not self._app_has_answered:
             await self._send({"type": "lifespan.startup.failed", "message": f"Hubbub: {error}"})
 
-    async def _stand_in(self) -> None:
-        if not self._has_asked:
+    async def _serve_without_app(self) -> None:
+        if not self._app_has_received:
             await self.receive()
         await self._send({"type": "lifespan.startup.complete"})
         await self.receive()
@@ -92,16 +92,18 @@ class Lifespan:
 
 
 class LateStart:
-    """Starts a gateway at the first scope that needs it, on a server without lifespan. Nobody then tells it to stop."""
+    """Starts a gateway at the first scope that needs it, on a server without lifespan. Nothing ever stops it there."""
 
     def __init__(self, gateway: Startable) -> None:
         self._gateway = gateway
         self._starting: asyncio.Task[Admission] | None = None
 
     async def admission(self) -> Admission:
-        """Gives the endpoint, and starts it once for everybody who comes meanwhile.
+        """Return the admission; start the gateway if it does not run, once for all concurrent calls.
 
-        Raises what ``start`` raises: ConfigurationError where the gateway runs in another event loop, for instance.
+        Raises:
+            ConfigurationError: The gateway runs in another event loop, for instance; whatever ``start`` raises.
+
         """
         running = self._gateway.admission
         if running is not None:

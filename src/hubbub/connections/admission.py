@@ -1,4 +1,4 @@
-"""Who may open a socket: decided once, before it is registered (seed, "Auth + identity")."""
+"""Who may open a socket: decided once, before the socket is registered (seed, "Auth + identity")."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from hubbub.auth.authenticator import Authenticator, Handshake, Identity
 from hubbub.auth.origin import OriginPolicy
@@ -19,42 +19,60 @@ from hubbub.errors import ConfigurationError, Unauthorized
 logger = logging.getLogger("hubbub.endpoint")
 
 NODE_FULL_RETRY_AFTER: Final = "5"
-"""Seconds a client should wait before it asks a full node again."""
+"""Seconds a client should wait before it tries a full node again."""
 
 TOO_MANY_SOCKETS: Final = RATE_LIMITED._replace(reason="too many sockets of this user")
 
 STATE_KEY: Final = "hubbub"
-"""Where the gateway leaves its endpoint in the lifespan state."""
+"""The key of the lifespan state under which transports find the gateway's admission."""
 
 
 class Refusal(NamedTuple):
-    """An upgrade that is answered over HTTP: the status, what it says, and further headers."""
+    """An error response over HTTP, in place of an upgrade.
+
+    Attributes:
+        status: The HTTP status.
+        message: The text of the body.
+        headers: Further headers.
+
+    """
 
     status: int
     message: str
     headers: tuple[tuple[str, str], ...] = ()
 
 
+Answer = TypeVar("Answer", Refusal, CloseCode)
+
+
 class PendingHandshake(Protocol):
-    """Who asks to be let in: a transport with an upgrade to answer."""
+    """A transport whose upgrade waits for an answer."""
 
     @property
-    def is_gone(self) -> bool:
-        """Tells whether nobody waits for an answer any more."""
+    def is_disconnected(self) -> bool:
+        """Whether the peer has left, so that no answer is needed."""
 
     def admitted(self, identity: Identity) -> None:
-        """Is told who it is: called once, or ``refused`` is."""
+        """Accept the upgrade and register the socket. Either this is called, once, or ``refused``."""
 
     def refused(self, close: CloseCode) -> None:
-        """Is told the code to accept and close with."""
+        """Accept the upgrade and close the socket."""
 
 
-class _TookTooLong(Exception):
+class _AuthenticateTimeout(Exception):
     """The authenticator did not answer in time."""
 
 
 class Admission:
-    """The one door of a node: where upgrades arrive, whatever the transport."""
+    """Decides which upgrades become sockets of this node, whatever their transport.
+
+    Args:
+        services: What every socket will use.
+        path: Where upgrades are ours.
+        authenticate: The app's authenticator.
+        origins: The pages that may connect.
+
+    """
 
     def __init__(self, services: Services, path: str, authenticate: Authenticator, origins: OriginPolicy) -> None:
         self.services = services
@@ -62,50 +80,49 @@ class Admission:
         self.accepting = True
         """False from the moment the node drains."""
         self.open_count = 0
-        """Sockets that hold a descriptor: handshakes under way, open and closing ones. Transports keep the count."""
-        self._socket_limit = services.limits.most_sockets
+        """Sockets that hold a descriptor: pending handshakes, open and closing sockets. Transports keep the count."""
+        self.withdrawn: dict[PendingHandshake, set[tuple[str, str | None]]] = {}
+        """Users, with a session or None for all, whose access was withdrawn during each pending handshake."""
+        self._max_sockets = services.limits.most_sockets
         self._authenticate = authenticate
         self._origins = origins
         self._handshakes = TokenBucket()
-        self._withdrawn_meanwhile: dict[PendingHandshake, set[tuple[str, str | None]]] = {}  # by who waits
 
     def refusal(self, handshake: Handshake) -> Refusal | None:
-        """Gives the reason not to upgrade at all, or None."""
+        """Return why an upgrade is refused over HTTP, or None; log and count a refusal."""
         if not self.accepting:
-            return self._refuse("draining", Refusal(503, "restarting", (("Retry-After", "1"),)))
+            return self._count("draining", Refusal(503, "restarting", (("Retry-After", "1"),)))
         limits = self.services.limits
-        if self.open_count > self._socket_limit:
-            logger.info(
-                "refused: %d sockets are all this node may hold (from %s)", self._socket_limit, handshake.client
-            )
-            return self._refuse("node full", Refusal(503, "node full", (("Retry-After", NODE_FULL_RETRY_AFTER),)))
+        if self.open_count > self._max_sockets:
+            logger.info("refused: the node has %d sockets, its limit (from %s)", self._max_sockets, handshake.client)
+            return self._count("node full", Refusal(503, "node full", (("Retry-After", NODE_FULL_RETRY_AFTER),)))
         if not self._handshakes.take(
             self.services.clock.monotonic(), limits.handshakes_per_second, limits.handshake_burst
         ):
             logger.info("refused: too many handshakes (from %s)", handshake.client)
-            return self._refuse("rate", Refusal(503, "too many handshakes", (("Retry-After", "1"),)))
+            return self._count("rate", Refusal(503, "too many handshakes", (("Retry-After", "1"),)))
         if len(handshake.headers_named("host")) != 1:  # RFC 9112 section 3.2
             logger.info("refused: not one Host header (from %s)", handshake.client)
-            return self._refuse("host", Refusal(400, "expected one Host header"))
+            return self._count("host", Refusal(400, "expected one Host header"))
         foreign = self._origins.refusal(handshake)
         if foreign is not None:
             logger.info("refused: %s (from %s)", foreign, handshake.client)
-            return self._refuse("origin", Refusal(403, "origin not allowed"))
+            return self._count("origin", Refusal(403, "origin not allowed"))
         return None
 
     def rejected(self, status: int, handshake: Handshake) -> None:
-        """Is told that an upgrade was asked for in a wrong way, and is answered with that status."""
+        """Log and count an upgrade that is not a valid one, and that the transport answers with an HTTP status."""
         logger.info("refused: answered a bad upgrade with %d (from %s)", status, handshake.client)
         self.services.stats.refusals["handshake"] += 1
 
     def authenticate(self, handshake: Handshake, pending: PendingHandshake) -> None:
-        """Asks the authenticator, once, and tells the visitor what comes of it: at once where nothing has to wait."""
+        """Ask the authenticator, and admit or refuse the socket: at once, unless something has to be awaited."""
         answer: Identity | Awaitable[Identity | None] | None
         try:
             answer = self._authenticate(handshake)
             if not inspect.isawaitable(answer):
-                answer = self._checked(answer)
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - _close_code logs what it is
+                answer = self._validated(answer)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - _close_code logs it
             pending.refused(self._close_code(error, handshake))
             return
         if isinstance(answer, Identity):
@@ -113,7 +130,7 @@ class Admission:
             waiting = interests.hold(user)
             try:
                 if waiting is None:
-                    self._let_in(answer, handshake, pending)
+                    self._admit(answer, handshake, pending)
                     return
             finally:
                 interests.release(user)
@@ -122,13 +139,13 @@ class Admission:
     async def _authenticate_later(
         self, answer: Identity | Awaitable[Identity | None], handshake: Handshake, pending: PendingHandshake
     ) -> None:
-        withdrawn = self._withdrawn_meanwhile[pending] = set()
+        withdrawn = self.withdrawn[pending] = set()
         try:
             interests = self.services.interests
             with contextlib.ExitStack() as held:
-                async with _at_most(self.services.limits.handshake_seconds):
-                    identity = answer if isinstance(answer, Identity) else self._checked(await answer)
-                    # What is addressed to a user reaches this node also between this wait and the registration.
+                async with _time_limit(self.services.limits.handshake_seconds):
+                    identity = answer if isinstance(answer, Identity) else self._validated(await answer)
+                    # Held, so that events for the user also reach this node between this wait and the registration.
                     user = (identity.user_id,)
                     waiting = interests.hold(user)
                     held.callback(interests.release, user)
@@ -136,72 +153,74 @@ class Admission:
                         await waiting
                 if not withdrawn.isdisjoint({(identity.user_id, None), (identity.user_id, identity.session)}):
                     raise Unauthorized("access was withdrawn during the handshake")
-                if pending.is_gone:
+                if pending.is_disconnected:
                     return
                 if self.accepting:
-                    self._let_in(identity, handshake, pending)
+                    self._admit(identity, handshake, pending)
                 else:  # the node began to drain while we waited
                     pending.refused(RESTART)
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             is_ending = task is not None and task.cancelling() > 0
-            if not pending.is_gone:
+            if not pending.is_disconnected:
                 pending.refused(RESTART if is_ending else self._close_code(error, handshake))
             if is_ending:
                 raise
         finally:
-            del self._withdrawn_meanwhile[pending]
+            del self.withdrawn[pending]
 
-    def _let_in(self, identity: Identity, handshake: Handshake, pending: PendingHandshake) -> None:
-        """Lets a visitor register unless the user has too many sockets. Nothing waits between: the count is exact."""
-        most = self.services.limits.sockets_per_user
-        if len(self.services.hub.listeners(identity.user_id)) < most:
+    def _admit(self, identity: Identity, handshake: Handshake, pending: PendingHandshake) -> None:
+        """Admit a socket unless its user has too many. Nothing is awaited in between, so the count is exact."""
+        limit = self.services.limits.sockets_per_user
+        if len(self.services.hub.listeners(identity.user_id)) < limit:
             pending.admitted(identity)
             return
-        logger.info("refused: user %s has %d sockets already (from %s)", identity.user_id, most, handshake.client)
-        pending.refused(self._closed("sockets per user", TOO_MANY_SOCKETS))
+        logger.info("refused: user %s has %d sockets already (from %s)", identity.user_id, limit, handshake.client)
+        pending.refused(self._count("sockets per user", TOO_MANY_SOCKETS))
 
     def _close_code(self, error: BaseException, handshake: Handshake) -> CloseCode:
-        """Gives the code that a socket whose authentication raised ``error`` is accepted and closed with."""
+        """Return the code with which a socket is closed whose authentication raised ``error``."""
         if isinstance(error, Unauthorized):
             logger.info("unauthorized: %s (from %s)", error, handshake.client)
-            return self._closed("unauthorized", UNAUTHORIZED)
-        if isinstance(error, _TookTooLong):
+            return self._count("unauthorized", UNAUTHORIZED)
+        if isinstance(error, _AuthenticateTimeout):
             logger.error("authenticate took over %g s", self.services.limits.handshake_seconds)
-            return self._closed("authenticate timeout", OVERLOADED)
+            return self._count("authenticate timeout", OVERLOADED)
         logger.error("authenticate failed", exc_info=error)
-        return self._closed("authenticate failed", INTERNAL_ERROR)
+        return self._count("authenticate failed", INTERNAL_ERROR)
 
     def withdraw(self, user_id: str, session: str | None) -> None:
-        """Refuses handshakes under way for whom access is withdrawn: their authenticator may have looked before."""
-        for withdrawn in self._withdrawn_meanwhile.values():
+        """Refuse a user's pending handshakes: their authenticator may have looked before access was withdrawn.
+
+        Args:
+            user_id: The user whose access was withdrawn.
+            session: Only handshakes of this session; None for all.
+
+        """
+        for withdrawn in self.withdrawn.values():
             withdrawn.add((user_id, session))
 
-    def _checked(self, identity: Identity | None) -> Identity:
+    def _validated(self, identity: Identity | None) -> Identity:
         if identity is None:
-            raise Unauthorized("the authenticator knows nobody")
+            raise Unauthorized("the authenticator returned None")
         if not isinstance(identity, Identity):
-            raise ConfigurationError(f"authenticate must give an Identity or None, got {type(identity).__name__}")
+            raise ConfigurationError(f"authenticate must return an Identity or None, got {type(identity).__name__}")
         if identity.expires_at is not None and not identity.expires_at > self.services.clock.time():
             raise Unauthorized("the credentials have expired")
         return identity
 
-    def _refuse(self, reason: str, refusal: Refusal) -> Refusal:
+    def _count(self, reason: str, answer: Answer) -> Answer:
         self.services.stats.refusals[reason] += 1
-        return refusal
-
-    def _closed(self, reason: str, close: CloseCode) -> CloseCode:
-        self.services.stats.refusals[reason] += 1
-        return close
+        return answer
 
 
 @contextlib.asynccontextmanager
-async def _at_most(seconds: float) -> AsyncIterator[None]:
-    """Raises _TookTooLong after so many seconds; a TimeoutError of the authenticator's own stays what it is."""
+async def _time_limit(seconds: float) -> AsyncIterator[None]:
+    """Raise _AuthenticateTimeout after so many seconds; a TimeoutError of the authenticator's own passes unchanged."""
     try:
         async with asyncio.timeout(seconds) as limit:
             yield
     except TimeoutError:
         if limit.expired():
-            raise _TookTooLong from None
+            raise _AuthenticateTimeout from None
         raise

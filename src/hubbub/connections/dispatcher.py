@@ -1,4 +1,4 @@
-"""Runs what takes time: one task per socket, and only while that socket has work."""
+"""Runs work that has to be awaited: one task per socket, and only while that socket has work."""
 
 from __future__ import annotations
 
@@ -11,50 +11,68 @@ from typing import Any, Final, Protocol
 
 logger = logging.getLogger("hubbub.dispatcher")
 
-HOOK_SECONDS: Final = 0.5
-"""What hooks get at the end, when the handler before them had to be cancelled."""
+HOOK_TIMEOUT: Final = 0.5
+"""Seconds that hooks get at the end, after the handler before them had to be cancelled."""
 
 
 class Worker(Protocol):
     """What the dispatcher needs of a socket."""
 
     def next_work(self) -> Awaitable[None] | None:
-        """Gives what to wait for next; None when there is nothing left, which ends the task."""
+        """Return what to await next; None if nothing is left, which ends the task."""
 
-    def worked(self, seconds: float) -> None:
-        """Is told how long the last work took, however it ended."""
+    def work_done(self, seconds: float) -> None:
+        """Record how long the last work took, however it ended."""
 
     def work_failed(self, error: BaseException, *, timed_out: bool = False) -> None:
-        """Is told what the last work raised, and whether that was because it took too long."""
+        """Report the exception of the last work.
+
+        Args:
+            error: What it raised.
+            timed_out: Whether it was cancelled because it took too long.
+
+        """
 
 
 class Dispatcher:
-    """Owns the tasks of all sockets, and waits for them at the end."""
+    """Owns the tasks of all sockets, and awaits them at the end.
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    Args:
+        timeout: Seconds that one piece of work may take before it is cancelled.
+
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._tasks)
 
     def run(self, worker: Worker, work: Awaitable[None]) -> None:
-        """Starts a task that waits for ``work`` and then for whatever the worker gives next."""
+        """Start a task that awaits ``work``, and then whatever the worker returns next."""
         self.spawn(self._run(worker, work))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Starts a task that is waited for at the end, and whose failure is logged."""
+        """Start a task that is awaited at the end, and whose failure is logged."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
         return task
 
     async def finish(self, seconds: float, force: asyncio.Event | None = None) -> int:
-        """Waits for the work in flight, then cancels what is left; gives how many tasks it cancelled.
+        """Await the tasks, then cancel those that are left.
 
-        The hooks that a cancelled handler held up still run: who was told of a socket's start is told of its end.
+        The hooks that were waiting behind a cancelled handler still run: every ``on_connect`` has its
+        ``on_disconnect``.
 
-        seconds: how long to wait at most. hurry: once it is set, the wait is over.
+        Args:
+            seconds: How long to wait before cancelling.
+            force: Once it is set, the wait is over.
+
+        Returns:
+            How many tasks were cancelled.
+
         """
         await self._wait(seconds, force)
         await asyncio.sleep(0)
@@ -63,11 +81,11 @@ class Dispatcher:
             for task in self._tasks:
                 if _has_begun(task):
                     task.cancel()
-            await self._wait(HOOK_SECONDS)
+            await self._wait(HOOK_TIMEOUT)
         return len(unfinished)
 
     async def _wait(self, seconds: float, force: asyncio.Event | None = None) -> None:
-        """Waits until no task is left, also of those that begin meanwhile."""
+        """Wait until no task is left, including those that start during the wait."""
         deadline = asyncio.get_running_loop().time() + seconds
         forced = asyncio.ensure_future((force or asyncio.Event()).wait())
         try:
@@ -90,7 +108,7 @@ class Dispatcher:
         while work is not None:
             began = perf_counter()
             try:
-                async with asyncio.timeout(self._seconds) as timeout:
+                async with asyncio.timeout(self._timeout) as timeout:
                     await work
             except asyncio.CancelledError as error:
                 if task is not None and task.cancelling():
@@ -101,11 +119,11 @@ class Dispatcher:
                 worker.work_failed(error)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is reported, and the next work goes on
                 worker.work_failed(error, timed_out=timeout.expired())
-            worker.worked(perf_counter() - began)
+            worker.work_done(perf_counter() - began)
             work = worker.next_work()
 
 
 def _has_begun(task: asyncio.Task[None]) -> bool:
-    """Tells whether a task has made its first step: cancelled before it, it never runs, and what it holds is lost."""
+    """Return whether a task has made its first step: cancelled before that, it would never run its hooks."""
     work = task.get_coro()
     return not inspect.iscoroutine(work) or inspect.getcoroutinestate(work) != inspect.CORO_CREATED

@@ -1,4 +1,4 @@
-"""The drain of a node that is about to end: its sockets close spread over a window, and its handlers finish."""
+"""The drain of a node before it ends: its sockets close, spread over a window, and its handlers finish."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from hubbub.connections.admission import Admission
 logger = logging.getLogger("hubbub.endpoint")
 
 SPREAD: Final = 0.8
-"""The part of the window over which closes are spread; the rest is for the answers of the last peers."""
+"""The fraction of the window over which closes are spread; the rest is for the answers of the last peers."""
 
-PACE_SECONDS: Final = 0.02
-"""The shortest pause between two closes: what comes due during a pause closes together."""
+MIN_PAUSE: Final = 0.02
+"""The shortest pause between two closes, in seconds: sockets that come due during a pause close together."""
 
 
 async def drain(admission: Admission, seconds: float, force: asyncio.Event) -> None:
@@ -24,7 +24,7 @@ async def drain(admission: Admission, seconds: float, force: asyncio.Event) -> N
     Args:
         admission: The node's admission; it refuses every upgrade from now on.
         seconds: The length of the window.
-        force: Once it is set, everything left closes at once, and handlers that still run are cancelled.
+        force: Once it is set, the sockets that are left close at once, and handlers that still run are cancelled.
 
     """
     admission.accepting = False
@@ -42,7 +42,7 @@ async def drain(admission: Admission, seconds: float, force: asyncio.Event) -> N
         if closed < len(sockets):
             with contextlib.suppress(TimeoutError):
                 next_due = began + spread * closed / len(sockets)
-                await asyncio.wait_for(force.wait(), max(PACE_SECONDS, next_due - loop.time()))
+                await asyncio.wait_for(force.wait(), max(MIN_PAUSE, next_due - loop.time()))
     unfinished = await services.dispatcher.finish(began + seconds - loop.time(), force)
     if unfinished:
         logger.warning("cancelled %d tasks that did not finish within %g s", unfinished, seconds)

@@ -1,4 +1,4 @@
-"""What one socket may still send, of each kind of thing that has a rate."""
+"""How much one socket may still send, of each kind of thing that has a rate."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import math
 from typing import Final
 
 PERIOD: Final = 60.0
-"""Seconds after which a bucket is full again, whatever its rate: rates are given per minute, and so is the burst."""
+"""Seconds after which any bucket is full again: rates are per minute, and a burst is a minute's worth."""
 
 EVENTS: Final = "events"
-"""The kind that all events of a socket count as, beside their own types where these have a rate."""
+"""The kind of all events of a socket together; an event's own type is another kind, if it has a rate."""
 
 
 class TokenBucket:
     """A rate with room for a burst, in two numbers. Pure: rate, burst and the time are passed in.
 
-    It holds neither its rate nor a clock, so that a bucket per socket costs no more than the two numbers.
+    It holds neither its rate nor a clock, so a bucket per socket costs no more than the two numbers.
     """
 
     __slots__ = ("at", "tokens")
@@ -48,7 +48,7 @@ class RateLimits(TokenBucket):
     """The bucket of one socket's events, and with it the buckets of other kinds. Pure: the time is passed in.
 
     A bucket holds what is allowed in a minute and refills evenly, so a quiet client may send a minute's worth at once.
-    A socket at rest has no rate limits at all: they are created with the first thing sent, and dropped once full.
+    A socket at rest has no rate limits: they are created when it sends something, and dropped once they are full.
     """
 
     __slots__ = ("_others",)

@@ -1,4 +1,4 @@
-"""Event type -> handler."""
+"""Event type → handler."""
 
 from __future__ import annotations
 
@@ -13,30 +13,39 @@ from hubbub.errors import ConfigurationError
 
 C = TypeVar("C", bound=ClientEvent)
 
-#: What handles an event: a plain function, run on the event loop and so never blocking it, or a coroutine function.
+#: Handles one type of event: a plain function, which runs on the event loop and must not block it, or a coroutine
+#: function.
 Handler = Callable[[Context, Envelope[C]], Awaitable[None] | None]
 
 
 class Route(NamedTuple):
-    """How one event is served."""
+    """The handler of one type of event, and its rate."""
 
     handler: Handler[Any]
     per_minute: float | None
-    """How many of it one socket may send; None for no rate of its own."""
+    """How many one socket may send; None for no rate of its own."""
 
 
 class Router(Mapping[str, Handler[Any]]):
-    """Holds which handler serves which client event; filled at set-up, read-only afterwards."""
+    """Maps client events to their handlers; filled at set-up, read-only afterwards."""
 
     def __init__(self) -> None:
         self.routes: dict[str, Route] = {}
-        """By event."""
+        """By the event's type."""
 
     def on(self, event: type[C], handler: Handler[C], *, per_minute: float | None = None) -> None:
-        """Lets ``handler`` serve ``event``; raises ConfigurationError where another one already does.
+        """Register the handler of a type of event.
 
-        per_minute: how many of this event one socket may send a minute, at once or evenly; a socket that sends more is
-        closed with 4429. None for no other rate than that of all its events together, ``Limits.events_per_minute``.
+        Args:
+            event: The event's class.
+            handler: Called with the socket's context and the event in its envelope. Events of one socket are handled
+                one after another.
+            per_minute: How many of these events one socket may send a minute, at once or evenly; a socket that sends
+                more is closed with 4429. None: only ``Limits.events_per_minute`` holds, for all its events together.
+
+        Raises:
+            ConfigurationError: The event has a handler already, is not a client's, or the rate is below 1.
+
         """
         spec = spec_of(event)
         if not spec.from_client:

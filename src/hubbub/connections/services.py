@@ -1,4 +1,4 @@
-"""What all sockets of one process share."""
+"""The services that all sockets of one gateway share."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from hubbub.presence.base import PresenceStore
 
 
 class Hook(NamedTuple):
-    """A domain's ``on_connect`` or ``on_disconnect``, and its name for the log."""
+    """A domain's ``on_connect`` or ``on_disconnect``."""
 
     call: Callable[..., Awaitable[None] | None]
     name: str
+    """For the log and the metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What all sockets of one process share; made by the gateway."""
+    """What all sockets of one gateway share; the gateway makes it when it starts."""
 
     contract: Contract
     router: Router

@@ -1,4 +1,4 @@
-"""What happens every so many seconds on a node: the heartbeat's wheel, presence, what is tried again."""
+"""What a node does every few seconds: turn the heartbeat's wheel, announce presence, retry commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ logger = logging.getLogger("hubbub.ticks")
 
 
 class PeriodicTimers:
-    """Calls things regularly, whatever one of them raises."""
+    """Calls functions at regular intervals. An exception of one is logged and counted, and stops nothing."""
 
     def __init__(self, clock: Clock, stats: Stats) -> None:
         self._clock = clock
@@ -20,7 +20,14 @@ class PeriodicTimers:
         self._timers: dict[str, Timer] = {}
 
     def every(self, seconds: float, name: str, call: Callable[[], object]) -> None:
-        """Calls every ``seconds``, without drift; a loop that was late does not catch up in a burst."""
+        """Call every ``seconds``, without drift; if the loop was late, the missed calls do not come in a burst.
+
+        Args:
+            seconds: The interval; the first call comes after one.
+            name: For the log, and what ``Stats.errors`` counts exceptions as.
+            call: The function.
+
+        """
         due = self._clock.monotonic() + seconds
 
         def tick() -> None:
@@ -38,7 +45,7 @@ class PeriodicTimers:
         self._timers[name] = self._clock.call_later(seconds, tick)
 
     def stop(self) -> None:
-        """Calls nothing any more."""
+        """Cancel all timers."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

@@ -21,7 +21,7 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from hubbub.connections.admission import STATE_KEY, Admission
 from hubbub.connections.drain import drain
-from hubbub.transports.uvicorn.http import HttpProtocol
+from hubbub.transports.uvicorn.http_protocol import HttpProtocol
 
 if sys.platform != "win32":
     import resource

@@ -1,1 +1,1 @@
-"""What carries a connection's bytes."""
+"""The transports that carry the bytes of sockets: over uvicorn, or over plain ASGI."""

@@ -1,6 +1,6 @@
 """One WebSocket over plain ASGI: the same connection on any ASGI server, and in in-process test clients.
 
-The server owns the frames here, so it owns the ping as well: it finds dead peers by its own settings, and tells nobody.
+The server owns the frames here, so it also pings, and finds dead peers by its own settings.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from hubbub.close_codes import (
     MALFORMED,
     MESSAGE_TOO_BIG,
     NO_STATUS_RECEIVED,
+    NORMAL_CLOSURE,
     UNSUPPORTED_DATA,
     CloseCode,
     Reconnect,
 )
 from hubbub.connections.admission import Admission, Refusal
 from hubbub.connections.connection import Connection
-from hubbub.frames import texts_of
-from hubbub.transports.uvicorn.websocket import MAX_REASON_BYTES
+from hubbub.frames import fit_close_reason, split_text_frames
 
 logger = logging.getLogger("hubbub.asgi")
 
@@ -36,41 +36,45 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 HTTP_RESPONSE: Final = "websocket.http.response"
-"""The extension of ASGI by which an upgrade is refused with a status of ours; without it, it is always 403."""
+"""The ASGI extension for refusing an upgrade with a status of ours; without it, the status is always 403."""
 
-NORMAL_CLOSURE: Final = 1000
-
-_texts = lru_cache(maxsize=8)(texts_of)  # everybody who hears an event is handed the same bytes
+_split_text_frames = lru_cache(maxsize=8)(split_text_frames)  # all sockets that hear an event get the same bytes
 
 
 class AsgiConnection(Connection):
-    """A connection whose heartbeat is the server's: only its token is watched."""
+    """A connection that the server pings: here only the token's expiry is watched."""
 
     __slots__ = ()
 
     def beat(self) -> None:
-        """Sends nothing and misses nothing: pings and pongs do not pass through ASGI."""
+        """Do nothing: pings and pongs do not pass through ASGI."""
 
 
-class AsgiSocket:
-    """Is one ``websocket`` scope, from its upgrade to its end.
+class AsgiWebSocket:
+    """One ``websocket`` scope, from its upgrade to its end.
 
-    The app's call reads. What is sent waits in a queue for a task that exists only while there is something to send:
-    sending is a call that waits for slow peers, and whoever publishes must not.
+    The app's call reads. What is sent goes into a queue for a task that exists only while there is something to send:
+    ASGI's ``send`` waits for slow peers, and the publisher of an event must not wait.
+
+    Args:
+        admission: The gateway's.
+        receive: The scope's.
+        send: The scope's.
+
     """
 
     __slots__ = (
         "_admission",
         "_connection",
         "_is_ending",
-        "_paused",
         "_queue",
-        "_reading",
+        "_read_timeout",
         "_receive",
+        "_resumed",
         "_send",
-        "_unsent",
+        "_unsent_bytes",
         "_writer",
-        "is_gone",
+        "is_disconnected",
     )
 
     def __init__(self, admission: Admission, receive: Receive, send: Send) -> None:
@@ -79,16 +83,16 @@ class AsgiSocket:
         self._send = send
         self._connection: Connection | None = None
         self._queue: deque[bytes | Message] = deque()
-        self._unsent = 0  # bytes of frames in the queue, and of what the server has not taken yet
+        self._unsent_bytes = 0  # of frames in the queue, and of those the server has not taken yet
         self._writer: asyncio.Task[None] | None = None  # None at rest
-        self._paused: asyncio.Future[None] | None = None  # None while we read
-        self._reading: asyncio.Timeout | None = None  # runs out when we end the socket
+        self._resumed: asyncio.Future[None] | None = None  # None unless reading is paused
+        self._read_timeout: asyncio.Timeout | None = None  # expires when we end the socket
         self._is_ending = False
-        self.is_gone = False
-        """Tells whether the peer has left."""
+        self.is_disconnected = False
+        """Whether the peer has left."""
 
     async def serve(self, scope: MutableMapping[str, Any]) -> None:
-        """Serves the scope until the peer has gone; refuses it over HTTP, or lets somebody in, or closes it."""
+        """Serve the scope until the peer has left: refuse it over HTTP, or accept it and open or close the socket."""
         await self._receive()  # websocket.connect
         self._admission.open_count += 1
         try:
@@ -98,65 +102,65 @@ class AsgiSocket:
                 await refuse(refusal, scope, self._send)
                 return
             try:
-                async with asyncio.timeout(None) as self._reading:
+                async with asyncio.timeout(None) as self._read_timeout:
                     self._admission.authenticate(handshake, self)
                     await self._read()
             except TimeoutError:
                 if not self._is_ending:
                     raise
-            except asyncio.CancelledError:  # some servers end like this, and peers had better know why
-                self._reading = None
+            except asyncio.CancelledError:  # some servers end like this; the peer still gets its close code
+                self._read_timeout = None
                 if self._connection is not None:
                     self._connection.restart()
-                await self._written()
+                await self._finish_writing()
                 raise
-            self._reading = None
-            await self._written()
+            self._read_timeout = None
+            await self._finish_writing()
         finally:
             self._admission.open_count -= 1
-            self._gone(ABNORMAL_CLOSURE)
+            self._disconnected(ABNORMAL_CLOSURE)
 
     # --- the opening handshake ----------------------------------------------------------------------------------------
 
     def admitted(self, identity: Identity) -> None:
-        """Is told who opens the socket: accepts, and registers it."""
-        self._put({"type": "websocket.accept"})
+        """Accept the upgrade, and register the socket."""
+        self._enqueue({"type": "websocket.accept"})
         self._connection = AsgiConnection(self._admission.services, self, identity)
 
     def refused(self, close: CloseCode) -> None:
-        """Is told that nobody opens it. Accepts, then closes: a browser cannot see an HTTP status."""
-        self._put({"type": "websocket.accept"})
+        """Accept the upgrade, then close: a browser cannot see an HTTP status."""
+        self._enqueue({"type": "websocket.accept"})
         self.close(close.code, close.reason)
 
     # --- what comes from the peer -------------------------------------------------------------------------------------
 
     async def _read(self) -> None:
-        """Feeds the connection until the peer has gone, or is to go."""
+        """Pass messages to the connection until the socket ends."""
         while not self._is_ending:
-            if self._paused is not None:
-                await self._paused
+            if self._resumed is not None:
+                await self._resumed
             message = await self._receive()
             if message["type"] == "websocket.disconnect":
                 code: int | None = message.get("code")
-                self._gone(NO_STATUS_RECEIVED if code is None else code)
+                self._disconnected(NO_STATUS_RECEIVED if code is None else code)
             elif self._connection is not None:
-                self._take(message.get("text"), self._connection)
+                self._receive_text(message.get("text"), self._connection)
 
-    def _take(self, text: str | None, connection: Connection) -> None:
+    def _receive_text(self, text: str | None, connection: Connection) -> None:
         if text is None:
-            self._reject(UNSUPPORTED_DATA, connection)
-        elif _is_over(text, self._admission.services.limits.message_bytes):
-            self._reject(MESSAGE_TOO_BIG, connection)
+            self._close_for_fault(UNSUPPORTED_DATA, connection)
+        elif _is_longer(text, self._admission.services.limits.message_bytes):
+            self._close_for_fault(MESSAGE_TOO_BIG, connection)
         else:
             connection.receive(text)
 
-    def _reject(self, fault: CloseCode, connection: Connection) -> None:
+    def _close_for_fault(self, fault: CloseCode, connection: Connection) -> None:
         connection.protocol_failed(fault.code, fault.reason)
         self.close(fault.code, fault.reason)
 
-    def _gone(self, code: int) -> None:
-        """Notes that the peer has left: nothing is read, and nothing can be written."""
-        self.is_gone = self._is_ending = True
+    def _disconnected(self, code: int) -> None:
+        """End the socket: the peer has left, so nothing more can be read or written."""
+        self.is_disconnected = self._is_ending = True
         self._queue.clear()
         if self._connection is not None:
             self._connection.disconnected(code)
@@ -164,67 +168,66 @@ class AsgiSocket:
     # --- what the connection asks for ---------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        """Queues the text frames in ``data``; over the limit on unsent bytes, the connection is told a turn later."""
-        self._unsent += len(data)
-        self._put(data)
-        if self._unsent > self._admission.services.limits.unsent_bytes and self._connection is not None:
+        """Queue text frames; over the limit on unsent bytes, close the socket one turn later."""
+        self._unsent_bytes += len(data)
+        self._enqueue(data)
+        if self._unsent_bytes > self._admission.services.limits.unsent_bytes and self._connection is not None:
             asyncio.get_running_loop().call_soon(self._connection.send_buffer_full)
 
     def close(self, code: int, reason: str) -> None:
-        """Queues a close frame, and reads no more; the scope ends when it is sent, within a bounded time.
+        """Queue a close frame, and stop reading; the scope ends when it is sent, within a bounded time.
 
-        Granian sends a close frame only when nobody waits to receive.
+        Reading has to stop: Granian sends a close frame only while nobody waits to receive.
         """
         if self._is_ending:
             return
-        fitting = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
-        self._put({"type": "websocket.close", "code": code, "reason": fitting})
-        self._end()
+        self._enqueue({"type": "websocket.close", "code": code, "reason": fit_close_reason(reason)})
+        self._stop_reading()
 
     fail = close
 
     def pause_reading(self) -> None:
-        """Reads no more: the server's queue fills, and TCP then slows the peer."""
-        if self._paused is None:
-            self._paused = asyncio.get_running_loop().create_future()
+        """Stop reading: the server's queue fills, and TCP then slows the peer."""
+        if self._resumed is None:
+            self._resumed = asyncio.get_running_loop().create_future()
 
     def resume_reading(self) -> None:
-        """Reads again."""
-        paused, self._paused = self._paused, None
-        if paused is not None and not paused.done():  # done where whoever waited was cancelled
-            paused.set_result(None)
+        """Read again."""
+        resumed, self._resumed = self._resumed, None
+        if resumed is not None and not resumed.done():  # done if the reader was cancelled
+            resumed.set_result(None)
 
     # --- details ------------------------------------------------------------------------------------------------------
 
-    def _put(self, item: bytes | Message) -> None:
-        if self.is_gone:
+    def _enqueue(self, item: bytes | Message) -> None:
+        if self.is_disconnected:
             return
         self._queue.append(item)
         if self._writer is None:
             self._writer = self._admission.services.dispatcher.spawn(self._write())
 
     async def _write(self) -> None:
-        """Hands the queue to the server, one message at a time."""
+        """Send what is in the queue, one message at a time."""
         try:
             while self._queue:
                 item = self._queue.popleft()
                 if isinstance(item, bytes):
-                    for text in _texts(item):
+                    for text in _split_text_frames(item):
                         await self._send({"type": "websocket.send", "text": text})
-                    self._unsent -= len(item)
+                    self._unsent_bytes -= len(item)
                 elif item["type"] == "websocket.close":
                     await self._send_close(item)
                 else:
                     await self._send(item)
-        except Exception as error:  # noqa: BLE001 - every server has its own for "the peer has gone"
+        except Exception as error:  # noqa: BLE001 - every server has its own for "the peer has left"
             logger.debug("a socket cannot be written to: %r", error)
-            self._end()
-            self._gone(ABNORMAL_CLOSURE)
+            self._stop_reading()
+            self._disconnected(ABNORMAL_CLOSURE)
         finally:
             self._writer = None
 
     async def _send_close(self, close: Message) -> None:
-        """Sends a close frame, with another code where the server leaves those of RFC 6455 to itself, as Daphne does.
+        """Send a close frame, with another code if the server does not let apps use those of RFC 6455, like Daphne.
 
         The other code means the same to a client: whether to come back.
         """
@@ -234,14 +237,14 @@ class AsgiSocket:
             may_return = CLOSE_CODES[close["code"]].reconnect is not Reconnect.NEVER
             await self._send({**close, "code": NORMAL_CLOSURE if may_return else MALFORMED.code})
 
-    def _end(self) -> None:
-        """Ends the reading, wherever it waits."""
+    def _stop_reading(self) -> None:
+        """End the reading, wherever it waits."""
         self._is_ending = True
-        if self._reading is not None:
-            self._reading.reschedule(asyncio.get_running_loop().time())
+        if self._read_timeout is not None:
+            self._read_timeout.reschedule(asyncio.get_running_loop().time())
 
-    async def _written(self) -> None:
-        """Waits until everything is sent, or cannot be: for so long as a peer has to answer a close frame."""
+    async def _finish_writing(self) -> None:
+        """Wait until the queue is sent, or cannot be, for ``Limits.close_seconds``."""
         writer = self._writer
         if writer is not None:
             services = self._admission.services
@@ -255,7 +258,7 @@ class AsgiSocket:
 
 
 async def refuse(refusal: Refusal, scope: MutableMapping[str, Any], send: Send) -> None:
-    """Answers an upgrade over HTTP: with the refusal's status where the server lets an app do that, else with 403."""
+    """Answer an upgrade over HTTP: with the refusal's status if the server supports that, otherwise with 403."""
     if HTTP_RESPONSE not in (scope.get("extensions") or ()):
         await send({"type": "websocket.close"})
         return
@@ -267,7 +270,7 @@ async def refuse(refusal: Refusal, scope: MutableMapping[str, Any], send: Send) 
 
 
 def handshake_of(scope: MutableMapping[str, Any]) -> Handshake:
-    """Gives what an authenticator sees of a ``websocket`` scope."""
+    """Return what an authenticator sees of a ``websocket`` scope."""
     client = scope.get("client")
     return Handshake(
         scope["path"],
@@ -278,8 +281,8 @@ def handshake_of(scope: MutableMapping[str, Any]) -> Handshake:
     )
 
 
-def _is_over(text: str, limit: int) -> bool:
-    """Tells whether a text is over so many bytes of UTF-8; a character has one to four of them."""
+def _is_longer(text: str, limit: int) -> bool:
+    """Return whether a text has more bytes than a limit in UTF-8, where a character takes one to four."""
     if len(text) * 4 <= limit:
         return False
     return len(text) > limit or len(text.encode(errors="surrogatepass")) > limit

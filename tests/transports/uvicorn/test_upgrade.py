@@ -34,7 +34,7 @@ def negotiated(upgrade: Upgrade) -> tuple[int, str | None]:
 
 
 def answered(upgrade: Upgrade) -> tuple[int, str | None]:
-    status, response = upgrade.answer()
+    status, response = upgrade.response()
     head, _, body = response.partition(b"\r\n\r\n")
     fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
     assert head.startswith(b"HTTP/1.1 %d " % status)
@@ -43,7 +43,7 @@ def answered(upgrade: Upgrade) -> tuple[int, str | None]:
 
 
 def test_the_example_of_rfc_6455_gets_its_answer() -> None:
-    status, response = Upgrade.parse(written(list(ORDINARY.items()))).answer()
+    status, response = Upgrade.parse(written(list(ORDINARY.items()))).response()
 
     assert status == 101
     assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in response  # section 1.3
@@ -61,7 +61,7 @@ def test_a_request_from_the_parser_is_the_request_that_uvicorn_writes_out() -> N
     written_out = written(headers).replace(b"/ws?", b"/%77s%3F?")
     parsed = [(name.encode(), value.encode("latin-1")) for name, value in headers]
 
-    assert Upgrade.of(b"GET", b"/%77s%3F?a=b", parsed) == Upgrade.parse(written_out)
+    assert Upgrade.from_parser(b"GET", b"/%77s%3F?a=b", parsed) == Upgrade.parse(written_out)
 
 
 VALUES = {
@@ -106,11 +106,11 @@ def test_two_origins_are_no_ordinary_upgrade() -> None:
     )
 
     assert answered(upgrade) == negotiated(upgrade)
-    assert upgrade.answer()[0] == 400
+    assert upgrade.response()[0] == 400
 
 
 @pytest.mark.parametrize("extension", ["permessage-deflate", "x-webkit-deflate-frame"])
 def test_an_extension_that_is_offered_is_not_taken(extension: str) -> None:
     upgrade = Upgrade.parse(written([*ORDINARY.items(), ("sec-websocket-extensions", extension)]))
 
-    assert b"Extensions" not in upgrade.answer()[1]
+    assert b"Extensions" not in upgrade.response()[1]

@@ -34,7 +34,7 @@ from hubbub import (
 )
 from hubbub.connections.drain import drain
 from hubbub.testing import Address, ManualClock, serve
-from tests.support import Client, authenticate, make_gateway, running, types
+from tests.support import Client, authenticate, clock_of, make_gateway, running, services_of, types
 from tests.websocket import RawSocket, frame, upgrade
 
 
@@ -74,7 +74,7 @@ async def test_a_bad_upgrade_is_refused_over_http(
     head = await response_to(server, upgrade(server, "Authorization: alice", **request_options))
 
     assert head.startswith(b"HTTP/1.1 %d " % status)
-    assert len(gateway._hub) == 0
+    assert gateway.load.sockets == 0
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ async def test_who_is_not_authenticated_is_accepted_closed_and_never_registered(
     gateway = make_gateway(authenticate=refuse_later if is_async else refuse, domains=[Watcher()])
     async with running(gateway) as server, Client.open(server, None) as client:
         assert (await client.closed())[0] == code
-        assert len(gateway._hub) == 0
+        assert gateway.load.sockets == 0
         assert gateway.stats.connects == 0
         assert connected == []
 
@@ -321,7 +321,8 @@ async def test_proxy_headers_of_a_stranger_are_not_believed() -> None:
 # --- other routes, other servers ------------------------------------------------------------------------------------
 
 
-async def test_the_apps_own_websocket_routes_keep_working(gateway: Gateway) -> None:
+@pytest.mark.parametrize("options", [{}, {"http": "httptools"}, {"http": "h11"}], ids=["ours", "httptools", "h11"])
+async def test_the_apps_own_websocket_routes_keep_working(gateway: Gateway, options: dict[str, str]) -> None:
     app = FastAPI()
 
     @app.websocket("/echo")
@@ -330,7 +331,12 @@ async def test_the_apps_own_websocket_routes_keep_working(gateway: Gateway) -> N
         while True:
             await socket.send_text(await socket.receive_text())
 
-    async with running(gateway, app) as server, connect(server.ws + "/echo") as socket:
+    async with (
+        running(gateway, app, **options) as server,
+        Client.open(server, "alice") as alice,
+        connect(server.ws + "/echo") as socket,
+    ):
+        assert await alice.heard() == []
         for text in ("one", "two", "x" * 100_000):
             await socket.send(text)
             assert await socket.recv() == text
@@ -412,18 +418,13 @@ async def test_the_contract_can_be_kept_private() -> None:
 # --- peers that are slow, silent or gone ----------------------------------------------------------------------------
 
 
-def clock_of(gateway: Gateway) -> ManualClock:
-    assert isinstance(gateway._clock, ManualClock)
-    return gateway._clock
-
-
 async def test_a_peer_that_answers_pings_stays(gateway: Gateway, server: Address) -> None:
     async with Client.open(server, "alice") as alice:
         for _ in range(10):
             clock_of(gateway).advance(25)
             await alice.heard()  # the pong was sent before this, on the same stream
 
-        assert len(gateway._hub) == 1
+        assert gateway.load.sockets == 1
 
 
 class Recorder(Domain):
@@ -444,10 +445,10 @@ async def test_a_peer_that_misses_two_pongs_is_closed_with_4408_and_then_aborted
         clock = clock_of(gateway)
 
         clock.advance(49)
-        assert len(gateway._hub) == 1
+        assert gateway.load.sockets == 1
         clock.advance(26)
 
-        assert len(gateway._hub) == 0
+        assert gateway.load.sockets == 0
         ctx, event, code = recorder.gone.get_nowait()
         assert (event.user_id, event.socket_id) == ("alice", ctx.socket_id)
         assert (event.reason, code) == ("heartbeat_timeout", 4408)
@@ -460,19 +461,19 @@ async def test_a_peer_that_misses_two_pongs_is_closed_with_4408_and_then_aborted
 async def test_a_pong_keeps_its_socket_however_it_is_cut(gateway: Gateway, server: Address, cut: int) -> None:
     async with RawSocket.open(server, "alice") as raw:
         await raw.next_frame()  # ready
-        (socket,) = gateway._hub
+        (socket,) = services_of(gateway).hub
         for _ in range(4):
             clock_of(gateway).advance(24)
             while (await raw.next_frame())[0] != Opcode.PING:  # presence speaks up as well
                 pass
-            assert socket._unanswered == 1
+            assert socket.unanswered_pings == 1
             pong = frame(Opcode.PONG, b"")
             await raw.write(pong[:cut])
             await raw.write(pong[cut:])
-            while socket._unanswered:
+            while socket.unanswered_pings:
                 await asyncio.sleep(0)
 
-        assert len(gateway._hub) == 1
+        assert gateway.load.sockets == 1
 
 
 async def test_half_a_frame_and_silence_is_closed_by_the_heartbeat(gateway: Gateway, server: Address) -> None:
@@ -569,8 +570,8 @@ async def test_a_peer_that_stalls_while_it_closes_is_aborted(end: str) -> None:
         await raw.next_frame()  # ready
         cast(asyncio.Transport, raw.writer.transport).pause_reading()
         sent = 0
-        (socket,) = gateway._hub
-        transport = socket._transport._transport
+        (socket,) = services_of(gateway).hub
+        transport = socket.transport.transport
         while transport.get_write_buffer_size() == 0:
             for _ in range(10):
                 notify(MessageNew("c", "m", "stalled", "x" * 50_000))
@@ -579,7 +580,7 @@ async def test_a_peer_that_stalls_while_it_closes_is_aborted(end: str) -> None:
         await raw.write(frame(8, b"\x03\xe8") if end == "a close frame" else b"")
         if end == "FIN":
             raw.writer.write_eof()
-        while len(gateway._hub) and not transport.is_closing():
+        while gateway.load.sockets and not transport.is_closing():
             await asyncio.sleep(0)
         clock_of(gateway).advance(5)
 
@@ -607,14 +608,14 @@ async def test_pongs_that_we_do_not_read_are_not_missed() -> None:
     async with running(gateway) as server, Client.open(server, "alice") as alice:
         for _ in range(3):
             await alice.typing("c")
-        (socket,) = gateway._hub
-        while socket._reading:
+        (socket,) = services_of(gateway).hub
+        while socket.is_reading:
             await asyncio.sleep(0)
         clock_of(gateway).advance(200)
         let_go.set()
 
         assert "server.presence.update" in types(await alice.heard())
-        assert len(gateway._hub) == 1
+        assert gateway.load.sockets == 1
 
 
 async def test_a_full_inbox_stops_reading_and_loses_nothing() -> None:
@@ -635,8 +636,8 @@ async def test_a_full_inbox_stops_reading_and_loses_nothing() -> None:
     async with running(gateway) as server, Client.open(server, "alice") as alice:
         for number in range(100):
             await alice.typing(str(number))
-        (socket,) = gateway._hub
-        while socket._reading:  # until the server has read enough to stop
+        (socket,) = services_of(gateway).hub
+        while socket.is_reading:  # until the server has read enough to stop
             await asyncio.sleep(0)
         let_go.set()
         await alice.heard()
@@ -714,7 +715,7 @@ async def test_a_socket_gone_while_its_connect_hook_waits_still_disconnects_once
     async with running(gateway) as server:
         async with Client.open(server, "alice"):
             pass
-        while len(gateway._hub):
+        while gateway.load.sockets:
             await asyncio.sleep(0)
         go_on.set()
         await gone.wait()
@@ -753,7 +754,7 @@ async def test_a_gateway_that_stops_closes_its_sockets_with_1012(gateway: Gatewa
             code, reason = await client.closed()
             assert code == 1012
             assert re.fullmatch(r"restart; retry_after_ms=\d{1,3}", reason)
-        assert len(gateway._hub) == 0
+        assert gateway.load.sockets == 0
 
 
 async def test_a_draining_node_answers_upgrades_with_503(gateway: Gateway, server: Address) -> None:
@@ -804,13 +805,13 @@ async def test_a_drain_is_spread_over_its_window_and_hurries_when_told(gateway: 
     force = asyncio.Event()
     async with Client.open(server, "alice"), Client.open(server, "bob"), Client.open(server, "carol"):
         draining = asyncio.create_task(drain(gateway.admission, 3600, force))
-        while len(gateway._hub) == 3:
+        while gateway.load.sockets == 3:
             await asyncio.sleep(0)
-        assert len(gateway._hub) == 2
+        assert gateway.load.sockets == 2
         force.set()
         await draining
 
-        assert len(gateway._hub) == 0
+        assert gateway.load.sockets == 0
 
 
 async def test_a_handler_in_flight_finishes_before_the_gateway_stops(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,1 +1,1 @@
-"""WebSockets on uvicorn's own port, straight on its transports."""
+"""WebSockets on uvicorn's own port, and the bytes of each straight on its transport."""

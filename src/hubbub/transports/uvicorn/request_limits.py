@@ -1,4 +1,4 @@
-"""The head of an HTTP request, target and headers: what is refused of it before anybody is asked."""
+"""The head of an HTTP request, its target and headers: what is refused before the app or the gateway sees it."""
 
 from __future__ import annotations
 
@@ -14,50 +14,54 @@ from hubbub.limits import Limits
 logger = logging.getLogger("hubbub.http")
 
 MALFORMED: Final = Refusal(400, "not an HTTP request")
-BROKEN: Final = Refusal(500, "internal error")
-TOO_SOON: Final = Refusal(400, "a client waits for the response to its upgrade")  # RFC 6455 section 4.1
+INTERNAL_ERROR: Final = Refusal(500, "internal error")
+EARLY_DATA: Final = Refusal(400, "a client waits for the response to its upgrade")  # RFC 6455 section 4.1
 TIMEOUT: Final = Refusal(408, "the head of the request took too long")
 LONG_TARGET: Final = Refusal(414, "the request target is too long")
 LONG_HEADERS: Final = Refusal(431, "the headers are too long")
-MANY_HEADERS: Final = Refusal(431, "too many headers")
-OTHER_VERSION: Final = Refusal(505, "a WebSocket takes HTTP/1.1")  # RFC 6455 section 4.1
+TOO_MANY_HEADERS: Final = Refusal(431, "too many headers")
+WRONG_VERSION: Final = Refusal(505, "a WebSocket takes HTTP/1.1")  # RFC 6455 section 4.1
 
 REASONS: Final = {
     MALFORMED: "malformed request",
-    BROKEN: "internal",
-    TOO_SOON: "early data",
+    INTERNAL_ERROR: "internal",
+    EARLY_DATA: "early data",
     TIMEOUT: "header timeout",
     LONG_TARGET: "target bytes",
     LONG_HEADERS: "header bytes",
-    MANY_HEADERS: "headers",
-    OTHER_VERSION: "http version",
+    TOO_MANY_HEADERS: "headers",
+    WRONG_VERSION: "http version",
 }
-"""What each refusal is counted as."""
+"""The name under which ``Stats.refusals`` counts each refusal."""
 
 
-def fault(target: bytes, headers: Sequence[tuple[bytes, bytes]], limits: Limits) -> Refusal | None:
-    """Gives the reason to refuse a complete head, or None."""
+def check_head(target: bytes, headers: Sequence[tuple[bytes, bytes]], limits: Limits) -> Refusal | None:
+    """Return why a complete head is refused, or None."""
     if len(target) > limits.header_bytes:
         return LONG_TARGET
     if len(target) + sum([len(name) + len(value) + 4 for name, value in headers]) > limits.header_bytes:
         return LONG_HEADERS
-    return MANY_HEADERS if len(headers) > limits.headers else None
+    return TOO_MANY_HEADERS if len(headers) > limits.headers else None
 
 
-def fault_of_part(target: bytes, arrived: int, limits: Limits) -> Refusal | None:
-    """Gives the reason to refuse a head that is not complete yet, or None.
+def check_partial_head(target: bytes, received: int, limits: Limits) -> Refusal | None:
+    """Return why a head that is not complete yet is refused, or None.
 
-    target: what has arrived of it. arrived: bytes of the head so far; the parser keeps what it has not understood.
+    Args:
+        target: The part of the target that has arrived.
+        received: Bytes of the head so far; the parser keeps the name or value that it is in the middle of.
+        limits: The gateway's.
+
     """
-    if arrived <= limits.header_bytes:
+    if received <= limits.header_bytes:
         return None
-    return LONG_TARGET if len(target) > arrived // 2 else LONG_HEADERS
+    return LONG_TARGET if len(target) > received // 2 else LONG_HEADERS
 
 
-def fault_of(error: httptools.HttpParserError) -> Refusal:
-    """Gives the reason to refuse what a parser has stopped at: it also passes on what its callbacks raise."""
+def refusal_for_error(error: httptools.HttpParserError) -> Refusal:
+    """Return the refusal for an error of the parser, which also wraps what its callbacks raise."""
     cause = error.__context__
-    if cause is None or isinstance(cause, httptools.HttpParserError | UnicodeError):  # such as uvicorn of a target
+    if cause is None or isinstance(cause, httptools.HttpParserError | UnicodeError):  # uvicorn: a target not in ASCII
         return MALFORMED
-    logger.error("a request could not be taken in", exc_info=cause)
-    return BROKEN
+    logger.error("a request could not be read", exc_info=cause)
+    return INTERNAL_ERROR

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,7 +23,7 @@ from hubbub.connections.admission import Refusal
 Scheme = Literal["ws", "wss"]
 
 _negotiator: Final = ServerProtocol()
-"""Answers handshakes. ``accept`` keeps nothing that the next one would see, so one serves all."""
+"""Answers handshakes. ``accept`` keeps no state between two of them, so one object serves all."""
 
 _NEGOTIATED: Final = frozenset(
     {
@@ -43,7 +44,16 @@ _SWITCHING: Final = (
 
 
 class Upgrade(NamedTuple):
-    """A request to upgrade, as uvicorn's HTTP parser has taken it apart and checked it: header names in lower case."""
+    """A request to upgrade, already parsed and checked by uvicorn's HTTP parser.
+
+    Attributes:
+        method: ``GET``, unless the client did something wrong.
+        protocol: The version that the client sent, such as ``HTTP/1.1``.
+        path: The path of the target, percent-decoded.
+        query: What follows the question mark, as it was sent.
+        headers: Names and values in the order they came; names in lower case.
+
+    """
 
     method: str
     protocol: str
@@ -52,35 +62,42 @@ class Upgrade(NamedTuple):
     headers: list[tuple[str, str]]
 
     @classmethod
-    def parse(cls, data: bytes) -> Upgrade:
-        """Reads the request that uvicorn has written out again for its WebSocket protocol."""
-        request_line, *lines = data.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
-        method, target, protocol = request_line.split(" ", 2)
+    def from_parser(cls, method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> Upgrade:
+        """Return the upgrade that httptools has parsed; the caller has checked that it is HTTP/1.1."""
+        path, _, query = target.decode("latin-1").partition("?")
+        decoded = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+        return cls(method.decode("latin-1"), "HTTP/1.1", unquote(path) if "%" in path else path, query, decoded)
+
+    @classmethod
+    def parse(cls, request: bytes, http_version: str = "1.1") -> Upgrade:
+        """Return the upgrade in a request that uvicorn has written out again for its WebSocket protocol.
+
+        Args:
+            request: The request line and the headers, up to the empty line.
+            http_version: The version that the client sent; uvicorn writes HTTP/1.1 into every request.
+
+        """
+        request_line, *lines = request.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+        method, target, _ = request_line.split(" ", 2)
         path, _, query = target.partition("?")
         headers = []
         for line in lines:
             name, _, value = line.partition(": ")
             headers.append((name, value))
-        return cls(method, protocol, unquote(path), query, headers)
+        return cls(method, f"HTTP/{http_version}", unquote(path), query, headers)
 
-    @classmethod
-    def of(cls, method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]) -> Upgrade:
-        """Takes over an HTTP/1.1 request from the HTTP parser."""
-        path, _, query = target.decode("latin-1").partition("?")
-        named = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
-        return cls(method.decode("latin-1"), "HTTP/1.1", unquote(path) if "%" in path else path, query, named)
-
-    def handshake(self, client: tuple[str, int] | None, scheme: Scheme, config: Config) -> Handshake:
-        """Gives what an authenticator sees, with what a trusted proxy says of the client."""
+    def handshake(self, transport: asyncio.BaseTransport, config: Config) -> Handshake:
+        """Return what an authenticator sees, with what a trusted proxy says about the client."""
+        client, scheme = client_address(transport), _scheme(config)
         if config.proxy_headers and any(name.startswith("x-forwarded-") for name, _ in self.headers):
-            client, scheme = _behind_proxy(config, client, scheme, self.headers)
+            client, scheme = _apply_proxy_headers(config, client, scheme, self.headers)
         return Handshake(self.path, self.query, self.headers, client, scheme)
 
-    def answer(self) -> tuple[int, bytes]:
-        """Gives the status and the bytes of the response (RFC 6455 section 4.2.2).
+    def response(self) -> tuple[int, bytes]:
+        """Return the status and the bytes of the response (RFC 6455 section 4.2.2).
 
-        The upgrade that every browser and library sends is recognised by its headers and answered from a template.
-        Whatever else comes is negotiated by ``websockets``, which knows all the ways to be wrong.
+        The upgrade that every browser and library sends is recognised by its headers and answered from a template
+        (docs/decisions/0004). Every other one is negotiated by ``websockets``, which knows all the ways to be wrong.
         """
         negotiated = [header for header in self.headers if header[0] in _NEGOTIATED]
         key = self._ordinary_key(negotiated)
@@ -91,7 +108,7 @@ class Upgrade(NamedTuple):
         return response.status_code, response.serialize()
 
     def _ordinary_key(self, negotiated: list[tuple[str, str]]) -> str | None:
-        """Gives the key of an upgrade with which nothing is wrong and about which nothing is to be negotiated."""
+        """Return the key of an upgrade with nothing wrong and nothing to negotiate, or None."""
         named = dict(negotiated)
         key = named.get("sec-websocket-key", "")
         is_ordinary = (
@@ -107,17 +124,30 @@ class Upgrade(NamedTuple):
         return key if is_ordinary else None
 
 
-def refused(refusal: Refusal) -> bytes:
-    """Writes the HTTP response to an upgrade that is refused."""
+def refusal_response(refusal: Refusal) -> bytes:
+    """Return the HTTP response to a request that is refused."""
     response = _negotiator.reject(refusal.status, refusal.message + "\n")
     response.headers.update(dict(refusal.headers))
     return response.serialize()
 
 
-def _behind_proxy(
+def client_address(transport: asyncio.BaseTransport) -> tuple[str, int] | None:
+    """Return the peer's address; None on a Unix socket.
+
+    uvicorn asks the socket object instead, which uvloop would have to make a copy of first (docs/decisions/0005).
+    """
+    address = transport.get_extra_info("peername")
+    return (address[0], address[1]) if isinstance(address, tuple) else None
+
+
+def _scheme(config: Config) -> Scheme:
+    return "ws" if config.ssl is None else "wss"
+
+
+def _apply_proxy_headers(
     config: Config, client: tuple[str, int] | None, scheme: Scheme, headers: Sequence[tuple[str, str]]
 ) -> tuple[tuple[str, int] | None, Scheme]:
-    """Applies uvicorn's own rule on proxy headers, which as ASGI middleware does not see this upgrade."""
+    """Return client and scheme by uvicorn's own rule on proxy headers: its ASGI middleware never sees this upgrade."""
     scope: dict[str, Any] = {
         "type": "websocket",
         "client": client,
@@ -128,7 +158,7 @@ def _behind_proxy(
     trusted = config.forwarded_allow_ips
     middleware = _proxy_middleware(trusted if isinstance(trusted, str) else tuple(trusted))
     with suppress(StopIteration):
-        middleware(scope, None, None).send(None)  # runs to its end at once: nothing in it waits
+        middleware(scope, None, None).send(None)  # one step runs all of it: nothing in it waits
     return scope["client"], scope["scheme"]
 
 

@@ -1,10 +1,11 @@
-"""One WebSocket on a raw transport: turns bytes into a connection's inputs, and its outputs into bytes."""
+"""One WebSocket on a transport of uvicorn's: turns bytes into calls of a connection, and its calls into bytes."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 
+from uvicorn.config import Config
 from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN
@@ -15,44 +16,41 @@ from hubbub.clock import Timer
 from hubbub.close_codes import INVALID_DATA, MESSAGE_TOO_BIG, PROTOCOL_ERROR, UNSUPPORTED_DATA, CloseCode
 from hubbub.connections.admission import Admission
 from hubbub.connections.connection import Connection, State
-from hubbub.frames import FrameCodec, is_pong, text_in
-from hubbub.transports.uvicorn.upgrade import Upgrade, refused
+from hubbub.frames import FrameCodec, fit_close_reason, is_pong, parse_text_frame
+from hubbub.transports.uvicorn.upgrade import Upgrade, refusal_response
 
-MAX_REASON_BYTES: Final = 123
-"""RFC 6455 section 5.5: a control frame carries 125 bytes, two of them the code."""
+CHUNK_BYTES: Final = 4096
+"""Bytes that are parsed before the frames in them are looked at, so that little after a fault is ever parsed.
 
-SLICE: Final = 4096
-"""Bytes that are taken apart before what they hold is looked at: what follows a fault is then never parsed.
-
-Signals are shorter, so they are fed as they come. A slice of the smallest frames takes some 3 ms.
+Signals are shorter, so they are parsed as they come. A chunk full of the smallest frames takes some 3 ms.
 """
 
-MOST_IGNORED: Final = 256
-"""Frames that a peer may still send after our close frame, as it had them under way. Then nothing is looked at."""
+MAX_IGNORED_FRAMES: Final = 256
+"""Frames that a peer may still send after our close frame, since they were on the way. Then parsing ends."""
 
 TOO_MANY_FRAGMENTS: Final = MESSAGE_TOO_BIG._replace(reason="too many fragments")
 
 
-class SocketProtocol(asyncio.Protocol):
-    """Is one WebSocket's asyncio protocol, from its upgrade to its end."""
+class UvicornWebSocket(asyncio.Protocol):
+    """The asyncio protocol of one WebSocket, from its upgrade to its end. At rest it has no task, queue or timer."""
 
     __slots__ = (
-        "_admission",
         "_close_timer",
         "_codec",
-        "_connection",
         "_fragments",
         "_response",
-        "_server_state",
-        "_transport",
+        "admission",
+        "connection",
+        "server_state",
+        "transport",
         "write",
     )
 
     def __init__(self, admission: Admission, server_state: ServerState, transport: asyncio.Transport) -> None:
-        self._admission = admission
-        self._server_state = server_state
-        self._transport = transport
-        self._connection: Connection | None = None
+        self.admission = admission
+        self.server_state = server_state
+        self.transport = transport
+        self.connection: Connection | None = None
         self._codec: FrameCodec | None = None  # None at rest
         self._fragments: list[BytesLike] | None = None  # of a message in progress
         self._close_timer: Timer | None = None
@@ -64,61 +62,77 @@ class SocketProtocol(asyncio.Protocol):
 
     # --- the opening handshake ----------------------------------------------------------------------------------------
 
-    def handshake(self, upgrade: Upgrade, handshake: Handshake) -> None:
-        """Answers an upgrade: an HTTP error, or 101 and either ``ready`` or the close code that says why not."""
-        refusal = self._admission.refusal(handshake)
+    @classmethod
+    def open(
+        cls,
+        upgrade: Upgrade,
+        admission: Admission,
+        transport: asyncio.Transport,
+        server_state: ServerState,
+        config: Config,
+    ) -> Self:
+        """Take over the transport of an upgrade to the gateway's path, and answer the upgrade."""
+        websocket = cls(admission, server_state, transport)
+        transport.set_protocol(websocket)
+        websocket._answer(upgrade, upgrade.handshake(transport, config))
+        return websocket
+
+    def _answer(self, upgrade: Upgrade, handshake: Handshake) -> None:
+        """Answer with an HTTP error, or with 101 and either ``ready`` or a close frame that says why not."""
+        refusal = self.admission.refusal(handshake)
         if refusal is not None:
-            self.write(refused(refusal))
-            self._transport.close()
+            self.write(refusal_response(refusal))
+            self.transport.close()
             return
-        status, response = upgrade.answer()
+        status, response = upgrade.response()
         if status != 101:
-            self._admission.rejected(status, handshake)
+            self.admission.rejected(status, handshake)
             self.write(response)
-            self._transport.close()
+            self.transport.close()
             return
         self._response = response
-        self._admission.authenticate(handshake, self)
+        self.admission.authenticate(handshake, self)
 
     def admitted(self, identity: Identity) -> None:
-        """Is told who opens the socket: registers it, and answers the upgrade together with ``ready``."""
-        self._connection = Connection(self._admission.services, self, identity, preamble=self._take_response())
+        """Register the socket, and answer the upgrade together with ``ready``."""
+        self.connection = Connection(self.admission.services, self, identity, preamble=self.take_response())
 
     def refused(self, close: CloseCode) -> None:
-        """Is told that nobody opens it. Accepts, then closes: a browser cannot see an HTTP status."""
-        self.write(self._take_response())
+        """Accept the upgrade, then close: a browser cannot see an HTTP status."""
+        self.write(self.take_response())
         self.close(close.code, close.reason)
 
     @property
-    def is_gone(self) -> bool:
-        """Tells whether the peer has left meanwhile."""
-        return self._transport.is_closing()
+    def is_disconnected(self) -> bool:
+        """Whether the transport is closed or closing."""
+        return self.transport.is_closing()
 
-    def _take_response(self) -> bytes:
+    def take_response(self) -> bytes:
+        """Return the response to the upgrade, and keep it no longer."""
         response, self._response = self._response, b""
         return response
 
     # --- what comes from the network ----------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Feeds the codec, and the connection with what it makes of the bytes."""
-        connection = self._connection
+        """Parse the bytes, and pass what they say to the connection."""
+        connection = self.connection
         if connection is None and self._close_timer is None:
-            self._transport.abort()  # RFC 6455 section 4.1: a client waits for the response before it sends
+            self.transport.abort()  # RFC 6455 section 4.1: a client waits for the response before it sends
             return
         if self._codec is None and connection is not None and connection.state is State.READY:
             if is_pong(data):
-                connection.pong()  # a third of what a socket at rest costs would be to borrow a codec for it
+                connection.pong()  # borrowing a codec for it would be a third of what a socket at rest costs
                 return
-            text = text_in(data, self._admission.services.limits.message_bytes)
+            text = parse_text_frame(data, self.admission.services.limits.message_bytes)
             if text is not None:
                 connection.receive(text)
                 return
-        codecs = self._admission.services.codecs
+        codecs = self.admission.services.codecs
         codec = self._codec = self._codec or codecs.borrow()
-        for start in range(0, len(data), SLICE):
-            codec.receive_data(data[start : start + SLICE])  # a slice that is everything is no copy
-            self._receive_all(codec)
+        for start in range(0, len(data), CHUNK_BYTES):
+            codec.receive_data(data[start : start + CHUNK_BYTES])  # no copy where one chunk is everything
+            self._receive_frames(codec)
             if codec.eof_sent:
                 break
         self._send_from(codec)
@@ -126,92 +140,92 @@ class SocketProtocol(asyncio.Protocol):
             self._codec = None
 
     def eof_received(self) -> None:
-        """Is told that the peer has half-closed; the transport then closes, as soon as it has written everything."""
-        self._end_soon()
+        """Limit the time for writing what is left: the peer has half-closed, and then the transport closes."""
+        self._abort_later()
 
     def pause_writing(self) -> None:
-        """Is told that the unsent bytes have passed the limit. Called from within a write, so it acts a turn later."""
-        if self._connection is not None:
-            asyncio.get_running_loop().call_soon(self._connection.send_buffer_full)
+        """Close the socket one turn later: its send buffer is over the limit. This is called from within a write."""
+        if self.connection is not None:
+            asyncio.get_running_loop().call_soon(self.connection.send_buffer_full)
 
     def resume_writing(self) -> None:
-        """Is told that the unsent bytes have gone down again."""
+        """Do nothing: a socket over the limit is closed, not paused."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Is told that the transport is gone, whoever ended it."""
-        self._server_state.connections.discard(cast(Any, self))
-        self._admission.open_count -= 1
+        """Release what the socket holds: its transport is closed."""
+        self.server_state.connections.discard(cast(Any, self))
+        self.admission.open_count -= 1
         if self._close_timer is not None:
             self._close_timer.cancel()
-        if self._connection is not None:
-            self._connection.disconnected()
+        if self.connection is not None:
+            self.connection.disconnected()
 
     # --- what the connection asks for ---------------------------------------------------------------------------------
 
     def close(self, code: int, reason: str) -> None:
-        """Sends a close frame and waits for the peer's, but only so long."""
-        if self._transport.is_closing():
-            self._end_soon()
+        """Send a close frame, and wait for the peer's within ``Limits.close_seconds``."""
+        if self.transport.is_closing():
+            self._abort_later()
             return
-        codec = self._codec = self._codec or self._admission.services.codecs.borrow()
+        codec = self._codec = self._codec or self.admission.services.codecs.borrow()
         if codec.state is OPEN:
-            codec.send_close(code, _fitting(reason))
+            codec.send_close(code, fit_close_reason(reason))
         self._send_from(codec)
-        self._end_soon()
+        self._abort_later()
 
     def fail(self, code: int, reason: str) -> None:
-        """Sends a close frame and closes our side, for a fault of the peer: it may answer, but nobody looks."""
-        if self._transport.is_closing():
-            self._end_soon()
+        """Send a close frame for a fault of the peer, close our side, and ignore what the peer still sends."""
+        if self.transport.is_closing():
+            self._abort_later()
             return
-        codec = self._codec = self._codec or self._admission.services.codecs.borrow()
+        codec = self._codec = self._codec or self.admission.services.codecs.borrow()
         if codec.state is OPEN:
-            codec.fail(code, _fitting(reason))
+            codec.fail(code, fit_close_reason(reason))
         self._send_from(codec)
 
     def pause_reading(self) -> None:
-        """Stops reading from the peer."""
-        if not self._transport.is_closing():
-            self._transport.pause_reading()
+        """Stop reading from the peer."""
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Reads from the peer again."""
-        if not self._transport.is_closing():
-            self._transport.resume_reading()
+        """Read from the peer again."""
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def shutdown(self) -> None:
-        """Is called by uvicorn when the server stops."""
-        if self._connection is not None:
-            self._connection.restart()
+        """Close the socket: uvicorn stops."""
+        if self.connection is not None:
+            self.connection.restart()
         else:
-            self._transport.close()
+            self.transport.close()
 
     # --- details ------------------------------------------------------------------------------------------------------
 
-    def _receive_all(self, codec: FrameCodec) -> None:
-        """Takes in what the codec has parsed; fails the connection at the first fault (RFC 6455 section 7.1.7)."""
+    def _receive_frames(self, codec: FrameCodec) -> None:
+        """Pass on the frames that the codec has parsed; fail at the first fault (RFC 6455 section 7.1.7)."""
         for frame in cast(list[Frame], codec.events_received()):
-            connection = self._connection
+            connection = self.connection
             if connection is None or connection.state is not State.READY:
-                codec.ignored += 1
-                if codec.ignored > MOST_IGNORED and not codec.eof_sent:
+                codec.ignored_frames += 1
+                if codec.ignored_frames > MAX_IGNORED_FRAMES and not codec.eof_sent:
                     codec.fail(PROTOCOL_ERROR.code)  # the close frame has been sent: this only ends the parsing
                 continue
-            fault = self._receive(frame, connection)
+            fault = self.receive_frame(frame, connection)
             if fault is not None:
                 if codec.state is OPEN:
                     codec.fail(fault.code, fault.reason)
                 break
 
-    def _receive(self, frame: Frame, connection: Connection) -> CloseCode | None:
-        """Takes one frame in; gives the code to fail with where it is one that the codec lets pass and we do not."""
+    def receive_frame(self, frame: Frame, connection: Connection) -> CloseCode | None:
+        """Pass one frame on; return the code to fail with if it is one that the codec allows and we do not."""
         if frame.opcode is Opcode.TEXT or frame.opcode is Opcode.CONT:
             if self._fragments is None:
                 if frame.fin:
                     return _receive_text(frame.data, connection)
                 self._fragments = []
             self._fragments.append(frame.data)
-            if len(self._fragments) > self._admission.services.limits.fragments_per_message:
+            if len(self._fragments) > self.admission.services.limits.fragments_per_message:
                 return TOO_MANY_FRAGMENTS
             if frame.fin:
                 message, self._fragments = b"".join(self._fragments), None
@@ -225,8 +239,8 @@ class SocketProtocol(asyncio.Protocol):
         return None
 
     def _send_from(self, codec: FrameCodec) -> None:
-        """Writes what the codec wants to send, and ends the connection where it says so."""
-        connection = self._connection
+        """Write what the codec has to send, and end the connection if the codec says so."""
+        connection = self.connection
         peer_closed = codec.close_rcvd is not None and codec.parser_exc is None
         failed = codec.eof_sent and not peer_closed and self._close_timer is None
         if failed and connection is not None and codec.close_sent is not None:
@@ -237,23 +251,24 @@ class SocketProtocol(asyncio.Protocol):
         if peer_closed:
             if connection is not None and codec.close_rcvd is not None:
                 connection.disconnected(codec.close_rcvd.code)
-            self._transport.close()
-            self._end_soon()
+            self.transport.close()
+            self._abort_later()
         elif failed:
-            # Bytes of the peer that we never read would turn our close into a reset, and lose the close frame.
+            # Bytes of the peer that we never read would turn our close into a reset, and the close frame would be lost.
             # So only our side is closed, and what still arrives is read and thrown away for a while.
             # TLS has no half-close, but reads on until the peer has closed as well.
-            self._end_soon()
-            if self._transport.can_write_eof():
-                self._transport.write_eof()
+            self._abort_later()
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
             else:
-                self._transport.close()
+                self.transport.close()
 
-    def _end_soon(self) -> None:
+    def _abort_later(self) -> None:
+        """Abort the transport after ``Limits.close_seconds``, unless it closes before."""
         self.resume_reading()
         if self._close_timer is None:
-            services = self._admission.services
-            self._close_timer = services.clock.call_later(services.limits.close_seconds, self._transport.abort)
+            services = self.admission.services
+            self._close_timer = services.clock.call_later(services.limits.close_seconds, self.transport.abort)
 
 
 def _receive_text(message: BytesLike, connection: Connection) -> CloseCode | None:
@@ -263,7 +278,3 @@ def _receive_text(message: BytesLike, connection: Connection) -> CloseCode | Non
         return INVALID_DATA
     connection.receive(text)
     return None
-
-
-def _fitting(reason: str) -> str:
-    return reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")

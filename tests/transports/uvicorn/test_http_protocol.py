@@ -12,12 +12,13 @@ from typing import Any, Self, cast
 import httpx
 import pytest
 from fastapi import FastAPI, Request, WebSocket
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from websockets.asyncio.client import connect
 
-from hubbub import Gateway, Handshake, Identity, Limits
+from hubbub import Gateway, Handshake, Identity, Limits, WebSocketProtocol
 from hubbub.testing import Address, ManualClock, serve
-from hubbub.transports.uvicorn.http import HttpProtocol
-from tests.support import Client, authenticate, make_gateway, running
+from hubbub.transports.uvicorn.http_protocol import HttpProtocol
+from tests.support import Client, authenticate, make_gateway, running, services_of
 from tests.websocket import upgrade
 
 KILO = 1024
@@ -353,7 +354,7 @@ async def test_an_open_socket_has_no_deadline(gateway: Gateway, clock: ManualClo
         clock.advance(20)
 
         await alice.heard()
-        assert len(gateway._hub) == 1
+        assert gateway.load.sockets == 1
 
 
 async def test_a_server_that_stops_does_not_wait_for_who_has_said_nothing(gateway: Gateway) -> None:
@@ -416,12 +417,27 @@ async def test_an_upgrade_may_follow_a_request(gateway: Gateway, server: Address
     assert gateway.stats.connects == 1
 
 
+async def test_no_upgrade_is_parsed_a_second_time(app: App, gateway: Gateway) -> None:
+    class NeverMade(WebSocketProtocol):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            raise AssertionError("the parsed headers are enough")
+
+    async with (
+        running(gateway, app.asgi, ws=NeverMade) as server,
+        Client.open(server, "alice") as alice,
+        connect(server.ws + "/echo") as socket,
+    ):
+        assert await alice.heard() == []
+        await socket.send("hello")
+        assert await socket.recv() == "hello"
+
+
 async def test_the_http_connection_is_forgotten_once_it_is_a_socket(gateway: Gateway, server: Address) -> None:
     async with Client.open(server, "alice"):
-        (socket,) = gateway._hub
-        transport = socket._transport
+        (socket,) = services_of(gateway).hub
+        websocket = socket.transport
 
-        assert transport._server_state.connections == {transport}
+        assert websocket.server_state.connections == {websocket}
 
 
 async def test_another_protocol_is_not_switched_to(server: Address) -> None:
@@ -511,7 +527,7 @@ async def test_what_is_no_http_gets_400(
 async def test_a_fault_of_ours_is_not_taken_for_the_clients(
     gateway: Gateway, server: Address, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubbub.transports.uvicorn.http.HttpProtocol._begin", lambda self: 1 / 0)
+    monkeypatch.setattr(HttpToolsProtocol, "on_headers_complete", lambda self: 1 / 0)
     async with Peer.of(server) as peer:
         await peer.say(rest_request(server))
 
