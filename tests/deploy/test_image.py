@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from hubbub.server.server import LAST_SECONDS, TERMINATE_SECONDS
+from hubbub.server.server import MIN_SHUTDOWN_SECONDS, TERMINATE_SECONDS
 from hubbub_messenger.settings import Settings
 from tests.processes import command
 from tests.valkey import free_ports
@@ -24,7 +24,7 @@ from tests.websocket import RawSocket
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-STOP_SECONDS = TERMINATE_SECONDS + 2 * LAST_SECONDS
+STOP_SECONDS = TERMINATE_SECONDS + 2 * MIN_SHUTDOWN_SECONDS
 """What a node takes to end at most, after SIGTERM."""
 
 
