@@ -6,7 +6,6 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 from websockets.frames import Frame, Opcode
-from websockets.streams import StreamReader
 
 from hubbub.frames import (
     MAX_SPARE_CODECS,
@@ -166,11 +165,3 @@ def test_one_codec_serves_many_sockets_and_few_are_kept() -> None:
     lent = [pool.borrow() for _ in range(2 * MAX_SPARE_CODECS)]
     assert all(pool.give_back(codec) for codec in lent)
     assert len(pool.spare) == MAX_SPARE_CODECS
-
-
-def test_the_parser_of_the_library_still_reads_where_the_codec_looks() -> None:
-    codec = FrameCodec(65536)
-    codec.receive_data(frame(1, b"x")[:3])
-
-    assert isinstance(codec.reader, StreamReader)
-    assert codec.current_size is None
