@@ -1,4 +1,4 @@
-"""What an authenticator sees, and what it may answer."""
+"""What an authenticator gets, and what it may return."""
 
 from __future__ import annotations
 

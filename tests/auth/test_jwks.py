@@ -1,4 +1,4 @@
-"""An issuer's keys over HTTP: asked for rarely, kept while it is down, and shared by everyone who waits."""
+"""An issuer's keys over HTTP: fetched rarely, kept while it is down, and one fetch for all who wait."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class MovedClock:
 
 
 class Issuer:
-    """A real HTTP server with a JWKS document, that counts who asks for it and can be told to hold its answer."""
+    """A real HTTP server with a JWKS document. It records requests, and can hold back its answer."""
 
     def __init__(self) -> None:
         self.keys: list[Any] = [jwk(RSA_KEY)]
@@ -126,7 +126,7 @@ async def is_refused(authenticate: JWTAuthenticator, handshake: Handshake) -> bo
     return False
 
 
-async def test_the_first_token_waits_for_the_keys_and_the_next_one_is_answered_at_once(
+async def test_the_first_token_waits_for_the_keys_and_the_next_one_is_verified_at_once(
     issuer: Issuer, authenticate: JWTAuthenticator
 ) -> None:
     assert issuer.paths == []
@@ -199,7 +199,7 @@ async def test_a_key_id_is_only_looked_up_and_never_opened(
     assert issuer.paths == ["/jwks.json"]
 
 
-async def test_the_keys_that_a_token_brings_along_or_points_to_are_never_used(
+async def test_keys_inside_a_token_or_at_its_urls_are_never_used(
     issuer: Issuer, authenticate: JWTAuthenticator
 ) -> None:
     stranger = token(OTHER_RSA_KEY, jku=issuer.url + "?stranger", x5u=issuer.url + "?x5u", jwk=jwk(OTHER_RSA_KEY))
@@ -207,7 +207,7 @@ async def test_the_keys_that_a_token_brings_along_or_points_to_are_never_used(
     assert issuer.paths == ["/jwks.json"]
 
 
-async def test_a_token_with_an_algorithm_not_pinned_costs_no_fetch(
+async def test_a_token_with_an_algorithm_that_is_not_pinned_starts_no_fetch(
     issuer: Issuer, authenticate: JWTAuthenticator
 ) -> None:
     assert await is_refused(authenticate, token(algorithm="PS256"))
@@ -216,7 +216,7 @@ async def test_a_token_with_an_algorithm_not_pinned_costs_no_fetch(
     assert issuer.paths == []
 
 
-async def test_a_cancelled_handshake_leaves_the_shared_fetch_to_the_others(
+async def test_a_cancelled_handshake_does_not_cancel_the_shared_fetch(
     issuer: Issuer, authenticate: JWTAuthenticator
 ) -> None:
     issuer.may_answer.clear()
@@ -237,10 +237,10 @@ async def test_keys_are_refreshed_in_the_background_after_an_hour(
     issuer.keys = [jwk(OTHER_RSA_KEY, "key-2")]
     clock.seconds = REFRESH_INTERVAL
     issuer.asked.clear()
-    assert isinstance(authenticate(token()), Identity)  # nobody waits for the refresh
+    assert isinstance(authenticate(token()), Identity)  # this does not wait for the refresh
     assert await asyncio.to_thread(issuer.asked.wait, 5)
-    assert (await answer(authenticate, token(OTHER_RSA_KEY, "key-2"))).user_id == "alice"  # except who needs a new key
-    assert await is_refused(authenticate, token())  # and the withdrawn one is gone
+    assert (await answer(authenticate, token(OTHER_RSA_KEY, "key-2"))).user_id == "alice"  # a new key does
+    assert await is_refused(authenticate, token())  # the withdrawn key is gone
     assert len(issuer.paths) == 2
 
 
@@ -293,18 +293,18 @@ async def test_a_failed_fetch_is_tried_again_after_ten_seconds(
     assert (await answer(authenticate, token())).user_id == "alice"
 
 
-async def test_an_issuer_that_does_not_answer_is_given_up_on(
+async def test_a_fetch_from_an_issuer_that_does_not_answer_times_out(
     issuer: Issuer, clock: MovedClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     authenticate = JWTAuthenticator(jwks_url=issuer.url, algorithms=["RS256"], clock=clock)
-    monkeypatch.setattr(jwks, "FETCH_TIMEOUT", 0.05)  # of the whole fetch: the timeout of each read is 5 s still
+    monkeypatch.setattr(jwks, "FETCH_TIMEOUT", 0.05)  # of the whole fetch; the timeout of each read is still 5 s
     issuer.may_answer.clear()
     assert await is_refused(authenticate, token())
     assert [message.rpartition(": ")[2] for message in caplog.messages] == ["TimeoutError"]
     issuer.may_answer.set()
 
 
-def test_a_fetch_that_ended_with_its_event_loop_stops_nobody_in_the_next(
+def test_a_fetch_that_ended_with_its_event_loop_does_not_block_the_next_loop(
     issuer: Issuer, clock: MovedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authenticate = JWTAuthenticator(jwks_url=issuer.url, algorithms=["RS256"], clock=clock)
@@ -361,7 +361,7 @@ def test_a_key_that_fits_no_pinned_algorithm_is_left_out_and_the_others_stay(unf
 
 
 @pytest.mark.parametrize("members", [{}, {"use": "sig"}, {"alg": "RS256"}, {"key_ops": ["verify"]}, {"x5c": ["AAAA"]}])
-def test_a_key_that_says_no_more_than_it_must_is_used(members: dict[str, Any]) -> None:
+def test_a_key_with_only_the_required_members_is_used(members: dict[str, Any]) -> None:
     assert [name for name, _ in usable_keys({"keys": [jwk(RSA_KEY, **members)]}, ["RS256"])] == [("key-1", "RS256")]
 
 

@@ -1,4 +1,4 @@
-"""Which tokens say who is connecting, and that every other one is refused in the same way."""
+"""Which tokens are accepted, and that every other one is refused in the same way."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def segment(content: bytes) -> str:
 
 
 def signed(claims: Any = None, *, key: str | bytes = SECRET, **header: Any) -> str:
-    """Signs whatever it is given with HMAC, which jwt.encode would refuse to; claims may be bytes, JSON or not."""
+    """Sign anything with HMAC, even what jwt.encode refuses. Claims may be bytes, JSON or not."""
     content = claims if isinstance(claims, bytes) else json.dumps(CLAIMS if claims is None else claims).encode()
     signing_input = segment(json.dumps({"alg": "HS256", "typ": "JWT", **header}).encode()) + "." + segment(content)
     secret = key.encode() if isinstance(key, str) else key
@@ -144,8 +144,8 @@ REFUSED: dict[str, Handshake] = {
     "b64 false": bearer(signed(crit=["b64"], b64=False)),
     "kid ../../dev/null, signed with nothing": bearer(signed(key="", kid="../../dev/null")),
     "kid not a string": bearer(signed(kid=7)),
-    "jku with a key of the stranger's own": bearer(signed(key="f" * 64, jku="http://127.0.0.1:9/jwks.json")),
-    "jwk with a key of the stranger's own": bearer(signed(key="f" * 64, jwk={"kty": "oct", "k": segment(b"f" * 64)})),
+    "jku with a key of the attacker's own": bearer(signed(key="f" * 64, jku="http://127.0.0.1:9/jwks.json")),
+    "jwk with a key of the attacker's own": bearer(signed(key="f" * 64, jwk={"kty": "oct", "k": segment(b"f" * 64)})),
     "x5u": bearer(signed(key="f" * 64, x5u="http://127.0.0.1:9/cert.pem")),
     "claims nested 1,000 deep": bearer(
         signed(json.dumps(CLAIMS)[:-1].encode() + b',"x":' + b"[" * 1000 + b"]" * 1000 + b"}")
@@ -228,7 +228,7 @@ def test_claims_nested_too_deep_are_refused_before_they_are_parsed() -> None:
         authenticate(bearer(signed(b"[" * 1000 + b"]" * 1000)))
 
 
-def test_another_kind_of_authorization_leaves_the_cookie_in_charge() -> None:
+def test_another_scheme_of_authorization_does_not_hide_the_cookie() -> None:
     headers = [("authorization", "Basic YTpi"), ("cookie", f"hubbub_session={signed()}")]
     assert isinstance(authenticate(Handshake("/ws", headers=headers)), Identity)
 
@@ -242,7 +242,7 @@ def test_the_cookie_can_be_renamed_or_turned_off() -> None:
 
 
 def test_a_token_for_an_audience_is_refused_where_none_is_expected() -> None:
-    with pytest.raises(Unauthorized, match="JWTAuthenticator was given none"):
+    with pytest.raises(Unauthorized, match="JWTAuthenticator has none"):
         JWTAuthenticator(SECRET, algorithms=["HS256"], clock=FixedClock())(bearer(signed()))
 
 
@@ -292,7 +292,7 @@ AUTHENTICATORS = [
 
 
 def identity_or_refusal(authenticator: JWTAuthenticator, handshake: Handshake) -> Identity | None:
-    """Fails by whatever else comes out."""
+    """Return the identity, or None for Unauthorized. Any other outcome fails the test."""
     try:
         identity = authenticator(handshake)
     except Unauthorized:
@@ -302,21 +302,21 @@ def identity_or_refusal(authenticator: JWTAuthenticator, handshake: Handshake) -
 
 
 @given(st.text(max_size=60) | st.lists(BYTES, min_size=2, max_size=4).map(lambda parts: ".".join(map(segment, parts))))
-def test_no_text_in_the_place_of_a_token_gets_in(text: str) -> None:
+def test_no_text_in_place_of_a_token_is_accepted(text: str) -> None:
     for authenticator in AUTHENTICATORS:
         assert identity_or_refusal(authenticator, bearer(text)) is None
         assert identity_or_refusal(authenticator, in_cookie(text)) is None
 
 
 @given(st.sampled_from(["RS256", "PS256", "ES256", "HS256", "none"]), HEADERS, CLAIM_SETS, st.binary(max_size=260))
-def test_no_forged_signature_gets_in(algorithm: str, header: Any, claims: Any, signature: bytes) -> None:
+def test_no_forged_signature_is_accepted(algorithm: str, header: Any, claims: Any, signature: bytes) -> None:
     parts = json.dumps({"alg": algorithm, **header}).encode(), json.dumps({**CLAIMS, **claims}).encode(), signature
     for authenticator in AUTHENTICATORS:
         assert identity_or_refusal(authenticator, bearer(".".join(map(segment, parts)))) is None
 
 
 @given(HEADERS, CLAIM_SETS)
-def test_whatever_the_issuer_signs_is_an_identity_within_the_rules_or_refused(header: Any, claims: Any) -> None:
+def test_any_claims_that_the_issuer_signs_are_a_valid_identity_or_refused(header: Any, claims: Any) -> None:
     identity = identity_or_refusal(authenticate, bearer(signed({**CLAIMS, **claims}, **header)))
     if identity is not None and identity.expires_at is not None:
         assert NOW < identity.expires_at <= NOW + 400 * DAY

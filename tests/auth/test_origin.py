@@ -74,7 +74,7 @@ def test_a_foreign_or_garbled_origin_is_refused(origin: str, host: str | None) -
     assert not is_allowed(handshake(origin, host=host))
 
 
-def test_two_origins_are_refused_even_where_each_would_be_allowed() -> None:
+def test_two_origins_are_refused_even_if_each_would_be_allowed() -> None:
     assert not is_allowed(handshake("https://app.example", "https://app.example"))
     assert not is_allowed(handshake("https://app.example", "https://app.example"), "https://app.example")
 
@@ -83,7 +83,7 @@ def test_two_hosts_match_no_origin() -> None:
     assert not is_allowed(handshake("https://app.example", extra=(("host", "app.example"),)))
 
 
-def test_no_origin_is_refused_where_the_cookie_is_the_only_credential() -> None:
+def test_no_origin_is_refused_if_the_cookie_is_the_only_credential() -> None:
     assert not is_allowed(handshake(extra=(COOKIE,)))
     assert not is_allowed(handshake(extra=(COOKIE,)), "https://app.example")
 
@@ -109,7 +109,7 @@ def test_an_origin_that_only_resembles_a_listed_one_is_refused(origin: str) -> N
     assert not is_allowed(handshake(origin), "https://web.example")
 
 
-def test_a_list_is_the_whole_policy_so_the_own_host_must_be_in_it() -> None:
+def test_a_list_is_the_whole_policy_so_the_servers_own_host_must_be_in_it() -> None:
     assert not is_allowed(handshake("https://app.example"), "https://web.example")
     assert is_allowed(handshake("https://app.example"), "https://web.example", "https://app.example")
 
@@ -132,7 +132,7 @@ def test_a_bare_string_in_place_of_the_list_is_a_configuration_error() -> None:
         OriginPolicy("https://app.example")
 
 
-def test_the_reason_quotes_what_a_stranger_wrote_and_cuts_it() -> None:
+def test_the_reason_quotes_the_origin_and_cuts_it() -> None:
     reason = OriginPolicy().refusal(handshake("https://evil\r\nfake log line" + "x" * 8000))
     assert reason is not None
     assert reason.isprintable()

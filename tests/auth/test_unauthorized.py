@@ -36,7 +36,7 @@ def encoded(part: bytes) -> str:
 
 
 def token(payload: bytes, header: dict[str, Any] | None = None, key: bytes = SECRET.encode()) -> str:
-    """Signs whatever it is given: libraries refuse to make most of these tokens."""
+    """Sign anything: libraries refuse to make most of these tokens."""
     signed = f"{encoded(json.dumps(header or HS256).encode())}.{encoded(payload)}"
     return f"{signed}.{encoded(hmac.new(key, signed.encode(), hashlib.sha256).digest())}"
 
@@ -45,12 +45,12 @@ def claims(without: str = "", **changes: Any) -> bytes:
     return json.dumps({name: value for name, value in {**GOOD, **changes}.items() if name != without}).encode()
 
 
-STRANGER = b"the key of somebody else, long enough as well"
+OTHER_KEY = b"the key of somebody else, long enough as well"
 
 BAD = {
     "alg none": token(claims(), {"alg": "none"}).rpartition(".")[0] + ".",
     "alg nOnE": token(claims(), {"alg": "nOnE"}).rpartition(".")[0] + ".",
-    "a foreign signature": token(claims(), key=STRANGER),
+    "a foreign signature": token(claims(), key=OTHER_KEY),
     "exp past": token(claims(exp=NOW - 1)),
     "no exp": token(claims(without="exp")),
     "exp NaN": token(claims(exp=float("nan"))),
@@ -69,7 +69,7 @@ BAD = {
     "no sub": token(claims(without="sub")),
     "unknown crit": token(claims(), {"alg": "HS256", "crit": ["x"], "x": 1}),
     "kid that is a path": token(claims(), {"alg": "HS256", "kid": "../../dev/null"}, key=b""),
-    "jku": token(claims(), {"alg": "HS256", "jku": "http://127.0.0.1:1/keys"}, key=STRANGER),
+    "jku": token(claims(), {"alg": "HS256", "jku": "http://127.0.0.1:1/keys"}, key=OTHER_KEY),
     "claims nested 1,000 deep": token(claims()[:-1] + b', "x": ' + b"[" * 1000 + b"]" * 1000 + b"}"),
     "6 KiB": token(claims(x="y" * 4500)),
     "not an object": token(b"[]"),

@@ -1,1 +1,1 @@
-"""Who is connecting, and from which web page."""
+"""Authentication: who is connecting, and from which web page."""

@@ -14,18 +14,20 @@ from hubbub.auth.keys import KEY_TYPES
 from hubbub.clock import Clock
 from hubbub.errors import ConfigurationError
 
-#: Seconds between two fetches, however many unknown keys are asked for: a stranger must not be able to make this server
-#: flood the issuer. After a failed fetch the wait is shorter, since then nobody with a new key can connect.
 FETCH_INTERVAL: Final = 60.0
+"""Seconds between two fetches, no matter how many unknown keys are asked for. Otherwise an attacker could make this
+server flood the issuer."""
+
 RETRY_INTERVAL: Final = 10.0
+"""Seconds between a failed fetch and the next. Shorter, because until it succeeds nobody with a new key can connect."""
 
-#: Seconds after which known keys are fetched again in the background, so that a withdrawn key stops working.
 REFRESH_INTERVAL: Final = 3600.0
+"""Seconds after which the keys are fetched again in the background, so that a withdrawn key stops working."""
 
-#: Seconds one fetch may take; less than the time a handshake has.
 FETCH_TIMEOUT: Final = 5.0
+"""Seconds that one fetch may take: less than a handshake may."""
 
-# Some issuers refuse the name that urllib gives by default.
+# Some issuers refuse urllib's default User-Agent.
 _HEADERS: Final = {"User-Agent": "hubbub", "Accept": "application/json"}
 
 Keys: TypeAlias = dict[tuple[str | None, str], Any]
@@ -34,73 +36,80 @@ logger = logging.getLogger("hubbub.auth")
 
 
 class KeySet:
-    """An issuer's keys by key id and algorithm. Belongs to one event loop.
+    """An issuer's keys, by key id and algorithm. Belongs to one event loop.
 
-    Keys that were fetched once stay usable while the issuer is unreachable. A key id is only ever looked up in a
-    dictionary: nothing is fetched or opened by the name a token gives.
+    Fetched keys stay usable while the issuer is unreachable. A key id is only ever looked up in a dictionary: a token
+    cannot name a URL or a file to load.
 
-    Raises ConfigurationError where the URL is not http or https.
+    Args:
+        url: Address of the JWKS document.
+        algorithms: The algorithms that the tokens may use.
+        clock: Source of the time.
+
+    Raises:
+        ConfigurationError: If the URL is not http or https.
     """
 
     def __init__(self, url: str, algorithms: Sequence[str], clock: Clock) -> None:
         try:
-            # It follows no redirects. Its own caches stay off: they belong to one thread and wait for the network.
+            # PyJWKClient follows no redirects. Its own cache stays off: it is made for one thread that may block.
             self._client = PyJWKClient(url, cache_jwk_set=False, timeout=FETCH_TIMEOUT, headers=_HEADERS)
         except PyJWKClientError as error:
             raise ConfigurationError(f"jwks_url cannot be used: {error}") from error
         self._algorithms = algorithms
         self._clock = clock
         self._keys: Keys = {}
-        self._fetching: asyncio.Task[None] | None = None
-        self._may_fetch_at = -inf
+        self._fetch_task: asyncio.Task[None] | None = None
+        self._next_fetch_at = -inf
         self._refresh_at = inf
 
-    def known(self, key_id: str | None, algorithm: str) -> Any | None:
-        """Gives a key if it is here already, without waiting. Old keys start a refresh in the background."""
+    def get(self, key_id: str | None, algorithm: str) -> Any | None:
+        """Return a key that was fetched before, or None, without waiting. Start a refresh if the keys are old."""
         if self._clock.monotonic() >= self._refresh_at:
             self._fetch_if_allowed()
         return self._keys.get((key_id, algorithm))
 
-    async def find(self, key_id: str | None, algorithm: str) -> Any | None:
-        """Gives a key, or None after asking the issuer; everyone who waits shares one fetch.
+    async def get_or_fetch(self, key_id: str | None, algorithm: str) -> Any | None:
+        """Return a key, or None if the issuer does not have it either.
 
-        Cancelling one who waits does not disturb the others. Does not wait where the last fetch is too recent.
+        All callers share one fetch, and cancelling one of them does not cancel it. If the last fetch is too recent, no
+        new one starts.
         """
         self._fetch_if_allowed()
-        if self._fetching is not None and not self._fetching.done():
-            await asyncio.shield(self._fetching)
+        if self._fetch_task is not None and not self._fetch_task.done():
+            await asyncio.shield(self._fetch_task)
         return self._keys.get((key_id, algorithm))
 
     def _fetch_if_allowed(self) -> None:
         now = self._clock.monotonic()
-        if now >= self._may_fetch_at:  # by then the last fetch has ended, by its timeout at the latest
-            self._may_fetch_at = now + FETCH_INTERVAL
-            self._fetching = asyncio.get_running_loop().create_task(self._fetch(), name="hubbub key fetch")
+        if now >= self._next_fetch_at:  # by then the last fetch has ended, because of its timeout
+            self._next_fetch_at = now + FETCH_INTERVAL
+            self._fetch_task = asyncio.get_running_loop().create_task(self._fetch(), name="hubbub key fetch")
 
     async def _fetch(self) -> None:
         try:
-            # The client's own timeout is per read: a server that sends a byte now and then would never end it.
+            # The client's own timeout is per read: a server that sends a byte now and then would never trigger it.
             self._keys = await asyncio.wait_for(asyncio.to_thread(self._download), FETCH_TIMEOUT)
             self._refresh_at = self._clock.monotonic() + REFRESH_INTERVAL
         except (PyJWTError, OSError, ValueError, RecursionError) as error:
-            self._may_fetch_at = self._clock.monotonic() + RETRY_INTERVAL
+            self._next_fetch_at = self._clock.monotonic() + RETRY_INTERVAL
             reason = str(error) or type(error).__name__
             logger.warning("cannot fetch the keys at %s, %d stay in use: %s", self._client.uri, len(self._keys), reason)
 
     def _download(self) -> Keys:
-        """Blocks: runs in a thread, and touches no state."""
+        """Download the keys. This blocks, so it runs in a thread and changes no state."""
         keys = dict(usable_keys(self._client.fetch_data(), self._algorithms))
         if not keys:
-            raise ValueError(f"there is no key for {', '.join(self._algorithms)} in the document")
+            raise ValueError(f"the document has no key for {', '.join(self._algorithms)}")
         return keys
 
 
 def usable_keys(document: dict[str, Any], algorithms: Sequence[str]) -> Iterator[tuple[tuple[str | None, str], Any]]:
-    """Picks the keys that fit a pinned algorithm; the others are none of our business (RFC 7517 section 5)."""
+    """Yield the keys that fit one of the algorithms, with their ids. Others are ignored (RFC 7517 section 5)."""
     keys = document.get("keys")
     for jwk in keys if isinstance(keys, list) else ():
         for algorithm in algorithms:
-            if isinstance(jwk, dict) and _fits(jwk, algorithm):
+            if isinstance(jwk, dict) and _is_usable(jwk, algorithm):
                 try:
                     key = PyJWK(jwk, algorithm).key
                 except PyJWTError:
@@ -109,7 +118,7 @@ def usable_keys(document: dict[str, Any], algorithms: Sequence[str]) -> Iterator
                     yield (jwk.get("kid"), algorithm), key
 
 
-def _fits(jwk: dict[str, Any], algorithm: str) -> bool:
+def _is_usable(jwk: dict[str, Any], algorithm: str) -> bool:
     key_type, curve = KEY_TYPES[algorithm]
     operations = jwk.get("key_ops", ["verify"])
     return (
@@ -120,5 +129,5 @@ def _fits(jwk: dict[str, Any], algorithm: str) -> bool:
         and isinstance(operations, list)
         and "verify" in operations
         and isinstance(jwk.get("kid"), str | None)
-        and "d" not in jwk  # a private key: whoever can read the document can sign with it
+        and "d" not in jwk  # a private key: everyone who can read the document could sign with it
     )

@@ -1,4 +1,4 @@
-"""JSON Web Tokens as credentials (RFC 7519, checked as RFC 8725 advises)."""
+"""JSON Web Tokens as credentials (RFC 7519, verified as RFC 8725 advises)."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any, Final
 import jwt
 import msgspec
 
-from hubbub.auth.authenticator import Handshake, Identity, cookies_in
+from hubbub.auth.authenticator import Handshake, Identity, cookie_values
 from hubbub.auth.jwks import KeySet
-from hubbub.auth.keys import HMAC, checked_key, pinned, verifier
+from hubbub.auth.keys import HMAC, check_algorithms, make_verifier, prepare_key
 from hubbub.clock import Clock, SystemClock
 from hubbub.errors import ConfigurationError, Unauthorized
 
 DEFAULT_COOKIE: Final = "hubbub_session"
 
-#: Signs the tokens of ``hubbub token`` for an app under development. Everybody knows it.
 DEVELOPMENT_SECRET: Final = "hubbub-development-secret-do-not-use-in-production"
+"""The key that `hubbub token` signs with, for an app under development. It is public: never use it in production."""
 
-#: Bytes of a token. Every header of a handshake may be 8 KiB; tokens with many claims have 2 KiB.
 MAX_TOKEN_LENGTH: Final = 4096
+"""Bytes of a token. A header of a handshake may be 8 KiB long; a token with many claims has 2 KiB."""
 
-#: Brackets in the claims. Bounds how deep they nest before they are parsed, on every version of Python alike.
 MAX_BRACKETS: Final = 500
+"""Opening brackets in the claims. Limits how deep they nest before they are parsed, the same in every Python."""
 
 _DAY: Final = 86400.0
 
@@ -33,22 +33,27 @@ logger = logging.getLogger("hubbub.auth")
 
 
 class JWTAuthenticator:
-    """Accepts a valid JWT from a cookie or from ``Authorization: Bearer``; never from the URL, which ends up in logs.
+    """An authenticator that accepts a valid JWT from a cookie or from `Authorization: Bearer`.
 
-    Give either key or jwks_url:
+    Tokens in the URL are ignored, because URLs end up in logs. A token must have the claims `sub` and `exp`.
 
-    key: the shared secret for HS256, HS384 and HS512; a public key in PEM for the others.
-    jwks_url: where the issuer publishes its keys. Fetched when an unknown key id arrives, at most once a minute (ten
-        seconds after a failure), and hourly; old keys stay in use while the issuer is down.
-    algorithms: the only ones accepted, such as ``["HS256"]``: shared secrets or public keys, never both.
-    issuer, audience: what ``iss`` must be, and what ``aud`` must be or contain. A token that names an audience is
-        refused where none is given here.
-    cookie: the name of the cookie; None to read no cookie.
-    session_claim: the claim by which ``gateway.disconnect`` finds the sockets of one session; may be absent.
-    leeway: seconds by which the issuer's clock may be ahead (``nbf``). ``exp`` gets none: the socket closes by it.
-    max_lifetime: seconds that ``exp`` may lie ahead.
+    Args:
+        key: The shared secret for HS256, HS384 and HS512, or a public key in PEM for the other algorithms. Give
+            either `key` or `jwks_url`.
+        algorithms: The only algorithms accepted, such as `["HS256"]`: shared secrets or public keys, never both.
+        jwks_url: Where the issuer publishes its keys. They are fetched when an unknown key id arrives, at most once a
+            minute (ten seconds after a failure), and every hour. Old keys stay in use while the issuer is down.
+        issuer: What the claim `iss` must be. None accepts any.
+        audience: What the claim `aud` must be or contain. With None, a token that names an audience is refused.
+        cookie: The name of the cookie. None reads no cookie.
+        session_claim: The claim by which `gateway.disconnect` finds the sockets of one session. A token may lack it.
+        leeway: Seconds by which the issuer's clock may be ahead (`nbf`). It does not extend `exp`, because the socket
+            closes at that time.
+        max_lifetime: Seconds that `exp` may lie in the future.
+        clock: Source of the time. Tests pass a `ManualClock`.
 
-    ``sub`` and ``exp`` are required. Raises ConfigurationError where these cannot work together.
+    Raises:
+        ConfigurationError: If these do not work together.
     """
 
     def __init__(
@@ -65,7 +70,7 @@ class JWTAuthenticator:
         max_lifetime: float = 400 * _DAY,
         clock: Clock | None = None,
     ) -> None:
-        self._algorithms = pinned(algorithms)
+        self._algorithms = check_algorithms(algorithms)
         self._issuer = issuer
         self._audience = audience
         self.cookie = cookie
@@ -73,39 +78,42 @@ class JWTAuthenticator:
         self._leeway = leeway
         self._max_lifetime = max_lifetime
         self._clock = clock or SystemClock()
-        self._jws = verifier(self._algorithms)
+        self._verifier = make_verifier(self._algorithms)
         self._key: Any = None
         self._keys: KeySet | None = None
         if (key is None) == (jwks_url is None):
-            raise ConfigurationError("give JWTAuthenticator either a key or a jwks_url")
+            raise ConfigurationError("pass JWTAuthenticator either a key or a jwks_url")
         if key is not None:
-            self._key = checked_key(key, self._algorithms)
+            self._key = prepare_key(key, self._algorithms)
             if self._key == DEVELOPMENT_SECRET.encode():
                 logger.warning("tokens are checked with DEVELOPMENT_SECRET: anybody can sign in as anybody")
         elif jwks_url is not None:
             if self._algorithms[0] in HMAC:
-                raise ConfigurationError("a shared secret is never published: give it as key, or pin RS256 or ES256")
+                raise ConfigurationError("a shared secret is never published: pass it as key, or pin RS256 or ES256")
             self._keys = KeySet(jwks_url, self._algorithms, self._clock)
 
     def __call__(self, handshake: Handshake) -> Identity | Awaitable[Identity]:
-        """Tells who is connecting; only where a key must be fetched first is the answer awaitable.
+        """Return who is connecting. The result is awaitable only if a key must be fetched first.
 
-        Raises Unauthorized, with the reason for the log.
+        Raises:
+            Unauthorized: If the token is missing or not valid. The message is the reason, for the log.
         """
-        token = self._token(handshake)
+        token = self._find_token(handshake)
         if self._keys is None:
-            return self._identity(token, self._key)
-        key_id, algorithm = self._key_name(token)
-        key = self._keys.known(key_id, algorithm)
-        return self._identity(token, key) if key is not None else self._wait(token, self._keys, key_id, algorithm)
+            return self._verify(token, self._key)
+        key_id, algorithm = self._read_key_id(token)
+        key = self._keys.get(key_id, algorithm)
+        if key is not None:
+            return self._verify(token, key)
+        return self._fetch_key_and_verify(token, self._keys, key_id, algorithm)
 
-    async def _wait(self, token: str, keys: KeySet, key_id: str | None, algorithm: str) -> Identity:
-        key = await keys.find(key_id, algorithm)
+    async def _fetch_key_and_verify(self, token: str, keys: KeySet, key_id: str | None, algorithm: str) -> Identity:
+        key = await keys.get_or_fetch(key_id, algorithm)
         if key is None:
-            raise Unauthorized(f"the issuer has no {algorithm} key {key_id!r:.100}, or could not be asked")
-        return self._identity(token, key)
+            raise Unauthorized(f"the issuer has no {algorithm} key {key_id!r:.100}, or could not be reached")
+        return self._verify(token, key)
 
-    def _token(self, handshake: Handshake) -> str:
+    def _find_token(self, handshake: Handshake) -> str:
         tokens = set[str]()
         for name, value in handshake.headers:
             if name == "authorization":
@@ -113,7 +121,7 @@ class JWTAuthenticator:
                 if scheme.lower() == "bearer":
                     tokens.add(credentials.strip(" "))
             elif name == "cookie" and self.cookie is not None:
-                tokens.update(cookies_in(value, self.cookie))
+                tokens.update(cookie_values(value, self.cookie))
         tokens.discard("")  # how some apps delete a cookie
         if not tokens:
             raise Unauthorized("no token")
@@ -121,54 +129,57 @@ class JWTAuthenticator:
             raise Unauthorized("several tokens that disagree")
         token = tokens.pop()
         if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
-            raise Unauthorized(f"the token is over {MAX_TOKEN_LENGTH} bytes, or not ASCII")
+            raise Unauthorized(f"the token has over {MAX_TOKEN_LENGTH} bytes, or is not ASCII")
         return token
 
-    def _key_name(self, token: str) -> tuple[str | None, str]:
-        """Reads which key the token says it was signed with: the only part of a header that is ever believed."""
+    def _read_key_id(self, token: str) -> tuple[str | None, str]:
+        """Return the key id and algorithm in the token's header. Nothing else in a header is ever trusted."""
         try:
-            header = self._jws.get_unverified_header(token)
+            header = self._verifier.get_unverified_header(token)
         except jwt.PyJWTError as error:
-            raise _refused(error) from None
+            raise _refusal(error) from None
         algorithm = header.get("alg")
         if algorithm not in self._algorithms:
             raise Unauthorized("the token's algorithm is not among those pinned")
         return header.get("kid"), algorithm
 
-    def _identity(self, token: str, key: Any) -> Identity:
+    def _verify(self, token: str, key: Any) -> Identity:
         try:
-            payload = self._jws.decode_complete(token, key, self._algorithms)["payload"]
+            payload = self._verifier.decode_complete(token, key, self._algorithms)["payload"]
         except jwt.PyJWTError as error:
-            raise _refused(error) from None
-        claims = _claims(payload)
-        self._check_audience(claims)
-        expires_at = self._checked_times(claims)
+            raise _refusal(error) from None
+        claims = _parse_claims(payload)
+        self._check_issuer_and_audience(claims)
+        expires_at = self._check_times(claims)
         if "sub" not in claims:
             raise Unauthorized("the token has no sub")
         return Identity(claims["sub"], expires_at, claims.get(self._session_claim))
 
-    def _check_audience(self, claims: Mapping[str, Any]) -> None:
+    def _check_issuer_and_audience(self, claims: Mapping[str, Any]) -> None:
         if self._issuer is not None and claims.get("iss") != self._issuer:
             raise Unauthorized("the token's iss is not the expected issuer")
         audience = claims.get("aud")
         if self._audience is None:
-            # RFC 7519 section 4.1.3: who is not among a token's audience must refuse it.
+            # RFC 7519 section 4.1.3: a server that is not among a token's audience must refuse it.
             if audience is not None:
-                raise Unauthorized("the token is for an audience (aud), and JWTAuthenticator was given none")
+                raise Unauthorized("the token names an audience (aud), and JWTAuthenticator has none")
         elif audience != self._audience and not (isinstance(audience, list) and self._audience in audience):
             raise Unauthorized("the token's aud is not, and does not contain, the expected audience")
 
-    def _checked_times(self, claims: Mapping[str, Any]) -> float:
-        """Checks by comparisons only, through which an integer of 400 digits passes; as a float it would overflow."""
+    def _check_times(self, claims: Mapping[str, Any]) -> float:
+        """Return when the token expires.
+
+        An integer of 400 digits overflows as a float, so the claims are compared first and converted last.
+        """
         now = self._clock.time()
-        expires_at = _number(claims, "exp")
+        expires_at = _numeric_claim(claims, "exp")
         if expires_at is None:
             raise Unauthorized("the token has no exp")
         if expires_at <= now:
             raise Unauthorized("the token has expired")
         if expires_at > now + self._max_lifetime:
             raise Unauthorized(f"the token's exp is more than {self._max_lifetime:.0f} s ahead")
-        not_before = _number(claims, "nbf")
+        not_before = _numeric_claim(claims, "nbf")
         if not_before is not None and not_before > now + self._leeway:
             raise Unauthorized("the token is not valid yet (nbf)")
         return float(expires_at)
@@ -183,14 +194,22 @@ def mint_token(
     claims: Mapping[str, Any] | None = None,
     clock: Clock | None = None,
 ) -> str:
-    """Signs a token for a user, as ``hubbub token`` does for development and tests.
+    """Return a signed JWT for a user, as `hubbub token` prints it, for development and tests.
 
-    lifetime: seconds. claims: added to sub, iat, exp and jti, or put in their place.
+    Args:
+        user_id: The claim `sub`.
+        key: The shared secret, or a private key in PEM for the algorithms with a public key.
+        algorithm: The algorithm to sign with.
+        lifetime: Seconds until the token expires.
+        claims: Further claims. They may replace `sub`, `iat`, `exp` and `jti`.
+        clock: Source of the time. Tests pass a `ManualClock`.
 
-    Raises ConfigurationError where the key does not fit the algorithm, Unauthorized where the user id is not usable.
+    Raises:
+        ConfigurationError: If the key does not fit the algorithm.
+        Unauthorized: If the user id cannot be used.
     """
     if algorithm in HMAC:
-        checked_key(key, (algorithm,))
+        prepare_key(key, (algorithm,))
     now = (clock or SystemClock()).time()
     payload = {
         "sub": Identity(user_id).user_id,
@@ -205,11 +224,11 @@ def mint_token(
         raise ConfigurationError(f"the key cannot sign with {algorithm}: {error}") from error
 
 
-def _claims(payload: bytes) -> dict[str, Any]:
+def _parse_claims(payload: bytes) -> dict[str, Any]:
     if payload.count(b"[") + payload.count(b"{") > MAX_BRACKETS:
         raise Unauthorized("the claims nest too deep")
     try:
-        claims = msgspec.json.decode(payload)  # unlike json, it knows no NaN and no half of a surrogate pair
+        claims = msgspec.json.decode(payload)  # unlike json, it rejects NaN and lone surrogates
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Unauthorized("the claims are not JSON") from None
     if not isinstance(claims, dict):
@@ -217,13 +236,13 @@ def _claims(payload: bytes) -> dict[str, Any]:
     return claims
 
 
-def _number(claims: Mapping[str, Any], name: str) -> int | float | None:
+def _numeric_claim(claims: Mapping[str, Any], name: str) -> int | float | None:
     value = claims.get(name)
     if value is not None and type(value) not in (int, float):  # True is an int too
         raise Unauthorized(f"the token's {name} is not a number")
     return value
 
 
-def _refused(error: jwt.PyJWTError) -> Unauthorized:
-    # Quoted, because PyJWT may repeat what a stranger wrote into the header, line breaks included.
+def _refusal(error: jwt.PyJWTError) -> Unauthorized:
+    # Quoted, because PyJWT may repeat what a client wrote into the header, line breaks included.
     return Unauthorized(f"the token is refused: {str(error)[:100]!r}")

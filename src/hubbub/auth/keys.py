@@ -1,4 +1,4 @@
-"""The algorithms and the keys that tokens are checked with, validated once when the app is set up."""
+"""The algorithms and keys that tokens are verified with, checked once when the app is set up."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from jwt.utils import base64url_decode, base64url_encode
 
 from hubbub.errors import ConfigurationError
 
-#: The algorithms with a shared secret.
 HMAC: Final = ("HS256", "HS384", "HS512")
+"""The algorithms with a shared secret."""
 
-#: The algorithms with a public key, and the key type and curve that each needs (RFC 7518 section 6, RFC 8037).
 KEY_TYPES: Final[dict[str, tuple[str, str | None]]] = {
     "RS256": ("RSA", None),
     "RS384": ("RSA", None),
@@ -28,23 +27,28 @@ KEY_TYPES: Final[dict[str, tuple[str, str | None]]] = {
     "ES512": ("EC", "P-521"),
     "EdDSA": ("OKP", "Ed25519"),
 }
+"""The algorithms with a public key, and the key type and curve of each (RFC 7518 section 6, RFC 8037)."""
 
 _NEW_SECRET: Final = 'python -c "import secrets; print(secrets.token_hex(64))"'
 
 
-def pinned(algorithms: Sequence[str]) -> tuple[str, ...]:
-    """Checks the algorithms that an app pins: known, of one kind, and installed."""
+def check_algorithms(algorithms: Sequence[str]) -> tuple[str, ...]:
+    """Return the algorithms that an app pins, if they are known, of one kind, and installed.
+
+    Raises:
+        ConfigurationError: If they are not.
+    """
     if isinstance(algorithms, str):
         raise ConfigurationError(f"algorithms takes a list: write [{algorithms!r}]")
     for name in algorithms:
         if name not in HMAC and name not in KEY_TYPES:
             raise ConfigurationError(f"unknown algorithm {name!r}: use one of {', '.join((*HMAC, *KEY_TYPES))}")
     if not algorithms:
-        raise ConfigurationError('algorithms is empty: name what the issuer signs with, such as ["HS256"]')
+        raise ConfigurationError('algorithms is empty: name those that the issuer signs with, such as ["HS256"]')
     shared = [name in HMAC for name in algorithms]
     if any(shared) and not all(shared):
         raise ConfigurationError(
-            "algorithms mixes shared secrets (HS*) with public keys: a public key could then pass for a secret; "
+            "algorithms mixes shared secrets (HS*) with public keys: a public key could then be used as a secret; "
             "pin one kind, or use two authenticators"
         )
     if not any(shared) and not has_crypto:
@@ -52,37 +56,41 @@ def pinned(algorithms: Sequence[str]) -> tuple[str, ...]:
     return tuple(algorithms)
 
 
-def verifier(algorithms: Sequence[str]) -> jwt.PyJWS:
-    """Builds a verifier that knows the pinned algorithms and no other."""
+def make_verifier(algorithms: Sequence[str]) -> jwt.PyJWS:
+    """Return a verifier that knows the given algorithms and no others."""
     verifier = Verifier(algorithms=[])
     for name in algorithms:
         algorithm = jwt.get_algorithm_by_name(name)
         verifier.register_algorithm(
-            name, _CheckedHMAC(algorithm.hash_alg) if isinstance(algorithm, HMACAlgorithm) else algorithm
+            name, _PreparedHMAC(algorithm.hash_alg) if isinstance(algorithm, HMACAlgorithm) else algorithm
         )
     return verifier
 
 
-def checked_key(key: str | bytes, algorithms: Sequence[str]) -> Any:
-    """Parses a key once, and makes sure that it fits every pinned algorithm."""
+def prepare_key(key: str | bytes, algorithms: Sequence[str]) -> Any:
+    """Return a key in the form that `make_verifier` expects, after checking that it fits every algorithm.
+
+    Raises:
+        ConfigurationError: If it does not.
+    """
     prepared: Any = None
     for name in algorithms:
         algorithm = jwt.get_algorithm_by_name(name)
         expected = _expected(name)
         try:
             prepared = algorithm.prepare_key(key)
-        except Exception as error:  # whatever a parser says of the app's own key is told, as the cause
+        except Exception as error:  # parsers raise many types; the cause shows which
             raise ConfigurationError(f"the key does not fit {name}: expected {expected}") from error
         if algorithm.check_key_length(prepared) is not None:
             raise ConfigurationError(f"the key is too short for {name}: expected {expected}")
         if hasattr(prepared, "private_bytes"):
-            raise ConfigurationError(f"the key is private, which checking does not need: expected {expected}")
+            raise ConfigurationError(f"the key is private, and only the public one is needed: expected {expected}")
     return prepared
 
 
 def _expected(name: str) -> str:
     if name in HMAC:
-        # RFC 7518 section 3.2: as long as the hash.
+        # RFC 7518 section 3.2: at least as long as the hash.
         length = int(name.removeprefix("HS")) // 8
         return f"a random secret of {length} bytes or more (no PEM, no JWK), such as from {_NEW_SECRET}"
     key_type, curve = KEY_TYPES[name]
@@ -90,11 +98,11 @@ def _expected(name: str) -> str:
 
 
 class Verifier(jwt.PyJWS):
-    """PyJWT's verifier, quicker about base64: it looks at every character in turn, which is a third of its time."""
+    """PyJWT's verifier with faster base64: PyJWT's own checks every character in Python, a third of the time."""
 
     @staticmethod
     def _decode_base64url_segment(segment: bytes, name: str) -> bytes:
-        """Decodes a part of a token. What encodes to the very same again has nothing wrong; the rest PyJWT judges."""
+        """Decode a part of a token. What encodes back to the same text is valid; for the rest, ask PyJWT."""
         with contextlib.suppress(ValueError):
             decoded = base64url_decode(segment)
             if base64url_encode(decoded) == segment:
@@ -102,9 +110,9 @@ class Verifier(jwt.PyJWS):
         return jwt.PyJWS._decode_base64url_segment(segment, name)
 
 
-class _CheckedHMAC(HMACAlgorithm):
-    """HMAC with a key that was checked once, where PyJWT would look for PEM, DER and JWK in it at every token."""
+class _PreparedHMAC(HMACAlgorithm):
+    """HMAC with a key from `prepare_key`. PyJWT's own looks for PEM, DER and JWK in the key at every token."""
 
     def prepare_key(self, key: Any) -> Any:
-        """Gives back the key, which came from checked_key."""
+        """Return the key as it is."""
         return key
