@@ -1,3 +1,5 @@
+"""What a node exports to Prometheus."""
+
 from __future__ import annotations
 
 import asyncio
@@ -19,7 +21,16 @@ from hubbub.brokers.codec import Fault
 from hubbub.clock import SystemClock
 from hubbub.connections.timers import PeriodicTimers
 from hubbub.metrics.histogram import Histogram
-from hubbub.metrics.prometheus import ALARMING, COUNTERS, FAULTS, FAULTY_REFUSALS, GAUGES, HISTOGRAMS, SHARED_FAULTS
+from hubbub.metrics.prometheus import (
+    ALERTED_REDIS_ERRORS,
+    COUNTERS,
+    GAUGES,
+    HISTOGRAMS,
+    READY,
+    REDIS_ERRORS,
+    SERVER_ERRORS,
+    SERVER_REFUSALS,
+)
 from hubbub.metrics.stats import Load, Stats
 from tests.support import Client, make_gateway, running
 from tests.websocket import RawSocket, frame, upgrade
@@ -28,7 +39,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Metrics:
-    """What a scraper of one gateway reads."""
+    """The metrics of one gateway, as a scraper reads them."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.registry = CollectorRegistry()
@@ -43,7 +54,7 @@ class Metrics:
 
 
 def test_every_field_of_stats_is_published() -> None:
-    """Whoever adds a counter gives it a name here: hubbub.metrics.COUNTERS or HISTOGRAMS, and docs/metrics.md."""
+    """A new field needs an entry in hubbub.metrics.prometheus, COUNTERS or HISTOGRAMS, and one in docs/metrics.md."""
     assert set(COUNTERS) | set(HISTOGRAMS) == {field.name for field in fields(Stats)}
 
 
@@ -51,10 +62,10 @@ def test_every_field_of_load_is_published() -> None:
     assert set(GAUGES) == {field.name for field in fields(Load)}
 
 
-def test_a_label_is_named_for_each_counter_that_has_keys_and_for_no_other() -> None:
+def test_each_counter_with_keys_has_a_label_and_no_other_has_one() -> None:
     stats = Stats()
-    for field, names in COUNTERS.items():
-        assert (names.label is None) == isinstance(getattr(stats, field), int), field
+    for field, spec in COUNTERS.items():
+        assert (spec.label is None) == isinstance(getattr(stats, field), int), field
 
 
 def test_names_and_help_follow_the_conventions_of_prometheus() -> None:
@@ -72,43 +83,43 @@ def test_names_and_help_follow_the_conventions_of_prometheus() -> None:
 
 def test_every_metric_is_in_the_documentation() -> None:
     documented = set(re.findall(r"^\| `(hubbub_\w+)", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE))
-    counted = {names.name + "_total" for names in COUNTERS.values()}
-    timed = {names.name for names in HISTOGRAMS.values()}
+    counters = {spec.name + "_total" for spec in COUNTERS.values()}
+    others = {spec.name for spec in (*HISTOGRAMS.values(), *GAUGES.values(), READY)}
 
-    assert documented == counted | timed | {name for name, _ in GAUGES.values()} | {"hubbub_ready"}
+    assert documented == counters | others
 
 
-def test_the_alert_for_faults_asks_for_every_series_that_begins_at_zero_for_it() -> None:
+def test_the_alert_for_server_errors_watches_every_series_that_starts_at_zero_for_it() -> None:
     alerts = (ROOT / "docs/metrics.md").read_text()
 
-    assert f'hubbub_errors_total{{code=~"{"|".join(FAULTS)}"}}' in alerts
-    assert f'hubbub_refusals_total{{reason=~"{"|".join(FAULTY_REFUSALS)}"}}' in alerts
+    assert f'hubbub_errors_total{{code=~"{"|".join(SERVER_ERRORS)}"}}' in alerts
+    assert f'hubbub_refusals_total{{reason=~"{"|".join(SERVER_REFUSALS)}"}}' in alerts
 
 
-def test_the_alert_for_redis_asks_for_the_faults_an_operator_can_do_something_about() -> None:
+def test_the_alert_for_redis_watches_the_errors_that_an_operator_can_do_something_about() -> None:
     alerts = (ROOT / "docs/metrics.md").read_text()
 
-    assert f'hubbub_errors_total{{code=~"{"|".join(ALARMING)}"}}' in alerts
+    assert f'hubbub_errors_total{{code=~"{"|".join(ALERTED_REDIS_ERRORS)}"}}' in alerts
 
 
-def test_every_fault_between_nodes_that_the_code_counts_is_listed() -> None:
+def test_every_redis_error_that_the_code_counts_is_listed() -> None:
     counted = {f"redis_{fault}" for fault in Fault}
     for file in (ROOT / "src/hubbub").rglob("*.py"):
-        counted.update(re.findall(r"""(?:errors\[|warn\()"((?:presence|redis)_\w+|bad_command)\"""", file.read_text()))
+        counted.update(re.findall(r"""(?:errors\[|\.\w+\()"((?:presence|redis)_\w+|bad_command)\"""", file.read_text()))
 
-    assert counted == set(SHARED_FAULTS)
+    assert counted == set(REDIS_ERRORS)
 
 
-def test_faults_between_nodes_begin_at_zero_where_there_are_several() -> None:
+def test_redis_errors_start_at_zero_on_a_node_with_redis_and_are_absent_without() -> None:
     shared = Metrics(make_gateway(redis_url="redis://127.0.0.1"))
     alone = Metrics(make_gateway())
 
-    for code in SHARED_FAULTS:
+    for code in REDIS_ERRORS:
         assert shared("hubbub_errors_total", code=code) == 0
         assert alone("hubbub_errors_total", code=code) is None
 
 
-def test_what_can_be_named_before_it_happens_is_there_as_zero() -> None:
+def test_known_series_start_at_zero() -> None:
     metrics = Metrics(make_gateway())
 
     for code in (*CLOSE_CODES, 1000, 1006):
@@ -118,14 +129,14 @@ def test_what_can_be_named_before_it_happens_is_there_as_zero() -> None:
     assert metrics("hubbub_errors_total", code="internal") == 0
 
 
-def test_a_gateway_that_does_not_run_is_not_ready_and_holds_nothing() -> None:
+def test_a_gateway_that_does_not_run_is_not_ready_and_has_no_load() -> None:
     metrics = Metrics(make_gateway())
 
     assert metrics("hubbub_ready") == 0
-    assert [metrics(name) for name, _ in GAUGES.values()] == [0, 0, 0, 0]
+    assert [metrics(spec.name) for spec in GAUGES.values()] == [0, 0, 0, 0]
 
 
-async def test_a_scrape_tells_who_is_here_and_what_has_happened() -> None:
+async def test_a_scrape_shows_the_load_and_what_has_happened() -> None:
     gateway = make_gateway()
     metrics = Metrics(gateway)
     async with running(gateway) as address:
@@ -178,7 +189,7 @@ async def test_a_task_is_counted_while_it_waits() -> None:
         await alice.expect("server.system.subscribed")
 
 
-async def test_nothing_that_a_client_chooses_becomes_a_label() -> None:
+async def test_no_label_has_a_value_that_a_client_chose() -> None:
     gateway = make_gateway()
     metrics = Metrics(gateway)
     async with running(gateway, FastAPI()) as address:
@@ -208,14 +219,14 @@ except hubbub.ConfigurationError as error:
     assert "pip install 'hubbub[metrics]'" in output
 
 
-def test_importing_hubbub_leaves_the_client_library_alone() -> None:
+def test_importing_hubbub_does_not_import_the_client_library() -> None:
     code = "import sys, hubbub; print('prometheus_client' in sys.modules)"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
 
     assert output.strip() == "False"
 
 
-async def test_histograms_tell_how_large_flushes_are_and_how_long_handlers_take() -> None:
+async def test_histograms_show_the_size_of_flushes_and_the_duration_of_handlers() -> None:
     gateway = make_gateway()
     metrics = Metrics(gateway)
     async with (
@@ -232,12 +243,12 @@ async def test_histograms_tell_how_large_flushes_are_and_how_long_handlers_take(
             await asyncio.sleep(0)
 
         assert metrics("hubbub_flush_sockets_sum") == before + 2
-        assert metrics("hubbub_flush_seconds_count") == 0  # a handful is not worth it
+        assert metrics("hubbub_flush_seconds_count") == 0  # two sockets are too few to be measured
         assert metrics("hubbub_handler_seconds_count", handler="client.system.subscribe") == 2
         assert metrics("hubbub_handler_seconds_bucket", handler="client.system.subscribe", le="10.0") == 2
 
 
-def test_a_histogram_counts_a_value_in_the_first_class_that_holds_it() -> None:
+def test_a_histogram_counts_a_value_in_the_first_bucket_whose_bound_it_does_not_exceed() -> None:
     histogram = Histogram((1, 4))
     for value in (0.5, 1, 2, 4, 5):
         histogram.observe(value)
@@ -245,7 +256,7 @@ def test_a_histogram_counts_a_value_in_the_first_class_that_holds_it() -> None:
     assert (histogram.counts, histogram.total) == ([2, 2, 1], 12.5)
 
 
-async def test_a_loop_that_was_kept_waiting_shows_it_as_lag() -> None:
+async def test_a_loop_that_was_blocked_shows_lag() -> None:
     stats = Stats()
     timers = PeriodicTimers(SystemClock(), stats)
     ticked = asyncio.Event()

@@ -1,1 +1,1 @@
-"""What a node counts, and how Prometheus reads it."""
+"""Metrics: what a node counts, and how Prometheus reads it."""
