@@ -1,4 +1,4 @@
-"""What ``hubbub.testing`` promises to the tests of an app."""
+"""What `hubbub.testing` promises to an app's tests."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def message(id: str = "m1", conversation_id: str = "c1") -> MessageNew:
 server = server_fixture(make_app, factory=True, credentials=bearer(SECRET))
 
 
-async def test_a_user_connects_subscribes_and_hears_what_rest_has_done(server: Address) -> None:
+async def test_a_user_connects_subscribes_and_hears_of_a_write_over_rest(server: Address) -> None:
     async with server.connect("bob") as bob, httpx.AsyncClient(base_url=server.http) as rest:
         assert bob.user_id == "bob"
         assert (await bob.subscribe("conversation:c1", Topic("conversation", "secret"))).refused == (
@@ -76,7 +76,7 @@ async def test_a_user_connects_subscribes_and_hears_what_rest_has_done(server: A
         assert await bob.expect(MessageNew) == message("m7")
 
 
-async def test_what_is_not_expected_yet_is_kept(server: Address) -> None:
+async def test_an_event_that_is_not_expected_yet_is_kept(server: Address) -> None:
     receipt = MessageRead("c1", "m1", "carol", "2026-01-01T00:00:00Z")
     async with server.connect("bob") as bob:
         await bob.subscribe("conversation:c1")
@@ -90,7 +90,7 @@ async def test_what_is_not_expected_yet_is_kept(server: Address) -> None:
         await bob.expect_silence()
 
 
-async def test_what_clients_send_reaches_the_others(server: Address) -> None:
+async def test_an_event_of_one_client_reaches_the_others(server: Address) -> None:
     async with server.connect("alice") as alice, server.connect("bob") as bob:
         for client in (alice, bob):
             await client.subscribe("conversation:c1")
@@ -101,12 +101,12 @@ async def test_what_clients_send_reaches_the_others(server: Address) -> None:
         await alice.expect_silence(Typing)
 
 
-async def test_silence_fails_with_what_was_heard(server: Address) -> None:
+async def test_expecting_silence_fails_with_the_events_that_arrived(server: Address) -> None:
     async with server.connect("bob") as bob:
         await bob.subscribe("conversation:c1")
         notify(message())
 
-        with pytest.raises(AssertionError, match=r"expected silence; heard:\n.*server.messenger.message_new"):
+        with pytest.raises(AssertionError, match=r"expected silence; received:\n.*server.messenger.message_new"):
             await bob.expect_silence()
         await bob.expect_silence(MessageRead, PresenceUpdate)
         with pytest.raises(AssertionError, match="expected silence"):
@@ -115,13 +115,13 @@ async def test_silence_fails_with_what_was_heard(server: Address) -> None:
         await bob.expect_silence()
 
 
-async def test_what_does_not_come_fails_with_what_came_instead(server: Address) -> None:
+async def test_an_event_that_does_not_arrive_fails_with_those_that_did(server: Address) -> None:
     async with server.connect("bob", patience=0.05) as bob:
         await bob.subscribe("conversation:c1")
         notify(message("m1"))
 
         expected = (
-            r"no server\.messenger\.message_new with message_id='m2' within 0\.05 s; heard:\n.*\"messageId\": \"m1\""
+            r"no server\.messenger\.message_new with message_id='m2' within 0\.05 s; received:\n.*\"messageId\": \"m1\""
         )
         with pytest.raises(AssertionError, match=expected):
             await bob.expect(MessageNew, message_id="m2")
@@ -131,25 +131,25 @@ async def test_what_does_not_come_fails_with_what_came_instead(server: Address) 
             await bob.expect_closed()
 
 
-async def test_a_field_that_the_event_does_not_have_is_a_mistake_in_the_test(server: Address) -> None:
+async def test_a_field_that_the_event_does_not_have_is_a_type_error(server: Address) -> None:
     async with server.connect("bob") as bob:
         with pytest.raises(TypeError, match="MessageNew has no field messageId"):
             await bob.expect(MessageNew, messageId="m1")
 
 
-async def test_who_is_not_let_in_is_closed_with_a_code(server: Address) -> None:
+async def test_a_socket_without_a_credential_is_closed_with_a_code(server: Address) -> None:
     async with server.connect() as nobody:
         assert nobody.user_id is None
         assert await nobody.expect_closed(4401) == "unauthorized"
         with pytest.raises(AssertionError, match=r"closed with 4400, not with 4401 unauthorized"):
             await nobody.expect_closed(4400)
-        with pytest.raises(AssertionError, match="before the socket was closed with 4401 unauthorized; heard: nothing"):
+        with pytest.raises(AssertionError, match="socket was closed with 4401 unauthorized; received: nothing"):
             await nobody.expect(MessageNew)
         with pytest.raises(AssertionError, match="the socket was closed with 4401 unauthorized"):
             await nobody.expect_silence()
 
 
-async def test_headers_of_the_tests_own_are_sent(server: Address) -> None:
+async def test_further_headers_are_sent(server: Address) -> None:
     with pytest.raises(InvalidStatus):
         async with server.connect("bob", headers={"Origin": "https://evil.example"}):
             pass
@@ -157,7 +157,7 @@ async def test_headers_of_the_tests_own_are_sent(server: Address) -> None:
         assert carol.user_id == "carol"
 
 
-async def test_a_clock_that_is_moved_brings_what_time_brings(server: Address) -> None:
+async def test_moving_the_clock_makes_a_user_away(server: Address) -> None:
     async with server.connect("bob") as bob:
         await bob.subscribe("user:alice")
         async with server.connect("alice") as alice:
@@ -167,7 +167,7 @@ async def test_a_clock_that_is_moved_brings_what_time_brings(server: Address) ->
             await bob.expect(PresenceUpdate, user_id="alice", status="away")
 
 
-async def test_an_address_that_does_not_know_its_users_says_what_to_give() -> None:
+async def test_connecting_as_a_user_without_credentials_names_the_remedy() -> None:
     async with serve(make_app()) as server:
         with pytest.raises(ConfigurationError, match="credentials=bearer"):
             async with server.connect("alice"):
@@ -183,7 +183,7 @@ async def test_it_works_on_uvicorns_own_websockets_too(ws: str) -> None:
         await bob.expect_silence()
 
 
-def test_without_pytest_asyncio_it_is_a_fixture_of_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pytest_asyncio_it_is_a_plain_fixture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pytest_asyncio", None)
     fixture: Any = server_fixture(make_app, factory=True)
 

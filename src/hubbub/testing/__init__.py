@@ -1,4 +1,4 @@
-"""For tests: a real server on a free port, a client that speaks the contract, and a clock to move."""
+"""Tools for an app's own tests: a real server on a free port, a client that knows the contract, and a manual clock."""
 
 from hubbub.testing.client import Client, pass_time
 from hubbub.testing.clock import ManualClock

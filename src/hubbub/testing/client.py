@@ -1,4 +1,4 @@
-"""A client that speaks the contract: it sends payloads, and expects payloads."""
+"""A test client that knows the contract: it sends and expects payloads."""
 
 from __future__ import annotations
 
@@ -21,106 +21,139 @@ from hubbub.testing.clock import ManualClock
 P = TypeVar("P", bound=Payload)
 Json = dict[str, Any]
 
-PATIENCE: Final = 5.0
-"""Seconds after which something that is expected has not come. Only a test that fails waits so long."""
+DEFAULT_PATIENCE: Final = 5.0
+"""Seconds that a client waits for what it expects. Only a test that fails waits that long."""
 
-STEP: Final = 20.0
-"""Seconds by which time passes at once: less than a heartbeat's interval, so that pongs arrive in between."""
+MAX_STEP: Final = 20.0
+"""Seconds by which `pass_time` moves a clock at once: less than the heartbeat's interval."""
 
 
 class Client:
-    """One open WebSocket. Whatever it does not hear in time, or hears and should not, is an AssertionError.
+    """One open WebSocket of a test. What it expects and does not receive in time is an AssertionError.
 
-    What arrives is kept until it is expected: events of different kinds need not come in the order of the test.
+    Events are kept until they are expected, so events of different kinds may arrive in any order.
 
-    socket: the ``websockets`` connection, for whatever is not offered here.
-    user_id, socket_id: what the server said in ``ready``; None where it refused to let this socket in.
+    Attributes:
+        socket: The connection of the package `websockets`, for everything that this class does not offer.
+        user_id: The user, as the server says in `ready`. None if it refused this socket.
+        socket_id: The socket's id, as the server says in `ready`. None if it refused this socket.
     """
 
     _markers = itertools.count()
 
-    def __init__(self, socket: ClientConnection, patience: float = PATIENCE) -> None:
+    def __init__(self, socket: ClientConnection, patience: float = DEFAULT_PATIENCE) -> None:
         self.socket = socket
         self.user_id: str | None = None
         self.socket_id: str | None = None
         self._patience = patience
-        self._heard: list[Json] = []
+        self._received: list[Json] = []
 
     async def send(self, event: ClientEvent, *, id: str | None = None) -> None:
-        """Sends an event. id: the correlation id that an error would carry."""
+        """Send an event.
+
+        Args:
+            event: The payload.
+            id: The correlation id. An error that this event causes carries it.
+        """
         await self.socket.send(encode(Envelope.of(event, id=id)).decode())
 
     async def subscribe(self, *topics: Topic | str) -> Subscribed:
-        """Replaces the subscriptions, by topics or their string form ``kind:id``; gives the server's answer."""
-        named = [topic if isinstance(topic, Topic) else Topic(*topic.partition(":")[::2]) for topic in topics]
-        await self.send(Subscribe(tuple(named)))
+        """Replace the subscriptions, and return the server's answer.
+
+        Args:
+            topics: Topics, or strings such as `conversation:c1`.
+        """
+        parsed = [topic if isinstance(topic, Topic) else Topic(*topic.partition(":")[::2]) for topic in topics]
+        await self.send(Subscribe(tuple(parsed)))
         return await self.expect(Subscribed)
 
     async def expect(self, kind: type[P], /, **fields: object) -> P:
-        """Gives the first event of a kind that has these fields (in snake_case), and waits for it where need be."""
+        """Wait for an event, and return its payload.
+
+        Args:
+            kind: The payload's class.
+            fields: What its fields must be, in snake_case. Events of the kind with other values are kept.
+
+        Raises:
+            AssertionError: If no such event arrives in time.
+        """
         unknown = fields.keys() - set(kind.__struct_fields__)
         if unknown:
             raise TypeError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}")
         name = spec_of(kind).name
-        looked_at = 0
+        checked = 0
         try:
             async with asyncio.timeout(self._patience):
                 while True:
-                    for event in self._heard[looked_at:]:
-                        looked_at += 1
+                    for event in self._received[checked:]:
+                        checked += 1
                         if event["type"] == name:
                             payload = msgspec.convert(event["data"], kind)
                             if all(getattr(payload, field) == value for field, value in fields.items()):
-                                self._heard.remove(event)
+                                self._received.remove(event)
                                 return payload
-                    self._heard.append(await self._receive())
+                    self._received.append(await self._receive())
         except TimeoutError:
-            self._fail(f"no {_described(name, fields)} within {self._patience:g} s")
+            self._fail(f"no {_describe(name, fields)} within {self._patience:g} s")
         except ConnectionClosed:
-            self._fail(f"no {_described(name, fields)} before the socket was closed with {self._closed}")
+            self._fail(f"no {_describe(name, fields)} before the socket was closed with {self._close_status}")
 
     async def expect_silence(self, *kinds: type[Payload]) -> None:
-        """Makes sure that nothing was sent to this socket that no ``expect`` has taken; or none of these kinds.
+        """Fail if this socket was sent an event that no `expect` has returned.
 
-        No time passes: a marker goes to the server and comes back, behind all that was published on this node before.
+        This does not wait for a timeout: the client sends an unknown event, and the error that answers it arrives after
+        everything that was published on the node before.
+
+        Args:
+            kinds: Only fail for events of these kinds. Without any, fail for every event.
+
+        Raises:
+            AssertionError: If there is such an event.
         """
         names = {spec_of(kind).name for kind in kinds}
         await self.catch_up()
-        wrong = [event for event in self._heard if not names or event["type"] in names]
-        if wrong:
-            self._fail("expected silence", wrong)
+        unexpected = [event for event in self._received if not names or event["type"] in names]
+        if unexpected:
+            self._fail("expected silence", unexpected)
 
     async def expect_closed(self, code: int | None = None) -> str:
-        """Waits until the server closes the socket, with ``code`` where one is given; gives the reason."""
+        """Wait until the server closes the socket, and return the reason.
+
+        Args:
+            code: The close code to expect. None accepts any.
+
+        Raises:
+            AssertionError: If the socket stays open, or is closed with another code.
+        """
         try:
             async with asyncio.timeout(self._patience):
                 while True:
-                    self._heard.append(await self._receive())
+                    self._received.append(await self._receive())
         except TimeoutError:
             self._fail(f"the socket is still open after {self._patience:g} s")
         except ConnectionClosed:
             if code is not None and self.socket.close_code != code:
-                self._fail(f"expected the socket to be closed with {code}, not with {self._closed}")
+                self._fail(f"expected the socket to be closed with {code}, not with {self._close_status}")
             return self.socket.close_reason or ""
 
     async def catch_up(self) -> None:
-        """Hears everything that was sent up to now: an unknown event is answered, in order with all others."""
+        """Receive everything that was sent until now. The server answers an unknown event after all earlier ones."""
         marker = f"marker-{next(self._markers)}"
         try:
             async with asyncio.timeout(self._patience):
                 await self.socket.send(json.dumps({"type": "client.hubbub.marker", "data": {}, "ts": 0, "id": marker}))
                 while (event := await self._receive()).get("id") != marker:
-                    self._heard.append(event)
+                    self._received.append(event)
         except TimeoutError:
             self._fail(f"the server has not answered within {self._patience:g} s")
         except ConnectionClosed:
-            self._fail(f"the socket was closed with {self._closed}")
+            self._fail(f"the socket was closed with {self._close_status}")
 
     async def greet(self) -> None:
-        """Waits until the server has let this socket in, or has closed it."""
+        """Wait until the server has accepted this socket, or closed it. `Address.connect` does this."""
         try:
             async with asyncio.timeout(self._patience):
-                self._heard.append(await self._receive())
+                self._received.append(await self._receive())
         except TimeoutError:
             self._fail(f"the server has not answered within {self._patience:g} s")
         except ConnectionClosed:
@@ -133,27 +166,32 @@ class Client:
         return event
 
     @property
-    def _closed(self) -> str:
+    def _close_status(self) -> str:
         return f"{self.socket.close_code} {self.socket.close_reason or ''}".rstrip()
 
-    def _fail(self, what: str, heard: Iterable[Json] | None = None) -> NoReturn:
-        events = self._heard if heard is None else heard
-        listed = "".join(f"\n  {json.dumps(event)}" for event in events) or " nothing"
-        raise AssertionError(f"{what}; heard:{listed}")
+    def _fail(self, what: str, events: Iterable[Json] | None = None) -> NoReturn:
+        received = self._received if events is None else events
+        listed = "".join(f"\n  {json.dumps(event)}" for event in received) or " nothing"
+        raise AssertionError(f"{what}; received:{listed}")
 
 
 async def pass_time(clock: ManualClock, seconds: float, *clients: Client) -> None:
-    """Moves the clock in steps, between which the clients answer the server's pings.
+    """Move a clock in steps, and let the clients answer the server's pings in between.
 
-    Who moves it far at once is a network that fails: sockets are then closed with 4408.
+    To advance the clock far in one step looks like a network failure: the server closes the sockets with 4408.
+
+    Args:
+        clock: The gateway's clock.
+        seconds: By how much to move it.
+        clients: The open sockets that must survive.
     """
     while seconds > 0:
-        clock.advance(min(seconds, STEP))
-        seconds -= STEP
+        clock.advance(min(seconds, MAX_STEP))
+        seconds -= MAX_STEP
         for client in clients:
             await client.catch_up()
 
 
-def _described(name: str, fields: dict[str, object]) -> str:
+def _describe(name: str, fields: dict[str, object]) -> str:
     with_fields = ", ".join(f"{field}={value!r}" for field, value in fields.items())
     return f"{name} with {with_fields}" if fields else name

@@ -1,4 +1,4 @@
-"""Time that stands still until it is moved."""
+"""A clock that tests move by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from hubbub.clock import Timer
 
 
 class ManualClock:
-    """A clock that stands still until it is moved. Starts at ``start``, in seconds since the epoch."""
+    """A clock that stands still until it is moved.
+
+    Args:
+        start: The time at first, in seconds since the epoch.
+    """
 
     def __init__(self, start: float = 1_700_000_000.0) -> None:
         self._start = start
@@ -20,25 +24,25 @@ class ManualClock:
         self._tiebreak = count()
 
     def monotonic(self) -> float:
-        """Gives the seconds moved so far."""
+        """Return the seconds by which the clock was advanced so far."""
         return self._elapsed
 
     def time(self) -> float:
-        """Gives the start and the seconds moved so far."""
+        """Return the time in seconds since the epoch."""
         return self._start + self._elapsed
 
     def set(self, seconds: float) -> None:
-        """Sets the time since the epoch by so many seconds, as somebody sets a machine's clock; no interval changes."""
+        """Change the time since the epoch by some seconds, as when the system clock is set. Timers do not notice."""
         self._start += seconds
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
-        """Calls back from within ``advance``, once the time has come."""
+        """Schedule a call. It is made by the `advance` that reaches its time."""
         timer = _ManualTimer(callback)
         heapq.heappush(self._timers, (self._elapsed + delay, next(self._tiebreak), timer))
         return timer
 
     def advance(self, seconds: float) -> None:
-        """Moves the time, and makes every call that comes due on the way, in order and at its own time."""
+        """Move the time forward. Make every scheduled call on the way, in order, each at its own time."""
         end = self._elapsed + seconds
         while self._timers and self._timers[0][0] <= end:
             self._elapsed, _, timer = heapq.heappop(self._timers)

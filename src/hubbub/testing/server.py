@@ -14,22 +14,29 @@ from websockets.asyncio.client import connect
 from hubbub.auth.jwt import DEVELOPMENT_SECRET, mint_token
 from hubbub.errors import ConfigurationError
 from hubbub.server.server import Server
-from hubbub.testing.client import PATIENCE, Client
+from hubbub.testing.client import DEFAULT_PATIENCE, Client
 
-#: Gives the headers with which a user opens a socket, and calls REST.
 Credentials: TypeAlias = Callable[[str], Mapping[str, str]]
+"""A function that returns the headers with which a user opens a socket and calls REST."""
 
 
 def bearer(key: str | bytes = DEVELOPMENT_SECRET) -> Credentials:
-    """Makes the credentials that JWTAuthenticator takes: a token for the user, signed with ``key`` (HS256)."""
+    """Return credentials for an app with JWTAuthenticator: a bearer token for the user.
+
+    Args:
+        key: The shared secret that signs the token, with HS256.
+    """
     return lambda user: {"Authorization": f"Bearer {mint_token(user, key=key)}"}
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a test server listens, and how its users say who they are.
+    """The address of a test server.
 
-    host, port: of the listening socket. credentials: gives the headers by which a user is known; None where nobody is.
+    Attributes:
+        host: Of the listening socket.
+        port: Of the listening socket.
+        credentials: Returns the headers that identify a user. None if the test passes headers itself.
     """
 
     host: str
@@ -38,21 +45,29 @@ class Address:
 
     @property
     def http(self) -> str:
-        """Gives the base of its REST addresses."""
+        """Return the base URL for REST."""
         return f"http://{self.host}:{self.port}"
 
     @property
     def ws(self) -> str:
-        """Gives the base of its WebSocket addresses."""
+        """Return the base URL for WebSockets."""
         return f"ws://{self.host}:{self.port}"
 
     def headers(self, user: str | None) -> dict[str, str]:
-        """Gives the headers by which a user is known; none for nobody."""
+        """Return the headers that identify a user.
+
+        Args:
+            user: The user's id. None for a request without credentials.
+
+        Raises:
+            ConfigurationError: If the server was started without credentials.
+        """
         if user is None:
             return {}
         if self.credentials is None:
             raise ConfigurationError(
-                "say how a user is known: serve(app, credentials=bearer(SECRET)), or any function that gives headers"
+                "this server has no credentials: use serve(app, credentials=bearer(SECRET)), "
+                "or any function that returns headers"
             )
         return dict(self.credentials(user))
 
@@ -63,16 +78,21 @@ class Address:
         *,
         headers: Mapping[str, str] | None = None,
         path: str = "/ws",
-        patience: float = PATIENCE,
+        patience: float = DEFAULT_PATIENCE,
     ) -> AsyncIterator[Client]:
-        """Opens a socket as ``user``, or as nobody, and waits until it is ready, or closed.
+        """Open a socket, wait until it is ready or closed, and close it at the end of the block.
 
-        headers: further ones, such as a cookie. patience: seconds that ``expect`` waits before it fails.
+        Args:
+            user: The user to connect as. None for no credentials.
+            headers: More headers, such as a cookie.
+            path: The path of the WebSocket endpoint.
+            patience: Seconds that the client's `expect` waits before it fails.
 
-        Raises websockets' InvalidStatus where the upgrade is refused over HTTP.
+        Raises:
+            websockets.exceptions.InvalidStatus: If the upgrade is refused over HTTP.
         """
-        sent = {**self.headers(user), **(headers or {})}
-        async with connect(self.ws + path, additional_headers=sent, proxy=None) as socket:
+        all_headers = {**self.headers(user), **(headers or {})}
+        async with connect(self.ws + path, additional_headers=all_headers, proxy=None) as socket:
             client = Client(socket, patience)
             await client.greet()
             yield client
@@ -80,10 +100,15 @@ class Address:
 
 @contextlib.asynccontextmanager
 async def serve(app: Any, *, credentials: Credentials | None = None, **options: Any) -> AsyncIterator[Address]:
-    """Serves an ASGI app as ``hubbub run`` does, in this event loop, on a free port of 127.0.0.1.
+    """Serve an ASGI app as `hubbub run` does, in this event loop, on a free port of 127.0.0.1, for a `with` block.
 
-    credentials: how ``connect(user)`` says who it is; see ``bearer``.
-    options: those of ``uvicorn.Config``, such as ``factory``, or ``ws``.
+    Args:
+        app: The ASGI app, or a function that makes it with `factory=True`.
+        credentials: How `connect(user)` identifies the user. See `bearer`.
+        options: Options of `uvicorn.Config`, such as `factory` or `ws`.
+
+    Raises:
+        RuntimeError: If the app does not start.
     """
     settings: dict[str, Any] = {
         "ws": "hubbub:WebSocketProtocol",
@@ -107,9 +132,14 @@ async def serve(app: Any, *, credentials: Credentials | None = None, **options: 
 
 
 def server_fixture(app: Any, *, credentials: Credentials | None = None, **options: Any) -> Any:
-    """Makes a pytest fixture out of ``serve`` with these arguments, for a conftest.py: every test gets its own server.
+    """Return a pytest fixture that runs `serve` with these arguments. Every test gets its own server.
 
-    It needs pytest-asyncio; without that it is an ordinary fixture, which the tests of anyio can use.
+    It needs pytest-asyncio. Without that, it is a plain async fixture, which works with anyio's pytest plugin.
+
+    Args:
+        app: See `serve`.
+        credentials: See `serve`.
+        options: See `serve`.
     """
 
     async def server() -> AsyncIterator[Address]:
@@ -126,7 +156,7 @@ def server_fixture(app: Any, *, credentials: Credentials | None = None, **option
 
 
 class _TestServer(Server):
-    """Tells when it is up, and leaves signals to whoever runs the tests."""
+    """A server that signals when it is up, and does not handle signals: the test runner does."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -140,7 +170,7 @@ class _TestServer(Server):
     async def serve(self, sockets: Any = None) -> None:
         try:
             await super().serve(sockets)
-        except SystemExit as error:  # it would end the event loop of the tests
+        except SystemExit as error:  # this would end the event loop of the tests
             raise RuntimeError("the app did not start: see the log") from error
 
     @contextlib.contextmanager
