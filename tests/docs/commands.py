@@ -1,4 +1,4 @@
-"""Whether a command line that a page shows exists: the command, its options, make's targets, Python's modules."""
+"""Check the command lines that a page shows: commands and their options, make's targets, Python's modules."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ import typer.main
 from hubbub.cli.main import app
 from tests.docs.pages import ROOT
 
-#: What may stand before a command on its line.
-_BEFORE = {"!", "do", "else", "exec", "if", "sudo", "then", "until", "while"}
+# Words that may precede a command on its line.
+_PREFIXES = {"!", "do", "else", "exec", "if", "sudo", "then", "until", "while"}
 
 _SEPARATORS = {"|", "||", "&&", "&", ";", "(", ")"}
-_PLACE = re.compile(r"\[.*\](\.\.\.)?$|\{.*\}$|COMMAND$")  # in a synopsis
+_PLACEHOLDER = re.compile(r"\[.*\](\.\.\.)?$|\{.*\}$|COMMAND$")  # in a synopsis
 _ASSIGNMENT = re.compile(r"\w+=")
 _NESTED = re.compile(r"\$\(([^()]*)\)")
 
 
-class Wrong(Exception):
-    """What is wrong with a command line."""
+class UnknownCommand(Exception):
+    """A command line cannot work as it is."""
 
 
 def check(script: str) -> None:
-    """Raises Wrong where a shell script is none, or names a command, option, target or module of ours that is none."""
+    """Raise UnknownCommand if a script is not valid shell, or has an unknown command, option, target or module."""
     parsed = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True)
     if parsed.returncode or parsed.stderr:
-        raise Wrong(parsed.stderr)
+        raise UnknownCommand(parsed.stderr)
     for arguments in _commands(script.replace("\\\n", " ")):
         _check(arguments)
 
 
 def of_console(text: str) -> str:
-    """Gives what was typed in a console: the lines that begin with a dollar sign."""
+    """Return what was typed in a console: the lines that start with a dollar sign."""
     return "\n".join(line.removeprefix("$ ") for line in text.splitlines() if line.startswith("$ "))
 
 
@@ -60,7 +60,7 @@ def _commands(script: str) -> Iterator[list[str]]:
 
 def _check(arguments: list[str]) -> None:
     name, rest = arguments[0].rpartition("/")[2], arguments[1:]
-    if name in _BEFORE:
+    if name in _PREFIXES:
         if rest:
             _check(rest)
     elif name == "hubbub":
@@ -68,10 +68,10 @@ def _check(arguments: list[str]) -> None:
     elif name == "make":
         wrong = [word for word in rest if not _ASSIGNMENT.match(word) and word not in _targets()]
         if wrong:
-            raise Wrong(f"make has no target {wrong[0]}")
+            raise UnknownCommand(f"make has no target {wrong[0]}")
     for command, option, module in zip(arguments, arguments[1:], arguments[2:], strict=False):
         if command.startswith("python") and option == "-m" and importlib.util.find_spec(module) is None:
-            raise Wrong(f"no module {module}")
+            raise UnknownCommand(f"no module {module}")
 
 
 def _check_hubbub(arguments: list[str]) -> None:
@@ -79,18 +79,19 @@ def _check_hubbub(arguments: list[str]) -> None:
     context = command.make_context("hubbub", [], resilient_parsing=True)
     while True:
         try:
-            context.resilient_parsing = False  # made so, as what is missing is no matter here; but not what is wrong
-            _, rest, _ = command.make_parser(context).parse_args([word for word in arguments if not _PLACE.match(word)])
+            context.resilient_parsing = False  # a missing argument does not matter here, an unknown one does
+            words = [word for word in arguments if not _PLACEHOLDER.match(word)]
+            _, rest, _ = command.make_parser(context).parse_args(words)
         except Exception as error:
-            raise Wrong(f"hubbub {' '.join(arguments)}: {error}") from error
+            raise UnknownCommand(f"hubbub {' '.join(arguments)}: {error}") from error
         if not hasattr(command, "commands"):
             if rest:
-                raise Wrong(f"hubbub takes no {rest}")
+                raise UnknownCommand(f"hubbub takes no {rest}")
             return
         if not rest:
             return  # `hubbub --version`
         if rest[0] not in command.commands:
-            raise Wrong(f"hubbub has no command {rest[0]}")
+            raise UnknownCommand(f"hubbub has no command {rest[0]}")
         command, arguments = command.commands[rest[0]], rest[1:]
         context = command.make_context(rest[0], [], parent=context, resilient_parsing=True)
 

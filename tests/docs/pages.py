@@ -17,7 +17,15 @@ _ROW = re.compile(r"^\|(.*)\|$")
 
 
 class Block(NamedTuple):
-    """One fenced block. page: relative to the repository. line: where it begins, counted from 1."""
+    """One fenced block.
+
+    Attributes:
+        page: The path of its page in the repository.
+        line: Where it starts, counted from 1.
+        language: As the fence names it.
+        title: The option `title` of the fence, or an empty string.
+        text: What is inside.
+    """
 
     page: str
     line: int
@@ -31,18 +39,18 @@ class Block(NamedTuple):
 
 @cache
 def blocks(page: str) -> tuple[Block, ...]:
-    """Gives the fenced blocks of a page, such as ``docs/start.md``."""
+    """Return the fenced blocks of a page, such as `docs/start.md`."""
     return tuple(_blocks(page, (ROOT / page).read_text()))
 
 
 def block(page: str, title: str) -> str:
-    """Gives the text of the one block with a title."""
+    """Return the text of the only block with a title."""
     (text,) = (each.text for each in blocks(page) if each.title == title)
     return text
 
 
 def tables(page: str) -> Iterator[list[list[str]]]:
-    """Gives the tables of a page as rows of cells, the head first, without the line of dashes."""
+    """Yield the tables of a page as rows of cells, with the head, without the line of dashes."""
     table: list[list[str]] = []
     for line in [*(ROOT / page).read_text().splitlines(), ""]:
         row = _ROW.match(line)
@@ -55,7 +63,7 @@ def tables(page: str) -> Iterator[list[list[str]]]:
 
 
 def table(page: str, *head: str) -> list[list[str]]:
-    """Gives the rows below the head of the one table whose first columns are called so."""
+    """Return the rows, without the head, of the only table whose first columns have these names."""
     (found,) = (each for each in tables(page) if tuple(each[0][: len(head)]) == head)
     return found[1:]
 

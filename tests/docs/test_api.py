@@ -1,4 +1,4 @@
-"""The check of the API's documentation can fail, and finds what it is for."""
+"""The check of docstrings finds what is missing, and passes for Hubbub."""
 
 from __future__ import annotations
 
@@ -8,31 +8,38 @@ import pytest
 
 import hubbub
 import hubbub.testing
-from tools.docs.api import complaints, public_names
+from tools.docs.api import Name, docstring_problems, problems, public_names
 
 SOURCE = '''
 """A package."""
 
 __all__ = ["LIMIT", "Door", "bare", "open_door"]
 
-#: How many may come in.
 LIMIT = 3
+"""How many may enter."""
 _hidden = 4
 
 
 class Door:
     """A way in.
 
-    width: in metres.
+    Args:
+        width: In metres.
+
+    Attributes:
+        material: Wood or glass.
     """
 
     height: int = 2
-    width: int = 1
     colour = "red"
     """What it looks like."""
 
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self.material = "wood"
+
     def close(self) -> None:
-        """Shuts it."""
+        """Close it."""
 
     def lock(self) -> None:
         pass
@@ -41,8 +48,13 @@ class Door:
         pass
 
 
-def open_door() -> Door:
-    """Opens one."""
+def open_door(slowly: bool) -> Door:
+    """Open a door.
+
+    Args:
+        slowly: Without a noise.
+        loudly: With a noise.
+    """
 
 
 def bare() -> None:
@@ -51,46 +63,64 @@ def bare() -> None:
 
 
 @pytest.fixture
-def names(tmp_path: Path) -> dict[str, bool]:
+def folder(tmp_path: Path) -> Path:
     (tmp_path / "house.py").write_text(SOURCE)
-    return {name.path: name.documented for name in public_names(["house"], search_paths=[str(tmp_path)])}
+    return tmp_path
 
 
-def test_docstrings_comments_and_the_class_document_a_name(names: dict[str, bool]) -> None:
-    assert [path for path, documented in names.items() if documented] == [
+@pytest.fixture
+def names(folder: Path) -> list[Name]:
+    return public_names(["house"], search_paths=[str(folder)])
+
+
+def test_a_name_is_documented_by_a_docstring_or_in_that_of_its_class(names: list[Name]) -> None:
+    assert {name.path for name in names if name.documented} == {
         "house.LIMIT",
         "house.Door",
         "house.Door.width",
+        "house.Door.material",
         "house.Door.colour",
         "house.Door.close",
         "house.open_door",
+    }
+
+
+def test_a_name_without_a_docstring_is_reported(names: list[Name]) -> None:
+    reference = {name.path for name in names}
+
+    assert problems(names, reference) == [
+        "house.Door.height: no docstring",
+        "house.Door.lock: no docstring",
+        "house.bare: no docstring",
     ]
 
 
-def test_whatever_has_none_is_named(names: dict[str, bool]) -> None:
-    assert [path for path, documented in names.items() if not documented] == [
-        "house.Door.height",
-        "house.Door.lock",
-        "house.bare",
+def test_a_name_that_the_reference_leaves_out_is_reported(names: list[Name]) -> None:
+    documented = [name for name in names if name.documented]
+
+    assert problems(documented, {"house.Door", "house.Door.colour", "house.open_door"}) == [
+        "house.LIMIT: not in the API reference",
+        "house.Door.close: not in the API reference",
     ]
 
 
-def test_what_the_reference_leaves_out_is_named(tmp_path: Path) -> None:
-    (tmp_path / "yard.py").write_text(
-        '__all__ = ["gate", "path"]\n\n\ndef gate(): "A gate."\n\n\ndef path(): "A path."\n'
-    )
-    names = public_names(["yard"], search_paths=[str(tmp_path)])
+def test_a_docstring_about_a_parameter_that_does_not_exist_is_reported(folder: Path) -> None:
+    (problem,) = docstring_problems("house", search_paths=[str(folder)])
 
-    assert complaints(names, {"yard.gate"}) == ["yard.path: not in the API reference"]
+    assert problem.endswith("Parameter 'loudly' does not appear in the function signature")
 
 
-def test_every_public_name_of_hubbub_is_looked_at() -> None:
-    looked_at = {name.path for name in public_names()}
+def test_every_public_name_of_hubbub_is_checked() -> None:
+    checked = {name.path for name in public_names()}
 
-    assert {f"hubbub.{name}" for name in hubbub.__all__} <= looked_at
-    assert {f"hubbub.testing.{name}" for name in hubbub.testing.__all__} <= looked_at
-    assert {"hubbub.Gateway.publish", "hubbub.Limits.unsent_bytes", "hubbub.MessengerDomain.on_connect"} <= looked_at
+    assert {f"hubbub.{name}" for name in hubbub.__all__} <= checked
+    assert {f"hubbub.testing.{name}" for name in hubbub.testing.__all__} <= checked
+    assert {"hubbub.Gateway.publish", "hubbub.Limits.unsent_bytes", "hubbub.MessengerDomain.on_connect"} <= checked
 
 
 def test_every_public_name_of_hubbub_has_a_docstring() -> None:
     assert [name.path for name in public_names() if not name.documented] == []
+
+
+def test_no_docstring_of_hubbub_describes_a_parameter_that_does_not_exist() -> None:
+    assert docstring_problems("hubbub") == []

@@ -1,4 +1,4 @@
-"""No block of README and docs/ is only there to be looked at: each is run, or as much of it as can be is checked."""
+"""Every code block of README.md and docs/ runs, or as much of it as possible is checked."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PAGES = [
     *sorted(str(path.relative_to(ROOT)) for path in DOCS.rglob("*.md") if "decisions" not in path.parts),
 ]
 
-#: Pages whose blocks in these languages a test runs, compiles or compares, and which test that is.
+# Pages whose blocks in these languages another test runs, compiles or compares, and which test does.
 RUN_BY = {
     "docs/authentication.md": ({"python", "ts"}, "tests/docs/test_authentication.py"),
     "docs/contract.md": ({"ts"}, "tests/contract/test_pages.py"),
@@ -40,7 +40,7 @@ RUN_BY = {
     "docs/testing.md": ({"python"}, "tests/testing/test_testing.py"),
 }
 
-#: What stands around the Python of the other pages, so that it runs as it is.
+# What the Python blocks of other pages need to run as they are.
 STUBS = {
     "docs/limits.md": """
         from types import SimpleNamespace
@@ -65,17 +65,17 @@ STUBS = {
     """,
 }
 
-#: Blocks that are not run, and why; whatever can be said of them without running is checked all the same.
+# Blocks that are not run, and why. What can be checked without running them is checked.
 NOT_RUN = {
     ("docs/many-nodes.md", "python"): "needs a Redis: tests/test_publisher.py and tests/cluster do it with one",
 }
 
-#: Languages that nothing here reads, page by page.
+# Blocks in languages that nothing here reads, and why.
 NOT_READ = {
-    ("docs/wire.md", "http"): "a picture of what tests/docs/wire_client.py sends",
+    ("docs/wire.md", "http"): "shows what tests/docs/wire_client.py sends",
 }
 
-#: What reads configuration.
+# Parsers of configuration files.
 READERS: dict[str, Callable[[str], object]] = {
     "yaml": msgspec.yaml.decode,
     "toml": msgspec.toml.decode,
@@ -86,7 +86,7 @@ ALL = [block for page in PAGES for block in blocks(page)]
 
 
 def in_language(*languages: str) -> pytest.MarkDecorator:
-    """Runs a test for each block in these languages."""
+    """Run a test for each block in these languages."""
     return pytest.mark.parametrize("block", [each for each in ALL if each.language in languages], ids=str)
 
 
@@ -95,7 +95,7 @@ def is_run(block: Block) -> bool:
     return block.language in languages
 
 
-# --- nothing is left out --------------------------------------------------------------------------------------------
+# --- every block is covered ------------------------------------------------------------------------------------------
 
 
 def test_every_language_is_read_by_a_test_or_listed_with_a_reason() -> None:
@@ -107,13 +107,13 @@ def test_every_language_is_read_by_a_test_or_listed_with_a_reason() -> None:
     assert sorted(unread) == []
 
 
-def test_every_test_that_is_said_to_run_a_page_names_it() -> None:
+def test_every_test_that_is_listed_for_a_page_names_the_page() -> None:
     wrong = [page for page, (_, test) in RUN_BY.items() if page.rpartition("/")[2] not in (ROOT / test).read_text()]
 
     assert wrong == []
 
 
-def test_nothing_is_listed_that_is_not_there() -> None:
+def test_nothing_is_listed_that_does_not_exist() -> None:
     shown = {(block.page, block.language) for block in ALL}
 
     assert [each for each in (*NOT_RUN, *NOT_READ) if each not in shown] == []
@@ -147,7 +147,7 @@ def test_python_runs(page: str) -> None:
 
 
 def unknown_names(tree: ast.Module) -> Iterator[str]:
-    """Finds imports from hubbub, attributes of ``gateway`` and arguments of hubbub's classes that do not exist."""
+    """Yield imports from hubbub, attributes of `gateway` and arguments of hubbub's classes that do not exist."""
     for part in ast.walk(tree):
         if isinstance(part, ast.ImportFrom) and (part.module or "").partition(".")[0] == "hubbub":
             module = importlib.import_module(part.module or "")
@@ -172,7 +172,7 @@ def is_public(module: Any, name: str) -> bool:
 
 
 @in_language("json")
-def test_json_is_an_event_of_the_contract_where_it_has_a_type(block: Block) -> None:
+def test_json_with_a_type_is_an_event_of_the_contract(block: Block) -> None:
     document = json.loads(block.text)
 
     if isinstance(document, dict) and "type" in document:
@@ -191,7 +191,7 @@ def test_commands_and_their_options_exist(block: Block) -> None:
 
 
 @in_language("console")
-def test_what_is_typed_in_a_console_exists(block: Block) -> None:
+def test_commands_typed_in_a_console_exist(block: Block) -> None:
     commands.check(commands.of_console(block.text))
 
 
@@ -210,7 +210,7 @@ def test_what_is_typed_in_a_console_exists(block: Block) -> None:
     ],
 )
 def test_a_command_that_does_not_exist_is_found(script: str, what: str) -> None:
-    with pytest.raises(commands.Wrong, match=what):
+    with pytest.raises(commands.UnknownCommand, match=what):
         commands.check(script)
 
 

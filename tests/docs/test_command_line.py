@@ -1,4 +1,4 @@
-"""The page of the command line reads as its ``--help`` does."""
+"""The page of the command line reads like its `--help`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Print a token.
 """
 
 
-def test_what_typer_writes_is_mended() -> None:
+def test_what_typer_writes_is_corrected() -> None:
     assert (
         as_page(MADE_BY_TYPER)
         == """\

@@ -1,4 +1,4 @@
-"""Every app in ``docs/examples`` does what the guides say: run by its own command, heard on real sockets."""
+"""Every app in docs/examples does what the guides say: run by its own command, tested over real sockets."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.processes import HUBBUB, command
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 APPS = ["fastapi_app", "starlette_app", "litestar_app", "django_app"]
-MOST_LINES = 60
+MAX_LINES = 60
 
 
 @event("server.notes.added", topics={"team": "team_id"})
 class NoteAdded(ServerEvent, frozen=True):
-    """What all of the examples send."""
+    """The event that all examples publish."""
 
     team_id: str
 
@@ -47,7 +47,7 @@ async def server(example: str, tmp_path: Path) -> AsyncIterator[Address]:
 
 
 class Person:
-    """A user of an example, over REST: Django's example takes forms, the others JSON."""
+    """A user of an example over REST. Django's example accepts forms, the others JSON."""
 
     def __init__(self, example: str, server: Address) -> None:
         self.media = "data" if example == "django_app" else "json"
@@ -59,7 +59,7 @@ class Person:
         assert response.is_success, response.text
         if response.cookies:
             self.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in response.cookies.items())
-            self.headers["Origin"] = self.server.http  # as browsers send it, and cookies count only with it
+            self.headers["Origin"] = self.server.http  # as browsers send it: a cookie only counts with it
         else:
             self.headers["Authorization"] = f"Bearer {response.json()['token']}"
 
@@ -79,7 +79,7 @@ async def people(example: str, server: Address) -> dict[str, Person]:
     return found
 
 
-async def test_members_hear_of_a_note_and_nobody_else(server: Address, people: dict[str, Person]) -> None:
+async def test_only_members_hear_of_a_note(server: Address, people: dict[str, Person]) -> None:
     async with (
         server.connect(headers=people["bob"].headers) as bob,
         server.connect(headers=people["carol"].headers) as carol,
@@ -97,7 +97,7 @@ async def test_members_hear_of_a_note_and_nobody_else(server: Address, people: d
         await carol.expect_silence(NoteAdded)
 
 
-async def test_nobody_gets_in_without_a_credential(example: str, server: Address) -> None:
+async def test_a_request_without_a_credential_is_refused(example: str, server: Address) -> None:
     async with server.connect() as nobody:
         await nobody.expect_closed(4401)
 
@@ -106,4 +106,4 @@ async def test_nobody_gets_in_without_a_credential(example: str, server: Address
 
 @pytest.mark.parametrize("name", APPS)
 def test_an_example_fits_on_a_screen(name: str) -> None:
-    assert len((EXAMPLES / f"{name}.py").read_text().splitlines()) <= MOST_LINES
+    assert len((EXAMPLES / f"{name}.py").read_text().splitlines()) <= MAX_LINES

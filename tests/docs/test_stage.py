@@ -1,4 +1,4 @@
-"""Links out of docs/ work on the site as they do where the pages lie."""
+"""Links out of docs/ work on the site as they do in the repository."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from tools.docs.stage import ROOT, example_page, rewrite
 
 
 def on_the_site(text: str, source: str = "docs/limits.md") -> str:
-    page, complaints = rewrite(text, source, lambda image: f"images/{image}")
-    assert complaints == []
+    page, problems = rewrite(text, source, lambda image: f"images/{image}")
+    assert problems == []
     return page
 
 
@@ -35,7 +35,7 @@ def test_each_link_leads_where_it_should(link: str, expected: str) -> None:
     assert on_the_site(link) == expected
 
 
-def test_pages_from_outside_of_docs_lead_into_it() -> None:
+def test_links_of_pages_outside_docs_lead_into_it() -> None:
     assert on_the_site("[limits](docs/limits.md)", "SECURITY.md") == "[limits](limits.md)"
     assert on_the_site("[limits](../docs/limits.md)", "benchmarks/README.md") == "[limits](../limits.md)"
 
@@ -47,10 +47,10 @@ def test_code_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("target", ["nowhere.md", "../src/nowhere.py", "images/nowhere.png", "../../outside.md"])
-def test_a_link_to_what_is_not_there_is_named(target: str) -> None:
-    _, complaints = rewrite(f"[x]({target})", "docs/limits.md", str)
+def test_a_link_to_a_file_that_does_not_exist_is_named(target: str) -> None:
+    _, problems = rewrite(f"[x]({target})", "docs/limits.md", str)
 
-    assert complaints == [f"docs/limits.md: {target} is not there"]
+    assert problems == [f"docs/limits.md: {target} does not exist"]
 
 
 def test_an_example_is_shown_whole() -> None:

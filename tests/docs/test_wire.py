@@ -1,4 +1,4 @@
-"""``docs/wire.md`` is enough to write a client: one that was, lives through the whole story on a real server."""
+"""`docs/wire.md` is enough to write a client: one written from it alone works with a real server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ C1, SECRETS, BOB = (
 
 
 class Fragile(Domain):
-    """Cannot tell the state of a conversation c9: its subscribers are told to fetch."""
+    """A domain that has no snapshot of conversation c9, so its subscribers must fetch."""
 
     def snapshot(self, ctx: Context, topics: Sequence[Topic]) -> Iterable[ServerEvent]:
         if Topic("conversation", "c9") in topics:
@@ -75,7 +75,7 @@ async def server(gateway: Gateway) -> AsyncIterator[Address]:
 
 @pytest.fixture
 def connect(server: Address, clock: ManualClock) -> Iterator[Any]:
-    """Opens a socket: ``connect("alice")``, or with headers of one's own."""
+    """Open sockets: `connect("alice")`, or `connect(None, header)`."""
     opened: list[Socket] = []
 
     async def connect(user: str | None, *headers: str) -> Socket:
@@ -131,13 +131,13 @@ async def test_presence_follows_from_sockets(connect: Any, clock: ManualClock) -
     await bob.expect("server.system.ready")
     clock.advance(1)
     update = await alice.expect("server.presence.update")
-    while update["userId"] != "bob":  # one's own comes unasked
+    while update["userId"] != "bob":  # a user's own updates come without a subscription
         update = await alice.expect("server.presence.update")
 
     assert update == {"userId": "bob", "status": "online"}
 
 
-async def test_a_topic_is_taken_away_and_what_is_left_is_said(connect: Any, gateway: Gateway) -> None:
+async def test_a_revoked_topic_is_refused_and_the_others_stay(connect: Any, gateway: Gateway) -> None:
     alice = await connect("alice")
     alice.send("client.system.subscribe", {"topics": [C1, BOB]})
     await alice.expect("server.system.subscribed")
@@ -147,14 +147,14 @@ async def test_a_topic_is_taken_away_and_what_is_left_is_said(connect: Any, gate
     assert await alice.expect("server.system.subscribed") == {"topics": [BOB], "refused": [C1]}
 
 
-async def test_what_cannot_be_told_is_said_to_be_lost(connect: Any) -> None:
+async def test_a_topic_without_a_snapshot_gets_a_resync(connect: Any) -> None:
     alice = await connect("alice")
     alice.send("client.system.subscribe", {"topics": [{"kind": "conversation", "id": "c9"}]})
 
     assert await alice.expect("server.system.resync") == {"topics": [{"kind": "conversation", "id": "c9"}]}
 
 
-async def test_an_undecided_subscribe_leaves_the_set_as_it_was(connect: Any, gateway: Gateway) -> None:
+async def test_a_subscribe_whose_authorization_fails_changes_nothing(connect: Any, gateway: Gateway) -> None:
     alice = await connect("alice")
     alice.send("client.system.subscribe", {"topics": [C1]})
     await alice.expect("server.system.subscribed")
@@ -166,7 +166,7 @@ async def test_an_undecided_subscribe_leaves_the_set_as_it_was(connect: Any, gat
     assert (await alice.expect("server.messenger.message_new"))["messageId"] == "m1"
 
 
-async def test_pings_are_answered_and_who_does_not_is_closed_with_4408(connect: Any, clock: ManualClock) -> None:
+async def test_a_client_that_does_not_answer_pings_is_closed_with_4408(connect: Any, clock: ManualClock) -> None:
     alice, frozen = await connect("alice"), await connect("bob")
     await alice.expect("server.system.ready")
     for _ in range(3):
@@ -192,7 +192,7 @@ async def test_pings_are_answered_and_who_does_not_is_closed_with_4408(connect: 
         (b"\xff", 1007),
     ],
 )
-async def test_what_is_no_event_closes_the_socket(connect: Any, payload: bytes, code: int) -> None:
+async def test_a_message_that_is_not_an_event_closes_the_socket(connect: Any, payload: bytes, code: int) -> None:
     alice = await connect("alice")
     await alice.expect("server.system.ready")
 
@@ -211,7 +211,7 @@ async def test_binary_is_closed_with_1003(connect: Any) -> None:
 
 
 @pytest.mark.parametrize("header", [(), ("Authorization: Bearer nonsense",)])
-async def test_who_is_not_known_is_accepted_and_closed_with_4401(connect: Any, header: tuple[str, ...]) -> None:
+async def test_an_unknown_user_is_accepted_and_closed_with_4401(connect: Any, header: tuple[str, ...]) -> None:
     assert await closed(await connect(None, *header)) == (4401, "unauthorized")
 
 
@@ -237,14 +237,14 @@ async def test_a_wrong_request_is_answered_over_http(server: Address, request_li
     writer.close()
 
 
-async def test_a_user_has_so_many_sockets(connect: Any) -> None:
+async def test_a_user_may_have_only_so_many_sockets(connect: Any) -> None:
     for _ in range(2):
         await (await connect("alice")).expect("server.system.ready")
 
     assert await closed(await connect("alice")) == (4429, "too many sockets of this user")
 
 
-async def test_withdrawn_access_ends_it(connect: Any, gateway: Gateway) -> None:
+async def test_withdrawn_access_ends_the_client(connect: Any, gateway: Gateway) -> None:
     heard: list[str] = []
     ready = asyncio.Event()
 
@@ -261,14 +261,14 @@ async def test_withdrawn_access_ends_it(connect: Any, gateway: Gateway) -> None:
     assert heard[0] == "server.system.ready"
 
 
-async def test_after_a_restart_the_client_is_back_and_subscribed() -> None:
-    """Two nodes after each other, at the same address, as in a deploy."""
+async def test_after_a_restart_the_client_is_connected_and_subscribed_again() -> None:
+    """Two nodes run one after the other, as in a deploy."""
     subscribed: asyncio.Queue[str] = asyncio.Queue()
     closes: list[Closed] = []
     port = 0
 
     class Impatient(Backoff):
-        """Keeps what the server demands, and leaves out the random part, so that the test is short."""
+        """A backoff with short delays, so that the test is short."""
 
         def delay(self, closed: Closed) -> float | None:
             closes.append(closed)
@@ -315,7 +315,7 @@ async def test_after_a_restart_the_client_is_back_and_subscribed() -> None:
         (1012, "restart; retry_after_ms=99999999999", 300.0, 300.5),
     ],
 )
-def test_a_close_code_says_whether_to_come_back(
+def test_a_close_code_says_whether_to_reconnect(
     code: int, reason: str, least: float | None, most: float | None
 ) -> None:
     delay = Backoff().delay(Closed(code, reason))

@@ -1,4 +1,4 @@
-"""A client written from ``docs/wire.md`` alone: TCP, RFC 6455 and JSON, and nothing of Hubbub or of a library."""
+"""A client written from `docs/wire.md` alone, over TCP, without Hubbub's code and without a library."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class Refused(Exception):
-    """The upgrade was answered over HTTP; carries the status."""
+    """The upgrade was answered over HTTP. The argument is the status."""
 
 
 class Closed(Exception):
-    """The server closed the socket; carries code and reason."""
+    """The socket was closed, with a code and a reason."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(code, reason)
@@ -76,7 +76,7 @@ class Socket:
         self._writer.write(bytes([0x80 | opcode]) + size + mask + masked)
 
     async def receive(self) -> Json:
-        """Gives the next event; answers pings meanwhile, and a close."""
+        """Return the next event. Answer pings and a close that arrive before it."""
         while True:
             opcode, payload = await self._frame()
             if opcode == TEXT:
@@ -86,13 +86,13 @@ class Socket:
                 self.send_frame(PONG, payload)
             elif opcode == CLOSE:
                 self.send_frame(CLOSE, payload[:2])
-                await self._reader.read()  # the server ends the connection
+                await self._reader.read()  # the server closes the connection
                 self._writer.close()
                 code = struct.unpack("!H", payload[:2])[0] if payload else 1005
                 raise Closed(code, payload[2:].decode())
 
     async def expect(self, type: str) -> Json:
-        """Gives the data of the next event of a type, and ignores others, as clients ignore what they do not know."""
+        """Return the data of the next event of a type, and ignore others."""
         while (event := await self.receive())["type"] != type:
             pass
         data: Json = event["data"]
@@ -114,26 +114,26 @@ class Socket:
 
 
 class Backoff:
-    """Says how long to wait before the next attempt, or that there is none."""
+    """How long to wait before the next attempt to connect."""
 
     def __init__(self) -> None:
         self._attempts = 0
 
     def delay(self, closed: Closed) -> float | None:
-        """Gives seconds; None where the code forbids to come back, or wants a new token first."""
+        """Return the seconds to wait, or None if the code forbids to reconnect or needs a new token first."""
         if closed.code in NEVER | NEW_TOKEN:
             return None
         demanded = re.search(r"retry_after_ms=(\d+)", closed.reason) if closed.code == 1012 else None
-        waited = min(int(demanded[1]), 300_000) / 1000 if demanded else 0.0
-        drawn = random.uniform(0, min(20.0, 0.5 * 2**self._attempts))
+        required = min(int(demanded[1]), 300_000) / 1000 if demanded else 0.0
+        jitter = random.uniform(0, min(20.0, 0.5 * 2**self._attempts))
         self._attempts += 1
-        return waited + drawn
+        return required + jitter
 
 
 async def listen(
     connect: Callable[[], Awaitable[Socket]], topics: list[Json], hear: Callable[[Json], None], backoff: Backoff
 ) -> Closed:
-    """Stays connected and subscribed until a close code forbids it; gives that close."""
+    """Stay connected and subscribed until a close code forbids to reconnect, and return that close."""
     while True:
         try:
             socket = await connect()

@@ -143,7 +143,8 @@ async def test_a_socket_without_a_credential_is_closed_with_a_code(server: Addre
         assert await nobody.expect_closed(4401) == "unauthorized"
         with pytest.raises(AssertionError, match=r"closed with 4400, not with 4401 unauthorized"):
             await nobody.expect_closed(4400)
-        with pytest.raises(AssertionError, match="socket was closed with 4401 unauthorized; received: nothing"):
+        expected = "before the socket was closed with 4401 unauthorized; received: nothing"
+        with pytest.raises(AssertionError, match=expected):
             await nobody.expect(MessageNew)
         with pytest.raises(AssertionError, match="the socket was closed with 4401 unauthorized"):
             await nobody.expect_silence()

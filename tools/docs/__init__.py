@@ -1,1 +1,1 @@
-"""Builds the documentation site, and checks what no builder checks: ``make docs``."""
+"""Build the documentation site, and check what the site builder does not: `make docs`."""

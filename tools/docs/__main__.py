@@ -1,4 +1,4 @@
-"""Builds the site into build/site, strictly: ``python -m tools.docs``, and ``--serve`` to look at it."""
+"""Build the documentation site into build/site and check it: `python -m tools.docs`, with `--serve` to look at it."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ import time
 from pathlib import Path
 from typing import Final
 
-from tools.docs.api import complaints, public_names
-from tools.docs.command_line import PAGE, command_line_page, out_of_step
-from tools.docs.links import broken_links, outside_of_nav, read_site
+from tools.docs.api import docstring_problems, problems, public_names
+from tools.docs.command_line import PAGE, check_page, command_line_page
+from tools.docs.links import broken_links, navigation_problems, read_site
 from tools.docs.stage import ROOT, stage
 
 STAGED: Final = ROOT / "build" / "docs"
 SITE: Final = ROOT / "build" / "site"
 
-#: Zensical colours every character by itself, whoever reads it.
 COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+"""Zensical colours its output even if it is not a terminal that reads it."""
 
 
 def build() -> list[str]:
-    """Builds the site; gives what is wrong with it."""
-    wrong = [*out_of_step(), *stage(STAGED)]
+    """Build the site, and return what is wrong with it."""
+    found = [*check_page(), *stage(STAGED)]
     staged = [page.relative_to(STAGED).as_posix() for page in sorted(STAGED.rglob("*.md"))]
-    wrong += outside_of_nav(staged, (ROOT / "mkdocs.yml").read_text())
-    if wrong:
-        return wrong
+    found += navigation_problems(staged, (ROOT / "mkdocs.yml").read_text())
+    if found:
+        return found
     shutil.rmtree(SITE, ignore_errors=True)
     command = [str(Path(sys.executable).with_name("zensical")), "build", "--strict", "--clean"]
     built = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
@@ -44,11 +44,11 @@ def build() -> list[str]:
     reference = {
         anchor for path, page in pages.items() if "reference" in path.relative_to(SITE).parts for anchor in page.anchors
     }
-    return [*broken_links(SITE, pages), *complaints(public_names(), reference)]
+    return [*broken_links(SITE, pages), *problems(public_names(), reference), *docstring_problems("hubbub")]
 
 
 def serve(port: int) -> None:
-    """Serves the built site on this machine until Ctrl-C."""
+    """Serve the built site on 127.0.0.1 until Ctrl-C."""
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(SITE))
     with http.server.ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
         print(f"http://127.0.0.1:{port}")
@@ -57,23 +57,23 @@ def serve(port: int) -> None:
 
 
 def main() -> int:
-    """Builds, says what is wrong, and serves on request; gives the exit status."""
+    """Build the site, print what is wrong, and serve it on request. Return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.docs", description=__doc__)
-    parser.add_argument("--write", action="store_true", help="make the page of the command line anew, and no more")
-    parser.add_argument("--serve", action="store_true", help="serve the site once it is built")
+    parser.add_argument("--write", action="store_true", help="only write the page of the command line again")
+    parser.add_argument("--serve", action="store_true", help="serve the site when it is built")
     parser.add_argument("--port", type=int, default=8001)
     arguments = parser.parse_args()
     if arguments.write:
         PAGE.write_text(command_line_page())
         return 0
-    begun = time.monotonic()
-    wrong = build()
-    for complaint in wrong:
-        print(complaint, file=sys.stderr)
-    print(f"{SITE.relative_to(ROOT)}: {len(wrong)} complaints, {time.monotonic() - begun:.1f} s")
+    started = time.monotonic()
+    found = build()
+    for problem in found:
+        print(problem, file=sys.stderr)
+    print(f"{SITE.relative_to(ROOT)}: {len(found)} problems, {time.monotonic() - started:.1f} s")
     if arguments.serve:
         serve(arguments.port)
-    return 1 if wrong else 0
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""The page of the command line, made from the commands themselves and kept, so that it can be read where it lies."""
+"""The reference page of the command line, made from the commands themselves.
+
+The page is committed, so that it can be read in the repository. A check fails if it differs from what the commands say.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,13 @@ from tools.docs.stage import DOCS
 
 PAGE: Final = DOCS / "reference" / "command-line.md"
 
-
 EXAMPLES: Final = re.compile(r"^Examples:\n(.+?)(?=\n\n|\Z)", re.MULTILINE | re.DOTALL)
 MARKUP: Final = re.compile(r"\[/?dim\]")
 SUMMARY: Final = re.compile(r"^\* `([a-z]+)`: .*\.\.\.$", re.MULTILINE)
 
 
 def command_line_page() -> str:
-    """Asks Typer for the documentation of ``hubbub``, and makes a page of it."""
+    """Return the page: what Typer writes about `hubbub`, with corrections."""
     typer = Path(sys.executable).with_name("typer")
     made = subprocess.run(
         [typer, "hubbub.cli.main", "utils", "docs", "--name", "hubbub", "--title", "The command line"],
@@ -32,20 +34,20 @@ def command_line_page() -> str:
 
 
 def as_page(text: str) -> str:
-    """Mends what Typer writes: HTML in code, examples that are no code, and summaries that are cut short."""
+    """Correct what Typer writes: HTML entities in code, examples that are not code, and truncated summaries."""
     text = EXAMPLES.sub(lambda match: f"**Examples**:\n\n```sh\n{MARKUP.sub('', match[1])}\n```", html.unescape(text))
     return SUMMARY.sub(lambda match: f"* `{match[1]}`: {_first_sentence(match, text)}", text)
 
 
 def _first_sentence(command: re.Match[str], text: str) -> str:
-    """Gives the first sentence of a command's own section, the next one of its name."""
+    """Return the first sentence of a command's own section, which is the next section with its name."""
     section = re.compile(rf"^##+ `[a-z ]+ {command[1]}`\n\n(.+?)(?:\.\s|\.?\n\n)", re.MULTILINE | re.DOTALL)
     found = section.search(text, command.end())
     return f"{found[1]}." if found else command.group().partition(": ")[2]
 
 
-def out_of_step() -> list[str]:
-    """Tells whether the page that is kept is not what the commands say now."""
+def check_page() -> list[str]:
+    """Return a problem if the committed page is not what the commands say now."""
     if PAGE.exists() and PAGE.read_text() == command_line_page():
         return []
-    return [f"{PAGE.name} is not in step with the commands: python -m tools.docs --write"]
+    return [f"{PAGE.name} is out of date: run `python -m tools.docs --write`"]

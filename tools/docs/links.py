@@ -1,4 +1,4 @@
-"""Whether everything on the built site leads somewhere: pages, images, style sheets, and anchors within pages."""
+"""Check that every link of the built site works: to pages, images, style sheets, and anchors within pages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LINKS: Final = {"a": "href", "img": "src", "link": "href", "script": "src"}
 
 
 class Page(HTMLParser):
-    """One page of the site: what it links to, and what can be linked to."""
+    """One page of the site: its links, and its anchors."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Notes what a tag links to, and its own id."""
+        """Record the link and the id of a tag."""
         values = dict(attrs)
         if identifier := values.get("id") or (values.get("name") if tag == "a" else None):
             self.anchors.add(identifier)
@@ -30,21 +30,21 @@ class Page(HTMLParser):
 
 
 def read_site(site: Path) -> dict[Path, Page]:
-    """Reads every page below ``site``, except the one for addresses that lead nowhere."""
+    """Read every page of a site, except the one for addresses that do not exist."""
     return {path: Page(path.read_text()) for path in sorted(site.rglob("*.html")) if path.name != "404.html"}
 
 
 def broken_links(site: Path, pages: dict[Path, Page]) -> list[str]:
-    """Tells which links within the site lead nowhere."""
+    """Return which links within the site are broken."""
     return [
-        f"{path.relative_to(site)}: {link} leads nowhere"
+        f"{path.relative_to(site)}: broken link {link}"
         for path, page in pages.items()
         for link in dict.fromkeys(page.links)
-        if not _leads_somewhere(link, path, pages)
+        if not _works(link, path, pages)
     ]
 
 
-def _leads_somewhere(link: str, page: Path, pages: dict[Path, Page]) -> bool:
+def _works(link: str, page: Path, pages: dict[Path, Page]) -> bool:
     parts = urlsplit(link)
     if parts.scheme or parts.netloc:
         return True
@@ -57,8 +57,8 @@ def _leads_somewhere(link: str, page: Path, pages: dict[Path, Page]) -> bool:
     return found is not None and (unquote(parts.fragment) in found.anchors or parts.fragment.startswith("__"))
 
 
-def outside_of_nav(pages: list[str], config: str) -> list[str]:
-    """Tells which staged pages the navigation in mkdocs.yml leaves out, and which of its pages there are none of."""
+def navigation_problems(pages: list[str], config: str) -> list[str]:
+    """Return which staged pages are missing from the navigation in mkdocs.yml, and which of its pages do not exist."""
     listed = set(re.findall(r"^\s+- (?:.+: )?([\w./-]+\.md)$", config, re.MULTILINE))
     return [
         *(f"{page}: not in the navigation of mkdocs.yml" for page in pages if page not in listed),

@@ -1,6 +1,6 @@
-"""Takes the screenshots of the messenger again: ``python -m tools.docs.screenshots``, into docs/images.
+"""Take the screenshots of the messenger again, into docs/images: `python -m tools.docs.screenshots`.
 
-Two people in two browsers, before the messenger as `make run` serves it (build the web app first: `make run`).
+Two people use the messenger in two browsers. Build the web app first: `make run`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 
 
 def main() -> None:
-    """Starts a messenger of its own, and takes every picture."""
+    """Start a messenger, and take every screenshot."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         server = Server(Path(folder), {})
         server.start()
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def take(browser: Browser, server: Server) -> None:
-    """Lets Alice and Bob chat, and takes what they see."""
+    """Let Alice and Bob chat, and take screenshots of what they see."""
     chat(Caller(server.url, "alice"), Caller(server.url, "bob"))
     alice = visit(browser, server, "alice", DESK)
     bob = visit(browser, server, "bob", PHONE)
@@ -53,7 +53,7 @@ def take(browser: Browser, server: Server) -> None:
 
 
 def chat(alice: Caller, bob: Caller) -> None:
-    """Fills the messenger with something to look at."""
+    """Fill the messenger with messages."""
     group = alice.start_conversation("bob", "carol", title="Allotment")
     bob.write(group, "Has anybody been down this week?")
     alice.write(group, "Yesterday. The beans are up!", "The rhubarb is taking over, though. Help yourselves.")
@@ -64,13 +64,13 @@ def chat(alice: Caller, bob: Caller) -> None:
 
 
 def visit(browser: Browser, server: Server, name: str, size: ViewportSize) -> Person:
-    """Opens the messenger as somebody, on a screen of some size."""
+    """Open the messenger as a user, in a window of some size."""
     context = browser.new_context(base_url=server.url, locale="en-GB", viewport=size, color_scheme="light")
     return Person(name, context, server.url).log_in()
 
 
 def save(page: Page, name: str) -> None:
-    """Takes a picture once nothing moves any more."""
+    """Take a screenshot of a page, without animations."""
     page.screenshot(path=IMAGES / f"{name}.png", animations="disabled", caret="hide")
 
 

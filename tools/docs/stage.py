@@ -1,9 +1,9 @@
-"""Puts the pages of the site together: docs/ as it is, and what its pages link to elsewhere in the repository.
+"""Collect the pages of the site: those in docs/, and some that are elsewhere in the repository.
 
-On a forge the pages are read where they lie, so a link out of docs/ is a path like ``../SECURITY.md``. The site has
-docs/ only: such a link leads to the copy of a page that is named here, to a page made from an example's source, or
-else becomes the path itself, in code. A link whose text is the name of a file gets the title of its page instead. A
-link to what does not exist is an error.
+People also read the pages in the repository itself, so a link out of docs/ is a path like `../SECURITY.md`. On the
+site, such a link goes to the staged copy of that page, or to the page made from an example's source. If there is
+neither, it becomes the path in code. A link whose text is a file name gets the title of that page as its text. A link
+to a file that does not exist is a problem.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 DOCS: Final = ROOT / "docs"
 
-#: Pages of the site that lie elsewhere in the repository, or under another name.
 PAGES: Final = {
     "SECURITY.md": "security.md",
     "CONTRIBUTING.md": "contributing.md",
@@ -28,10 +27,12 @@ PAGES: Final = {
     "benchmarks/README.md": "measuring/programs.md",
     "benchmarks/report/report.md": "measuring/report.md",
 }
+"""Pages of the site that are outside docs/ in the repository, with their name on the site."""
 
-#: What `make bench` writes. A fresh checkout may lack it: its images are left out then, and its page says so.
-MEASURED: Final = "benchmarks/report/"
-NOT_MEASURED: Final = "# No report\n\nNo full run is kept here. `make bench` makes one.\n"
+REPORT: Final = "benchmarks/report/"
+"""What `make bench` writes. If it is missing, the site has no images of it, and NO_REPORT in place of its page."""
+
+NO_REPORT: Final = "# No report\n\nThere is no report of a full run here. `make bench` makes one.\n"
 
 IMAGES: Final = {".svg", ".png"}
 EXAMPLES: Final = "docs/examples/"
@@ -42,13 +43,13 @@ CODE: Final = re.compile(r"(`+)(?:.+?)\1")
 
 
 class BrokenLink(Exception):
-    """A page links to what is not there."""
+    """A page links to a file that does not exist."""
 
 
 def stage(target: Path) -> list[str]:
-    """Writes all pages and images below ``target``; gives what is wrong with them."""
+    """Write all pages and images below `target`, and return what is wrong with them."""
     shutil.rmtree(target, ignore_errors=True)
-    complaints: list[str] = []
+    problems: list[str] = []
     sources = [path.relative_to(ROOT).as_posix() for path in sorted(DOCS.rglob("*")) if path.is_file()]
     for source in [*sources, *(page for page in PAGES if (ROOT / page).exists())]:
         name = staged_name(source)
@@ -60,18 +61,18 @@ def stage(target: Path) -> list[str]:
             place.write_text(example_page(ROOT / source))
         elif source.endswith(".md"):
             text, broken = rewrite((ROOT / source).read_text(), source, lambda image: _copy_image(image, target))
-            complaints += broken
+            problems += broken
             place.write_text(text)
         else:
             shutil.copyfile(ROOT / source, place)
     for source, name in PAGES.items():
-        if source.startswith(MEASURED) and not (target / name).exists():
-            (target / name).write_text(NOT_MEASURED)
-    return complaints
+        if source.startswith(REPORT) and not (target / name).exists():
+            (target / name).write_text(NO_REPORT)
+    return problems
 
 
 def staged_name(source: str) -> str | None:
-    """Gives the name within the site of a file of the repository; None where the site does not have it."""
+    """Return the name on the site of a file of the repository, or None if the site does not have it."""
     if source in PAGES:
         return PAGES[source]
     if not source.startswith("docs/"):
@@ -86,21 +87,21 @@ def staged_name(source: str) -> str | None:
 
 
 def example_page(path: Path) -> str:
-    """Makes a page of an example: its docstring, and all of the file."""
+    """Return the page of an example: its docstring, and the whole file."""
     source = path.read_text()
-    about = ast.get_docstring(ast.parse(source)) or ""
-    return f'# `{path.name}`\n\n{about}\n\n```python title="{path.name}"\n{source}```\n'
+    docstring = ast.get_docstring(ast.parse(source)) or ""
+    return f'# `{path.name}`\n\n{docstring}\n\n```python title="{path.name}"\n{source}```\n'
 
 
 def rewrite(text: str, source: str, copy_image: Callable[[str], str]) -> tuple[str, list[str]]:
-    """Makes the links of a page those of the site; gives the page, and its broken links."""
-    complaints: list[str] = []
+    """Return a page with its links changed for the site, and its broken links."""
+    problems: list[str] = []
 
     def replace(match: re.Match[str]) -> str:
         try:
             return _link(match, source, copy_image)
         except BrokenLink as error:
-            complaints.append(f"{source}: {error}")
+            problems.append(f"{source}: {error}")
             return match.group()
 
     pieces: list[str] = []
@@ -116,11 +117,11 @@ def rewrite(text: str, source: str, copy_image: Callable[[str], str]) -> tuple[s
         pieces.append(line or "")
         if mark and (not fence or mark[2].startswith(fence)):
             fence = "" if fence else mark[2]
-    return "".join(pieces), complaints
+    return "".join(pieces), problems
 
 
 def _outside_code(prose: str, replace: Callable[[re.Match[str]], str]) -> str:
-    """Replaces the links of some lines, except those written inside of code."""
+    """Replace the links of some lines, except those inside code."""
     codes = [match.span() for match in CODE.finditer(prose)]
 
     def unless_code(match: re.Match[str]) -> str:
@@ -136,10 +137,10 @@ def _link(match: re.Match[str], source: str, copy_image: Callable[[str], str]) -
     if re.match(r"[a-z]+:", target) or not path:
         return match.group()
     file = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
-    if file.startswith(MEASURED) and match["image"] and not (ROOT / file).exists():
+    if file.startswith(REPORT) and match["image"] and not (ROOT / file).exists():
         return ""
     if file.startswith("..") or not ((ROOT / file).exists() or file in PAGES):
-        raise BrokenLink(f"{target} is not there")
+        raise BrokenLink(f"{target} does not exist")
     if (ROOT / file).is_dir() and (ROOT / file / "README.md").exists():
         file = posixpath.join(file, "README.md")
     name = staged_name(file)
@@ -156,13 +157,13 @@ def _link(match: re.Match[str], source: str, copy_image: Callable[[str], str]) -
 
 
 def _title(page: str) -> str | None:
-    """Gives a page's title: a reader of the site knows it by that, not by the name of a file."""
+    """Return a page's title. Readers of the site know the page by its title, not by its file name."""
     heading = re.search(r"^# (.+)$", page, re.MULTILINE)
     return heading[1] if heading else None
 
 
 def _copy_image(source: str, target: Path) -> str:
-    """Brings an image from elsewhere in the repository into the site; gives its name there."""
+    """Copy an image from outside docs/ into the site, and return its name there."""
     name = f"images/{source}"
     (target / name).parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(ROOT / source, target / name)

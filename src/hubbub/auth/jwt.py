@@ -27,8 +27,6 @@ MAX_TOKEN_LENGTH: Final = 4096
 MAX_BRACKETS: Final = 500
 """Opening brackets in the claims. Limits how deep they nest before they are parsed, the same in every Python."""
 
-_DAY: Final = 86400.0
-
 logger = logging.getLogger("hubbub.auth")
 
 
@@ -45,11 +43,11 @@ class JWTAuthenticator:
             minute (ten seconds after a failure), and every hour. Old keys stay in use while the issuer is down.
         issuer: What the claim `iss` must be. None accepts any.
         audience: What the claim `aud` must be or contain. With None, a token that names an audience is refused.
-        cookie: The name of the cookie. None reads no cookie.
+        cookie: The name of the cookie, `hubbub_session` by default. None reads no cookie.
         session_claim: The claim by which `gateway.disconnect` finds the sockets of one session. A token may lack it.
         leeway: Seconds by which the issuer's clock may be ahead (`nbf`). It does not extend `exp`, because the socket
             closes at that time.
-        max_lifetime: Seconds that `exp` may lie in the future.
+        max_lifetime: Seconds that `exp` may lie in the future. The default is 400 days.
         clock: Source of the time. Tests pass a `ManualClock`.
 
     Raises:
@@ -67,7 +65,7 @@ class JWTAuthenticator:
         cookie: str | None = DEFAULT_COOKIE,
         session_claim: str = "jti",
         leeway: float = 5.0,
-        max_lifetime: float = 400 * _DAY,
+        max_lifetime: float = 34_560_000.0,
         clock: Clock | None = None,
     ) -> None:
         self._algorithms = check_algorithms(algorithms)
@@ -190,7 +188,7 @@ def mint_token(
     *,
     key: str | bytes = DEVELOPMENT_SECRET,
     algorithm: str = "HS256",
-    lifetime: float = _DAY / 2,
+    lifetime: float = 43_200.0,
     claims: Mapping[str, Any] | None = None,
     clock: Clock | None = None,
 ) -> str:
@@ -200,7 +198,7 @@ def mint_token(
         user_id: The claim `sub`.
         key: The shared secret, or a private key in PEM for the algorithms with a public key.
         algorithm: The algorithm to sign with.
-        lifetime: Seconds until the token expires.
+        lifetime: Seconds until the token expires. The default is 12 hours.
         claims: Further claims. They may replace `sub`, `iat`, `exp` and `jti`.
         clock: Source of the time. Tests pass a `ManualClock`.
 

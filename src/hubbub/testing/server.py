@@ -100,10 +100,10 @@ class Address:
 
 @contextlib.asynccontextmanager
 async def serve(app: Any, *, credentials: Credentials | None = None, **options: Any) -> AsyncIterator[Address]:
-    """Serve an ASGI app as `hubbub run` does, in this event loop, on a free port of 127.0.0.1, for a `with` block.
+    """Serve an ASGI app as `hubbub run` does, in this event loop, on a free port, until the end of the block.
 
     Args:
-        app: The ASGI app, or a function that makes it with `factory=True`.
+        app: The ASGI app. With `factory=True`, a function that makes it.
         credentials: How `connect(user)` identifies the user. See `bearer`.
         options: Options of `uvicorn.Config`, such as `factory` or `ws`.
 
