@@ -228,8 +228,8 @@ async def test_the_command_finds_the_contract_of_an_app(tmp_path: Path, url: str
     ("arguments", "reason"),
     [
         (("server.orders.placed", "{}"), "there are server.messenger.message_new"),
-        (("server.messenger.message_new", "{"), "DATA is no server.messenger.message_new"),
-        (("server.messenger.message_new", '{"conversationId": 1}'), "DATA is no server.messenger.message_new"),
+        (("server.messenger.message_new", "{"), "DATA does not fit server.messenger.message_new"),
+        (("server.messenger.message_new", '{"conversationId": 1}'), "DATA does not fit server.messenger.message_new"),
         (("client.system.subscribe", '{"topics": []}'), "no event 'client.system.subscribe' to publish"),
         (("server.messenger.conversations_changed", "{}"), "users="),
     ],

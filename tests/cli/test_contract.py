@@ -1,4 +1,4 @@
-"""``hubbub contract export`` and ``hubbub contract check``, as a person runs them."""
+"""`hubbub contract export` and `hubbub contract check`, as a person runs them."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_typescript_comes_with_guards_on_request(folder: Path) -> None:
     assert hubbub_contract(folder, "export", "--format", "typescript", "shop:app").output == typescript(MESSENGER)
 
 
-def test_a_domain_of_ones_own_is_in_the_export(folder: Path) -> None:
+def test_a_custom_domain_is_in_the_export(folder: Path) -> None:
     export = hubbub_contract(folder, "export", "--format", "typescript", "shop:with_kinds")
 
     assert export.output == typescript(WITH_KINDS)
@@ -90,7 +90,7 @@ def test_asyncapi_names_the_cookie_of_the_gateway(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["chat.example", "https://chat.example", "wss://"])
-def test_a_url_of_no_websocket_server_is_refused(folder: Path, url: str) -> None:
+def test_a_url_that_is_not_a_websocket_server_is_refused(folder: Path, url: str) -> None:
     export = hubbub_contract(folder, "export", "--format", "asyncapi", "--url", url, "shop:app")
 
     assert export.exit_code == 2
@@ -120,7 +120,7 @@ def test_check_fails_until_the_file_is_written_again(folder: Path) -> None:
     assert hubbub_contract(folder, *command, "--check").exit_code == 0
 
 
-def test_check_of_changes_tells_the_breaking_from_the_safe(folder: Path) -> None:
+def test_check_separates_breaking_changes_from_safe_ones(folder: Path) -> None:
     old, new = folder / "old.json", folder / "new.json"
     old.write_text(json_schema(MESSENGER))
     new.write_text(json_schema(MESSENGER).replace('"senderId"', '"authorId"'))
@@ -146,7 +146,7 @@ def test_check_of_changes_tells_the_breaking_from_the_safe(folder: Path) -> None
         ("shop:number", "name a Gateway, or the app given to gateway.attach(app)"),
     ],
 )
-def test_a_target_that_is_no_gateway_is_named_with_the_remedy(folder: Path, target: str, message: str) -> None:
+def test_a_target_that_is_not_a_gateway_is_named_with_the_remedy(folder: Path, target: str, message: str) -> None:
     result = hubbub_contract(folder, "export", "--format", "typescript", target)
 
     assert result.exit_code == 2
@@ -154,7 +154,7 @@ def test_a_target_that_is_no_gateway_is_named_with_the_remedy(folder: Path, targ
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"$defs": {}}'])
-def test_a_file_that_is_no_contract_is_refused(folder: Path, content: str) -> None:
+def test_a_file_that_is_not_a_contract_is_refused(folder: Path, content: str) -> None:
     (folder / "old.json").write_text(content)
 
     assert hubbub_contract(folder, "check", folder / "old.json", "shop:app").exit_code == 2

@@ -1,4 +1,4 @@
-"""``--help`` is worth keeping open: all is explained, examples work as they stand, and the Tab key knows them."""
+"""`--help` explains every option, its examples work as they are, and the Tab key completes them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WIDTH = 80
 
 
 def commands(command: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Gives every command below one, itself included, with the words that call it."""
+    """Yield a command and every command below it, each with the words that call it."""
     yield path, command
     for name, below in getattr(command, "commands", {}).items():
         yield from commands(below, *path, name)
@@ -34,14 +34,14 @@ each_command = pytest.mark.parametrize("path", COMMANDS, ids=lambda path: " ".jo
 
 
 def shown_examples(path: tuple[str, ...]) -> list[str]:
-    """Gives the command lines at the end of a command's help, as a terminal shows them."""
+    """Return the command lines at the end of a command's help, as a terminal shows them."""
     _, _, tail = help_of(*path).partition("\n Examples:\n")
     return [line.strip() for line in tail.splitlines() if line.strip() and not line.startswith(" #")]
 
 
 @functools.cache
 def help_of(*path: str) -> str:
-    """Gives the help in a terminal of the usual width."""
+    """Return the help in a terminal of 80 columns."""
     output = hubbub(*path, "--help", COLUMNS=str(WIDTH))
     return "\n".join(line.rstrip() for line in output.splitlines())
 
@@ -62,7 +62,7 @@ def test_every_command_and_option_is_explained(path: tuple[str, ...]) -> None:
 
 
 @each_command
-def test_no_option_is_cut_short_in_a_terminal_of_80_columns(path: tuple[str, ...]) -> None:
+def test_no_option_is_truncated_in_a_terminal_of_80_columns(path: tuple[str, ...]) -> None:
     text = help_of(*path)
 
     options = [option for parameter in COMMANDS[path].params for option in parameter.opts if option.startswith("--")]
@@ -71,29 +71,27 @@ def test_no_option_is_cut_short_in_a_terminal_of_80_columns(path: tuple[str, ...
 
 
 @each_command
-def test_the_examples_of_a_command_are_lines_that_it_takes(
-    path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_examples_of_a_command_are_valid(path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUBBUB_REDIS_URL", "redis://127.0.0.1:6379")
     lines = shown_examples(path)
 
     assert any(line.startswith(" ".join(("hubbub", *path))) for line in lines)
     for line in lines:
-        within = re.search(r"\$\((hubbub .*?)\)", line)  # called by another program
-        words = shlex.split(within[1] if within else line)[1:]
+        nested = re.search(r"\$\((hubbub .*?)\)", line)  # called by another program
+        words = shlex.split(nested[1] if nested else line)[1:]
         if words not in (["COMMAND", "--help"], ["--install-completion"]):
             called = max((known for known in COMMANDS if tuple(words[: len(known)]) == known), key=len)
             COMMANDS[called].make_context("hubbub", words[len(called) :]).close()
 
 
-def test_a_bracket_is_shown_as_it_is_written() -> None:
+def test_brackets_are_shown_as_they_are() -> None:
     assert "pip install 'hubbub[messenger]'" in help_of("demo")
     assert "pip install 'hubbub[redis]'" in help_of("publish")
 
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_the_completion_of_a_shell_is_shown_in_that_shell(shell: str, tmp_path: Path) -> None:
-    # What runs is /bin/sh under the shell's name: which shell somebody uses is told by its process.
+    # Typer detects the shell by the name of the process, so this runs bash or sh under each shell's name.
     program = tmp_path / shell
     program.symlink_to(shutil.which("bash") or "/bin/sh")
 
@@ -115,7 +113,7 @@ def test_the_completion_of_a_shell_is_shown_in_that_shell(shell: str, tmp_path: 
         ("hubbub contract export main:app --format ty", ["typescript"]),
     ],
 )
-def test_the_tab_key_completes_what_is_begun(shell: str, line: str, expected: list[str]) -> None:
+def test_the_tab_key_completes_commands_options_and_values(shell: str, line: str, expected: list[str]) -> None:
     request = {"bash": {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}}.get(
         shell, {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
     )
@@ -143,6 +141,6 @@ echo "${COMPREPLY[@]}"
 
 
 def completion(instruction: str, **variables: str) -> str:
-    """Gives what a shell is told when it asks."""
+    """Return what the command answers to a request of a shell's completion."""
     environment = {**os.environ, "_HUBBUB_COMPLETE": instruction, **variables}
     return subprocess.run([HUBBUB], capture_output=True, text=True, env=environment).stdout

@@ -1,4 +1,4 @@
-"""The command line, as a person or a supervisor uses it: real processes, real signals."""
+"""The command line, as a person or a supervisor uses it, with real processes and signals."""
 
 from __future__ import annotations
 
@@ -32,41 +32,41 @@ gateway.attach(app)
 
 @app.get("/slow")
 async def slow() -> str:
-    print("slow begins", flush=True)
+    print("slow started", flush=True)
     await asyncio.sleep(0.4)
     return "done"
 """
 
 
-STARTS_FOR_EVER = """
+NEVER_STARTS = """
 import asyncio
 from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 @asynccontextmanager
 async def lifespan(app):
-    print("waits for its database", flush=True)
+    print("waits for the database", flush=True)
     try:
         await asyncio.Event().wait()
         yield
     finally:
-        print("has let go of its database", flush=True)
+        print("cleaned up", flush=True)
 
 app = FastAPI(lifespan=lifespan)
 """
 
 
-BLOCKS_WHILE_IT_STARTS = """
+BLOCKS_DURING_START = """
 import time
 from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 @asynccontextmanager
 async def lifespan(app):
-    print("migrates", flush=True)
+    print("migrating", flush=True)
     time.sleep(1)
     yield
-    print("is shut down", flush=True)
+    print("shut down", flush=True)
 
 app = FastAPI(lifespan=lifespan)
 """
@@ -122,7 +122,7 @@ async def test_a_signal_closes_sockets_with_1012_and_exits_with_0(
         assert "Traceback" not in server.log
 
 
-async def test_sockets_that_do_not_answer_do_not_hold_up_ctrl_c(folder: Path) -> None:
+async def test_sockets_that_do_not_answer_do_not_delay_ctrl_c(folder: Path) -> None:
     async with (
         command(folder, HUBBUB, "run", "main:app", "--port", "0") as server,
         RawSocket.open(server.address, "alice"),
@@ -141,14 +141,14 @@ async def test_requests_in_flight_finish_first(folder: Path) -> None:
         httpx.AsyncClient() as rest,
     ):
         response = asyncio.create_task(rest.get(server.address.http + "/slow"))
-        await server.read_until("slow begins")
+        await server.read_until("slow started")
         server.process.send_signal(signal.SIGTERM)
 
         assert (await response).json() == "done"
         assert (await server.ended())[0] == 0
 
 
-async def test_a_second_signal_ends_it_at_once(folder: Path) -> None:
+async def test_a_second_signal_stops_it_at_once(folder: Path) -> None:
     async with (
         command(folder, HUBBUB, "run", "main:app", "--port", "0") as server,
         RawSocket.open(server.address, "alice"),
@@ -165,15 +165,15 @@ async def test_a_second_signal_ends_it_at_once(folder: Path) -> None:
 
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["one", "workers"])
-async def test_a_signal_ends_an_app_that_is_still_starting(
+async def test_a_signal_stops_an_app_that_is_still_starting(
     tmp_path: Path, sig: signal.Signals, workers: tuple[str, ...]
 ) -> None:
-    (tmp_path / "main.py").write_text(STARTS_FOR_EVER)
+    (tmp_path / "main.py").write_text(NEVER_STARTS)
     process = await asyncio.create_subprocess_exec(
         *(HUBBUB, "run", "main:app", "--port", "0", *workers), cwd=tmp_path, stdout=PIPE, stderr=STDOUT
     )
     assert process.stdout is not None
-    while b"waits for its database" not in (line := await process.stdout.readline()):
+    while b"waits for the database" not in (line := await process.stdout.readline()):
         assert line
     process.send_signal(sig)
     try:
@@ -183,23 +183,23 @@ async def test_a_signal_ends_an_app_that_is_still_starting(
         raise
 
     assert await process.wait() == 0, log
-    assert "has let go of its database" in log
+    assert "cleaned up" in log
     assert "Traceback" not in log
 
 
 async def test_an_app_that_has_started_is_shut_down_even_if_the_signal_came_before(tmp_path: Path) -> None:
-    (tmp_path / "main.py").write_text(BLOCKS_WHILE_IT_STARTS)
+    (tmp_path / "main.py").write_text(BLOCKS_DURING_START)
     process = await asyncio.create_subprocess_exec(
         *(HUBBUB, "run", "main:app", "--port", "0"), cwd=tmp_path, stdout=PIPE, stderr=STDOUT
     )
     assert process.stdout is not None
-    while b"migrates" not in (line := await process.stdout.readline()):
+    while b"migrating" not in (line := await process.stdout.readline()):
         assert line
     process.send_signal(signal.SIGTERM)
     log = (await asyncio.wait_for(process.stdout.read(), 10)).decode()
 
     assert await process.wait() == 0, log
-    assert "is shut down" in log
+    assert "shut down" in log
     assert "Traceback" not in log
 
 
@@ -226,7 +226,7 @@ async def run_to_end(*arguments: str, cwd: Path | None = None, **environment: st
     return process.returncode, output.decode()
 
 
-async def test_an_app_that_is_not_there_is_an_error_with_its_name(folder: Path) -> None:
+async def test_a_missing_app_is_an_error_with_its_name(folder: Path) -> None:
     code, output = await run_to_end("run", "nowhere:app", cwd=folder)
 
     assert code != 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import json
 import sys
 from enum import StrEnum
@@ -13,13 +12,12 @@ from urllib.parse import urlsplit
 
 import typer
 
-from hubbub.asgi.middleware import GatewayMiddleware
 from hubbub.cli.help import APP_DIR_HELP, APP_HELP, SETTINGS, examples
+from hubbub.cli.loading import find_gateway, load_attribute
 from hubbub.contract.export.compatibility import Change, changes
 from hubbub.contract.export.json_schema import json_schema, schema_document
 from hubbub.contract.export.typescript import typescript
 from hubbub.errors import ConfigurationError, HubbubError
-from hubbub.gateway import Gateway
 
 app = typer.Typer(
     name="contract",
@@ -112,29 +110,10 @@ def check_changes(
     raise typer.Exit(1 if breaking else 0)
 
 
-def gateway_of(application: Any) -> Gateway:
-    """Finds the gateway: itself, or the one attached to an ASGI app, however that is wrapped.
-
-    Raises ConfigurationError where there is none.
-    """
-    seen = application
-    while seen is not None:
-        if isinstance(seen, Gateway):
-            return seen
-        if isinstance(seen, GatewayMiddleware):
-            seen = seen.gateway
-            continue
-        for middleware in getattr(seen, "user_middleware", ()):
-            if middleware.cls is GatewayMiddleware:
-                return gateway_of(middleware.kwargs["gateway"])
-        seen = getattr(seen, "app", None)
-    raise ConfigurationError(f"no gateway at {application!r}: name a Gateway, or the app given to gateway.attach(app)")
-
-
 def _export(application: str, format: Format, guards: bool, url: str, app_dir: Path) -> str:
     try:
-        target = load(application, app_dir)
-        gateway = gateway_of(target)
+        target = load_attribute(application, app_dir)
+        gateway = find_gateway(target)
         if format is Format.TYPESCRIPT:
             return typescript(gateway.contract, guards=guards)
         if format is Format.JSON_SCHEMA:
@@ -161,29 +140,10 @@ def _write(text: str, path: Path) -> None:
         raise _failure(f"{path} cannot be written: {error}") from None
 
 
-def load(name: str, app_dir: Path) -> Any:
-    """Imports ``module:attribute``; raises ConfigurationError where it names nothing."""
-    module_name, separator, attributes = name.partition(":")
-    if not separator or not module_name or not attributes or module_name.startswith("."):
-        raise ConfigurationError(f"expected module:attribute, such as main:app, got {name!r}")
-    sys.path.insert(0, str(app_dir.resolve()))
-    try:
-        target: Any = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise
-        raise ConfigurationError(f"no module {error.name!r} in {app_dir.resolve()} or the environment") from None
-    for attribute in attributes.split("."):
-        if not hasattr(target, attribute):
-            raise ConfigurationError(f"{module_name} has no {attributes!r}")
-        target = getattr(target, attribute)
-    return target
-
-
 def _document(source: str, app_dir: Path) -> dict[str, Any]:
     path = Path(source)
     if ":" in source and not path.is_file():
-        return schema_document(gateway_of(load(source, app_dir)).contract)
+        return schema_document(find_gateway(load_attribute(source, app_dir)).contract)
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -1,25 +1,21 @@
-"""What the help texts of all commands share: examples to paste, and the headings of options."""
+"""What the help of all commands shares."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-LISTENING: Final = "Where it listens"
-IMPORTING: Final = "What it serves"
-DEVELOPMENT: Final = "While you develop"
-LOGGING: Final = "Logging"
-SWITCHES: Final = "What can be switched off"
-PROXY: Final = "Behind a proxy"
-TLS: Final = "TLS"
-LIFETIME: Final = "Processes and their end"
-
-#: For every command line, so that both spellings of a question are answered.
 SETTINGS: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"]}
+"""Context settings of every command group."""
 
 APP_HELP: Final = "A Gateway, or the ASGI app it is attached to, as module:attribute, e.g. main:app."
 APP_DIR_HELP: Final = "The folder to import APP from, e.g. src."
+PORT_HELP: Final = "The port. With 0, a free port is chosen and logged."
 
 
 def examples(*pairs: tuple[str, str]) -> str:
-    """Gives the end of a command's help: pairs of what somebody wants, and the command line that does it."""
+    """Return the examples at the end of a command's help.
+
+    Args:
+        pairs: What an example is for, and its command line.
+    """
     return "\n".join(["Examples:", *(f"[dim]# {purpose}[/dim]\n{command}" for purpose, command in pairs)])
