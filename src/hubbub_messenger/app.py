@@ -24,7 +24,7 @@ from hubbub_messenger.security import nobodys_hash
 from hubbub_messenger.seed import DEMO_USERS, seed
 from hubbub_messenger.sessions import Sessions
 from hubbub_messenger.settings import Settings
-from hubbub_messenger.web import mount_web
+from hubbub_messenger.web_app import serve_web_app
 
 MAX_BODY_BYTES: Final = 256 * 1024
 
@@ -73,7 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         api.include_router(noun.router)
     app.include_router(api)
     app.include_router(health.router)
-    mount_web(app, demo_users=DEMO_USERS if settings.is_development else ())
+    serve_web_app(app, demo_users=DEMO_USERS if settings.is_development else ())
     gateway.attach(app)
     return app
 

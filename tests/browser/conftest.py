@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from playwright.sync_api import Browser, expect
 
-from hubbub_messenger.web import STATIC
+from hubbub_messenger.web_app import STATIC
 from tests.browser.chromium import ARGUMENTS, find_chromium
 from tests.browser.person import Person
 from tests.browser.server import Caller, Server

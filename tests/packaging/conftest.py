@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hubbub_messenger.web import STATIC
+from hubbub_messenger.web_app import STATIC
 from tests.contract.programs import ROOT
 from tests.packaging.environments import Environment, succeed, uv
 
