@@ -13,15 +13,15 @@ from pydantic.alias_generators import to_camel
 from starlette.middleware import Middleware
 
 from hubbub import OriginPolicy
-from hubbub_messenger import problems
-from hubbub_messenger.bodies import BodyLimit, json_only
-from hubbub_messenger.cookies import CookieFilter
+from hubbub_messenger import problem_details
 from hubbub_messenger.database import Database
+from hubbub_messenger.demo_data import DEMO_USERS, add_demo_data
+from hubbub_messenger.middleware import BodyLimitMiddleware, CookieFilterMiddleware
 from hubbub_messenger.migrations import migrate
-from hubbub_messenger.realtime import make_gateway
+from hubbub_messenger.realtime import create_gateway
 from hubbub_messenger.routes import conversations, health, messages, presence, session, users
-from hubbub_messenger.security import nobodys_hash
-from hubbub_messenger.seed import DEMO_USERS, seed
+from hubbub_messenger.routes.dependencies import require_json
+from hubbub_messenger.security import dummy_hash
 from hubbub_messenger.sessions import Sessions
 from hubbub_messenger.settings import Settings
 from hubbub_messenger.web_app import serve_web_app
@@ -30,22 +30,26 @@ MAX_BODY_BYTES: Final = 256 * 1024
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Makes an application; without settings, from the environment.
+    """Return a new application.
 
-    Raises ConfigurationError where the settings cannot work.
+    Args:
+        settings: what to configure it with; by default the environment.
+
+    Raises:
+        ConfigurationError: the settings cannot work.
     """
     settings = settings or Settings()
     database = Database(settings.database_url)
     sessions = Sessions(settings, database)
-    gateway = make_gateway(settings, database, sessions)
+    gateway = create_gateway(settings, database, sessions)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         try:
             await migrate(database)
             if settings.is_development:
-                await seed(database)
-            await asyncio.to_thread(nobodys_hash)
+                await add_demo_data(database)
+            await asyncio.to_thread(dummy_hash)
             yield
         finally:
             await database.close()
@@ -59,18 +63,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: to_camel(route.name),
-        middleware=[Middleware(BodyLimit, max_bytes=MAX_BODY_BYTES), Middleware(CookieFilter)],
+        middleware=[Middleware(BodyLimitMiddleware, max_bytes=MAX_BODY_BYTES), Middleware(CookieFilterMiddleware)],
     )
     app.state.settings = settings
     app.state.database = database
     app.state.sessions = sessions
     app.state.gateway = gateway
-    app.state.metrics = health.make_registry(gateway)
+    app.state.metrics = health.create_registry(gateway)
     app.state.origins = OriginPolicy(settings.allowed_origins)
-    problems.install(app)
-    api = APIRouter(prefix="/api", dependencies=[Depends(json_only)])
-    for noun in (session, users, conversations, messages, presence):
-        api.include_router(noun.router)
+    problem_details.install(app)
+    api = APIRouter(prefix="/api", dependencies=[Depends(require_json)])
+    for module in (session, users, conversations, messages, presence):
+        api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)
     serve_web_app(app, demo_users=DEMO_USERS if settings.is_development else ())
@@ -79,7 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def __getattr__(name: str) -> Any:
-    """Makes ``app`` when a server first asks for it, so that importing this module reads no environment."""
+    """Create ``app`` when a server first asks for it, so that importing this module does not read the environment."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     app = globals()["app"] = create_app()

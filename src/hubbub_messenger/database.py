@@ -1,4 +1,4 @@
-"""The database: SQLite on one machine or PostgreSQL under many nodes, behind the same three transactions."""
+"""The database: SQLite for one process or PostgreSQL for many nodes, with the same three kinds of transaction."""
 
 from __future__ import annotations
 
@@ -15,20 +15,26 @@ from hubbub import ConfigurationError
 
 _DRIVERS: Final = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _PRAGMAS: Final = (
-    "busy_timeout = 5000",  # milliseconds; first, so that it already covers the switch to WAL
+    "busy_timeout = 5000",  # milliseconds; first, because it covers the switch to WAL as well
     "journal_mode = WAL",  # readers do not wait for a writer
-    "synchronous = NORMAL",  # with WAL: a power cut may lose the last commits, never the database
-    "foreign_keys = ON",  # off by default, for reasons of SQLite's history
+    "synchronous = NORMAL",  # with WAL, a power cut may lose the last commits but never corrupts the database
+    "foreign_keys = ON",  # SQLite's default is off
 )
-#: Any number that nothing else in the same PostgreSQL database uses as an advisory lock.
+#: The advisory lock of start-up. Any number works that nothing else in the same PostgreSQL database uses.
 _STARTUP_LOCK: Final = 0x48554242
 
 
 class Database:
-    """Holds the pool of connections and hands out transactions.
+    """The connection pool, which opens transactions.
 
-    A transaction is a context manager, so that a reader of the code sees where it is committed: ``notify`` comes after
-    that line, never before.
+    A transaction is a context manager, so that the code shows where it commits: ``notify`` belongs after that line,
+    never before.
+
+    Args:
+        url: a SQLAlchemy URL of SQLite or PostgreSQL. The driver need not be named.
+
+    Raises:
+        ConfigurationError: the URL cannot work.
     """
 
     def __init__(self, url: str) -> None:
@@ -36,7 +42,7 @@ class Database:
         self._is_sqlite = parsed.get_backend_name() == "sqlite"
         options: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 10}
         if self._is_sqlite:
-            # sqlite3 opens its transactions by guessing from the statement; here BEGIN is ours.
+            # By default the sqlite3 module decides from the statement when to begin. Here `_begin` does.
             options = {"connect_args": {"isolation_level": None}}
         self.engine = create_async_engine(parsed, **options)
         if self._is_sqlite:
@@ -45,39 +51,43 @@ class Database:
         writer = self.engine.execution_options(writes=True)
         self._reading = async_sessionmaker(self.engine, expire_on_commit=False)
         self._writing = async_sessionmaker(writer, expire_on_commit=False)
-        # SQLite has one writer. Waiting here is fair and quick, where SQLite itself would poll.
-        self._turn: AbstractAsyncContextManager[Any] = asyncio.Lock() if self._is_sqlite else nullcontext()
+        # SQLite has a single writer. This lock is fair and wakes at once; SQLite itself would poll.
+        self._write_lock: AbstractAsyncContextManager[Any] = asyncio.Lock() if self._is_sqlite else nullcontext()
 
     def reading(self) -> AbstractAsyncContextManager[AsyncSession]:
-        """Opens a transaction that changes nothing."""
+        """Open a transaction that only reads."""
         return self._reading()
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
-        """Opens a transaction that is committed at the end of the block, or rolled back by an exception."""
-        async with self._turn, self._writing.begin() as transaction:
+        """Open a transaction that commits at the end of the block. An exception rolls it back."""
+        async with self._write_lock, self._writing.begin() as transaction:
             yield transaction
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[AsyncSession]:
-        """Opens a writing transaction that no two nodes are in at the same time: for what is done once at start-up."""
+        """Open a writing transaction that only one node at a time can be in: for work that is done once."""
         async with self.writing() as transaction:
             if not self._is_sqlite:
                 await transaction.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _STARTUP_LOCK})
             yield transaction
 
     async def ping(self) -> None:
-        """Asks the database for a sign of life; raises what the driver raises when there is none."""
+        """Check that the database answers. If not, the driver's own exception is raised."""
         async with self.reading() as transaction:
             await transaction.execute(text("SELECT 1"))
 
     async def close(self) -> None:
-        """Closes every connection."""
+        """Close every connection."""
         await self.engine.dispose()
 
 
 def parse_url(url: str) -> URL:
-    """Reads a database URL and names the asynchronous driver; raises ConfigurationError where it cannot work."""
+    """Return a database URL with its asynchronous driver.
+
+    Raises:
+        ConfigurationError: the URL cannot work.
+    """
     try:
         parsed = make_url(url)
         parsed = parsed.set(drivername=_DRIVERS[parsed.get_backend_name()])
@@ -87,11 +97,11 @@ def parse_url(url: str) -> URL:
         ) from None
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise ConfigurationError(
-            "HUBBUB_DATABASE_URL: a SQLite database in memory has room for one connection only; "
+            "HUBBUB_DATABASE_URL: each connection to a SQLite database in memory would see a database of its own; "
             "name a file, such as sqlite:///./hubbub.db"
         )
     query = dict(parsed.query)
-    if "sslmode" in query:  # libpq's word, in the URLs that hosting services hand out; asyncpg says ssl
+    if "sslmode" in query:  # hosting services give URLs for libpq; asyncpg calls this option ssl
         query["ssl"] = query.pop("sslmode")
     return parsed.set(query=query)
 
@@ -104,6 +114,6 @@ def _set_pragmas(connection: Any, record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    # A writer takes the lock at once: one that first reads and then writes could not wait for another writer.
+    # A writer takes the lock at once. One that reads first and then writes would fail if another writer came between.
     writes = connection.get_execution_options().get("writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -11,10 +11,14 @@ _RANDOM_BITS = ~(0xF << 76 | 0b11 << 62) & (1 << 80) - 1
 
 
 def new_id(after: str | None = None) -> str:
-    """Makes an id; with ``after``, one that sorts behind that id whatever the clocks of two nodes say."""
+    """Return a new id.
+
+    Args:
+        after: an id that the new one must be greater than, even if the clocks of two nodes differ.
+    """
     milliseconds = time.time_ns() // 1_000_000
     value = milliseconds << 80 | _VERSION_AND_VARIANT | secrets.randbits(80) & _RANDOM_BITS
     if after is not None:
-        # The 62 low bits are random, so counting up from them never reaches the version in any real lifetime.
+        # The low 62 bits are random: counting up from them never reaches the version bits in practice.
         value = max(value, UUID(after).int + 1)
     return str(UUID(int=value))

@@ -9,28 +9,28 @@ from sqlalchemy import DateTime, Dialect, ForeignKey, Index, MetaData, String, T
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-from hubbub_messenger.times import now
+from hubbub_messenger.timestamps import utc_now
 
 
-class Moment(TypeDecorator[datetime]):
-    """A time that is in UTC on both sides: SQLite forgets the time zone that PostgreSQL keeps."""
+class UTCDateTime(TypeDecorator[datetime]):
+    """A time in UTC. PostgreSQL keeps the time zone; SQLite drops it, and this type restores it."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuses a time without a zone, since nobody could say which one it meant."""
+        """Convert to UTC. A time without a zone is ambiguous and raises ValueError."""
         if value is not None and value.tzinfo is None:
             raise ValueError(f"expected a time with a time zone, got {value!r}")
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Puts the zone back."""
+        """Restore the time zone."""
         return None if value is None else value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Base(DeclarativeBase):
-    """Is the base of every table. Constraints have names, so that a migration can find them again."""
+    """The base of every table. Constraints have names, so that migrations can refer to them."""
 
     metadata = MetaData(
         naming_convention={
@@ -40,11 +40,11 @@ class Base(DeclarativeBase):
             "fk": "fk_%(table_name)s_%(column_0_N_name)s",
         }
     )
-    type_annotation_map = {datetime: Moment}  # noqa: RUF012 (SQLAlchemy declares it without ClassVar)
+    type_annotation_map = {datetime: UTCDateTime}  # noqa: RUF012 (SQLAlchemy declares it without ClassVar)
 
 
 class User(Base):
-    """Somebody who can log in."""
+    """A person who can log in."""
 
     __tablename__ = "users"
 
@@ -52,7 +52,7 @@ class User(Base):
     username: Mapped[str] = mapped_column(String(64), unique=True)
     display_name: Mapped[str] = mapped_column(String(128))
     password_hash: Mapped[str] = mapped_column(String(255))
-    created_at: Mapped[datetime] = mapped_column(default=now)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
     last_seen_at: Mapped[datetime | None]
 
 
@@ -63,11 +63,11 @@ class Conversation(Base):
 
     id: Mapped[str] = mapped_column(Uuid(as_uuid=False), primary_key=True)
     title: Mapped[str | None] = mapped_column(String(128))
-    created_at: Mapped[datetime] = mapped_column(default=now)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class Message(Base):
-    """One message. Within a conversation ids grow in the order of commits, so the id is also the place to page from."""
+    """One message. Ids in a conversation grow in the order of commits, so that pages can start after an id."""
 
     __tablename__ = "messages"
     __table_args__ = (Index(None, "conversation_id", "id", unique=True),)
@@ -76,23 +76,23 @@ class Message(Base):
     conversation_id: Mapped[str] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
     sender_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
     body: Mapped[str] = mapped_column(Text)
-    created_at: Mapped[datetime] = mapped_column(default=now)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class Member(Base):
-    """A user's place in a conversation: everything up to ``last_read_message_id`` is read."""
+    """A user's membership of a conversation. Everything up to ``last_read_message_id`` is read."""
 
     __tablename__ = "members"
 
     conversation_id: Mapped[str] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True)
-    joined_at: Mapped[datetime] = mapped_column(default=now)
+    joined_at: Mapped[datetime] = mapped_column(default=utc_now)
     last_read_message_id: Mapped[str | None] = mapped_column(ForeignKey("messages.id", ondelete="SET NULL"))
     last_read_at: Mapped[datetime | None]
 
 
 class RevokedSession(Base):
-    """A session that was logged out before its tokens expired; kept until the last of them has."""
+    """A session that was logged out before its tokens expired. The row is kept until the last token has expired."""
 
     __tablename__ = "revoked_sessions"
 

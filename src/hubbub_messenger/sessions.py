@@ -1,4 +1,4 @@
-"""Login sessions: who a token speaks for, over REST and over the socket alike."""
+"""Login sessions: which user a token belongs to, for REST and for the socket."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from hubbub import Handshake, Identity, JWTAuthenticator, Unauthorized, mint_tok
 from hubbub_messenger.database import Database
 from hubbub_messenger.models import RevokedSession, User
 from hubbub_messenger.settings import Settings
-from hubbub_messenger.times import now
+from hubbub_messenger.timestamps import utc_now
 
 COOKIE: Final = "hubbub_session"
 _ALGORITHM: Final = "HS256"
-_MARGIN: Final = timedelta(hours=1)  # for clocks of nodes that disagree, and renewals under way during a logout
+_MARGIN: Final = timedelta(hours=1)  # for clocks of nodes that differ, and for renewals during a logout
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One login of one user. Renewing keeps the id, so that logging out withdraws every token of the session."""
+    """One login of one user. Renewing keeps the id, so that a logout revokes every token of the session."""
 
     id: str
     user: User
@@ -33,10 +33,14 @@ class Session:
 
 
 class Sessions:
-    """Issues tokens, recognises them, and withdraws them.
+    """The sessions of all users: issues tokens, checks them and revokes them.
 
-    A token is a JWT with ``sub`` (the user), ``jti`` (the session), ``iat`` and ``exp``. Any token signed with the
-    same secret counts, such as one of ``hubbub token alice``.
+    A token is a JWT with ``sub`` (the user), ``jti`` (the session), ``iat`` and ``exp``. Every token signed with the
+    same secret is valid, for example one of ``hubbub token alice``.
+
+    Args:
+        settings: the secret and the lifetime of a session.
+        database: where users and revoked sessions are stored.
     """
 
     def __init__(self, settings: Settings, database: Database) -> None:
@@ -46,47 +50,48 @@ class Sessions:
         self._tokens = JWTAuthenticator(self._secret, algorithms=[_ALGORITHM], cookie=COOKIE)
 
     def open(self, user: User) -> Session:
-        """Starts a session of a user."""
+        """Return a new session of a user."""
         return Session(uuid4().hex, user, self._expiry())
 
     def renew(self, session: Session) -> Session:
-        """Prolongs a session. Never shortens it: ``revoke`` relies on no token outliving those issued after it."""
+        """Return the session with a new end, which is never earlier than before: ``revoke`` relies on that."""
         return Session(session.id, session.user, max(session.expires_at, self._expiry()))
 
     def token(self, session: Session) -> str:
-        """Signs the token of a session."""
+        """Return a signed token of a session."""
         claims = {"jti": session.id, "exp": int(session.expires_at.timestamp())}
         return mint_token(session.user.id, key=self._secret, algorithm=_ALGORITHM, claims=claims)
 
     async def find(self, handshake: Handshake) -> Session:
-        """Gives the session of a request: the token from the cookie or from ``Authorization: Bearer``.
+        """Return the session of a request. Its token comes from the cookie or from ``Authorization: Bearer``.
 
-        Raises Unauthorized, with the reason for the log.
+        Raises:
+            Unauthorized: there is no valid session. The reason is for the log.
         """
         identity = self._tokens(handshake)
         if isawaitable(identity):
             identity = await identity
         if identity.session is None or identity.expires_at is None:
-            raise Unauthorized("the token has no jti: its session could not be withdrawn")
+            raise Unauthorized("the token has no jti, so its session could not be revoked")
         revoked = exists().where(RevokedSession.id == identity.session)
         async with self._database.reading() as transaction:
             user = await transaction.scalar(select(User).where(User.id == identity.user_id, ~revoked))
         if user is None:
-            raise Unauthorized("the session was withdrawn, or its user does not exist")
+            raise Unauthorized("the session was revoked, or its user does not exist")
         return Session(identity.session, user, datetime.fromtimestamp(identity.expires_at, UTC))
 
     async def authenticate(self, handshake: Handshake) -> Identity:
-        """Tells the gateway who opens a socket: the same rule as for REST."""
+        """Return the user who opens a socket, by the same rules as for REST."""
         session = await self.find(handshake)
         return Identity(session.user.id, session.expires_at.timestamp(), session.id)
 
     async def revoke(self, session: Session) -> None:
-        """Withdraws every token of a session, and forgets the revocations that no token needs any more."""
+        """Revoke every token of a session, and delete revocations whose tokens have expired."""
         until = max(session.expires_at, self._expiry()) + _MARGIN
-        with suppress(IntegrityError):  # a second logout at the same moment was first
+        with suppress(IntegrityError):  # another logout at the same moment was first
             async with self._database.writing() as transaction:
-                await transaction.execute(delete(RevokedSession).where(RevokedSession.expires_at < now()))
+                await transaction.execute(delete(RevokedSession).where(RevokedSession.expires_at < utc_now()))
                 transaction.add(RevokedSession(id=session.id, expires_at=until))
 
     def _expiry(self) -> datetime:
-        return (datetime.now(UTC) + self._lifetime).replace(microsecond=0)
+        return (utc_now() + self._lifetime).replace(microsecond=0)

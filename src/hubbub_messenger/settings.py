@@ -1,4 +1,4 @@
-"""What the environment may say about the messenger: ``HUBBUB_SECRET`` and its siblings."""
+"""The messenger's settings: ``HUBBUB_SECRET`` and other environment variables."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ MIN_METRICS_TOKEN_BYTES: Final = 16
 
 
 class Settings(BaseSettings):
-    """The settings, read from ``HUBBUB_*`` variables and from ``.env``; a variable wins over the file."""
+    """The settings, from ``HUBBUB_*`` environment variables and from ``.env``. A variable overrides the file."""
 
     model_config = SettingsConfigDict(env_prefix="HUBBUB_", env_file=".env", extra="ignore", frozen=True)
 
     environment: Literal["production", "development"] = "production"
-    """``development`` seeds the demo users and accepts the secret that everybody knows."""
+    """``development`` adds the demo users and accepts the public development secret."""
 
     secret: SecretStr = SecretStr(DEVELOPMENT_SECRET)
-    """Signs the tokens (HS256): at least 32 bytes, the same on every node."""
+    """The key that signs tokens (HS256): at least 32 bytes, the same on every node."""
 
     database_url: str = "sqlite:///./hubbub.db"
-    """SQLite for one machine, ``postgresql://user:password@host/database`` for many."""
+    """SQLite for one machine, ``postgresql://user:password@host/database`` for many nodes."""
 
     session_hours: Annotated[float, Field(gt=0, le=24 * 366)] = 12.0
-    """Hours that a session lasts after the login or its latest renewal."""
+    """How many hours a session lasts after the login or the latest renewal."""
 
     redis_url: str | None = None
-    """Where many nodes meet: ``redis://host:6379``, of a Cluster any member. None for a single process."""
+    """Connects many nodes: ``redis://host:6379``, in a Cluster any member. None for a single process."""
 
     away_minutes: Annotated[float, Field(gt=0)] = 5.0
-    """Minutes without activity after which a user is shown as away."""
+    """After how many minutes without activity a user is away."""
 
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
-    """Origins, separated by commas, that may use cookies besides the server's own: ``https://chat.example``."""
+    """Origins whose pages may use the cookie, separated by commas: ``https://chat.example``. Empty: only its own."""
 
     secure_cookie: bool | None = None
-    """Whether the cookie is sent over https only. None: as the request came, which needs a proxy's headers trusted."""
+    """Whether the cookie is sent over https only. None: if the login came over https, as far as trusted proxies say."""
 
     metrics_token: SecretStr | None = None
-    """What a scraper of ``/metrics`` sends as its bearer token: at least 16 bytes. None: in development anybody may
-    read them, in production there are none, whatever stands in front of the node."""
+    """The bearer token that ``/metrics`` requires: at least 16 bytes. None: in development anyone can read the metrics,
+    in production nobody can."""
 
     @field_validator("allowed_origins", mode="before")
     @classmethod
@@ -61,7 +61,7 @@ class Settings(BaseSettings):
             raise ConfigurationError(
                 "HUBBUB_SECRET is not set, and the development secret is public: "
                 'set it to the output of `python -c "import secrets; print(secrets.token_urlsafe(48))"`, '
-                "the same on every node, or set HUBBUB_ENVIRONMENT=development on a machine of your own"
+                "the same on every node, or set HUBBUB_ENVIRONMENT=development on your own machine"
             )
         if len(secret.encode()) < MIN_SECRET_BYTES:
             raise ConfigurationError(
@@ -82,10 +82,10 @@ class Settings(BaseSettings):
 
     @property
     def is_development(self) -> bool:
-        """Tells whether this is somebody's own machine."""
+        """Return whether the messenger runs for development."""
         return self.environment == "development"
 
     @property
     def session_lifetime(self) -> timedelta:
-        """Gives how long a token is valid."""
+        """Return how long a session lasts."""
         return timedelta(hours=self.session_hours)

@@ -1,4 +1,4 @@
-"""Where Chromium is; installed where it is missing and may be."""
+"""Find Chromium, and install it if it is missing and we may."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ import subprocess
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
-#: Root has no sandbox, and nothing here needs a GPU or the maker's services.
+#: Root has no sandbox. Nothing here needs a GPU or Google's services.
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 
 
 def find_chromium() -> str:
-    """Gives the path of Chromium; raises RuntimeError with the remedy where there is none and none can be had."""
-    return _find() or _install() or _give_up()
+    """Return the path of Chromium. If there is none and it cannot be installed, raise RuntimeError."""
+    path = _find() or _install()
+    if path is None:
+        raise RuntimeError(
+            "the browser tests need Chromium: run `apt-get install chromium` as root, or put it on the PATH"
+        )
+    return path
 
 
 def _find() -> str | None:
@@ -28,7 +33,3 @@ def _install() -> str | None:
     for arguments in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
         subprocess.run(["apt-get", "-qq", *arguments], check=True, env=environment, stdout=subprocess.DEVNULL)
     return _find()
-
-
-def _give_up() -> str:
-    raise RuntimeError("the browser tests need Chromium: run `apt-get install chromium` as root, or put it on the PATH")

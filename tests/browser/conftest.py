@@ -1,4 +1,4 @@
-"""Real browsers against the real server. Run by themselves: ``pytest tests/browser``."""
+"""Real browsers against the real server. They need a run of their own: ``pytest tests/browser``."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ expect.set_options(timeout=10_000)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leaves these tests out unless asked for: in one process with them, async tests fail (Playwright keeps a loop)."""
-    asked_for = any(HERE in (path := Path(arg.split("::")[0]).resolve()).parents or path == HERE for arg in config.args)
-    return None if asked_for else True
+    """Skip these tests unless named: async tests in the same process would fail, as Playwright keeps a loop running."""
+    is_named = any(HERE in (path := Path(arg.split("::")[0]).resolve()).parents or path == HERE for arg in config.args)
+    return None if is_named else True
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 @pytest.fixture(scope="session")
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
-    """Starts messengers with nothing in them but the demo users: ``start_server(session_hours="1")``."""
+    """Start messengers that have only the demo data: ``start_server(session_hours="1")``."""
     if not (STATIC / "index.html").exists():
         pytest.exit("the web app is not built: run `npm ci && npm run build` in the folder web", 2)
     servers: list[Server] = []
@@ -46,25 +46,25 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
     yield start
     for each in servers:
         each.stop()
-    faults = [each.log for each in servers if "Traceback" in each.log]
-    assert faults == []
+    logs_with_errors = [each.log for each in servers if "Traceback" in each.log]
+    assert logs_with_errors == []
 
 
 @pytest.fixture(scope="session")
 def shared_server(start_server: Callable[..., Server]) -> Server:
-    """The server of every test that does nothing to it. What is in it comes from the tests before."""
+    """The server of all tests that do not stop or configure it. It keeps the data of earlier tests."""
     return start_server()
 
 
 @pytest.fixture
 def server(shared_server: Server) -> Server:
-    """The server that people visit; a test module may have one of its own."""
+    """The server that people visit. A test module may override it."""
     return shared_server
 
 
 @pytest.fixture
 def person(browser: Browser, server: Server) -> Iterator[Callable[..., Person]]:
-    """Makes people: ``person("alice")`` has a browser of their own, with nothing in it."""
+    """Return people: ``person("alice")`` has a fresh browser of their own."""
     people: list[Person] = []
 
     def make(name: str, **options: Any) -> Person:
@@ -73,15 +73,15 @@ def person(browser: Browser, server: Server) -> Iterator[Callable[..., Person]]:
         return people[-1]
 
     yield make
-    complaints = {each.name: each.complaints for each in people if each.complaints}
+    errors = {each.name: each.errors for each in people if each.errors}
     for each in people:
         each.context.close()
-    assert complaints == {}
+    assert errors == {}
 
 
 @pytest.fixture
 def caller(server: Server) -> Iterator[Callable[[str], Caller]]:
-    """Makes users of REST alone: ``caller("alice")``."""
+    """Return users who have only REST: ``caller("alice")``."""
     callers: list[Caller] = []
 
     def make(name: str) -> Caller:
@@ -94,7 +94,7 @@ def caller(server: Server) -> Iterator[Callable[[str], Caller]]:
 
 
 class Room(NamedTuple):
-    """A conversation of one test alone."""
+    """A conversation that belongs to one test."""
 
     id: str
     title: str

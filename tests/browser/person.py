@@ -11,7 +11,7 @@ from hubbub_messenger.sessions import COOKIE
 
 
 class Person:
-    """One login of one user, in a browser of their own; ``page`` is the tab in front."""
+    """One login of one user, in a browser of their own. ``page`` is the tab in front."""
 
     def __init__(self, name: str, context: BrowserContext, url: str) -> None:
         self.name = name
@@ -19,21 +19,23 @@ class Person:
         self.context = context
         context.set_default_timeout(10_000)
         self.page: Page = context.new_page()
-        self.complaints: list[str] = []
-        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
-        context.on("console", lambda message: self._note(message.type, message.text))
+        self.errors: list[str] = []
+        context.on("weberror", lambda error: self.errors.append(str(error.error)))
+        context.on("console", lambda message: self._on_console(message.type, message.text))
 
-    def _note(self, kind: str, text: str) -> None:
-        # What the network refuses is reported by the browser itself, whatever the page makes of it.
+    def _on_console(self, kind: str, text: str) -> None:
+        # The browser logs failed requests and sockets itself, even if the page handles them.
         if kind == "error" and not text.startswith(("Failed to load resource", "WebSocket connection to")):
-            self.complaints.append(text)
+            self.errors.append(text)
 
-    # --- going places -------------------------------------------------------------------------------------------------
+    # --- navigation ---------------------------------------------------------------------------------------------------
 
     def log_in(self, path: str = "/", lifetime: float = 3600) -> Person:
-        """Opens the app with a session of their own, as it stands after the login page (``test_session.py``).
+        """Open the app with a new session, as after the login page (``test_session.py`` tests that one).
 
-        lifetime: the session's, in seconds.
+        Args:
+            path: the address to open.
+            lifetime: how long the session lasts, in seconds.
         """
         token = mint_token(self.name, key=DEVELOPMENT_SECRET, lifetime=lifetime)
         self.context.add_cookies([{"name": COOKIE, "value": token, "url": self._url}])
@@ -42,32 +44,32 @@ class Person:
         return self
 
     def opens(self, title: str) -> Person:
-        """Opens a conversation from the list."""
+        """Open a conversation from the list."""
         self.row(title).click()
         self.composer.wait_for()
         return self
 
     def new_tab(self, path: str = "/") -> Page:
-        """Opens a second tab of the same login, and waits until it is live."""
+        """Open a second tab of the same login, and wait until its socket is ready."""
         tab = self.context.new_page()
         with tab.expect_websocket() as socket:
             tab.goto(path)
         socket.value.wait_for_event("framereceived")
         return tab
 
-    # --- doing things -------------------------------------------------------------------------------------------------
+    # --- actions ------------------------------------------------------------------------------------------------------
 
     def types(self, text: str) -> None:
-        """Types without sending."""
+        """Type without sending."""
         self.composer.press_sequentially(text)
 
     def says(self, text: str) -> None:
-        """Writes a message and sends it with Enter."""
+        """Write a message and send it with Enter."""
         self.composer.fill(text)
         self.composer.press("Enter")
 
     def starts_conversation(self, *names: str, title: str | None = None) -> None:
-        """Goes through the dialog."""
+        """Start a conversation in the dialog."""
         self.page.get_by_role("button", name="New conversation").click()
         dialog = self.page.get_by_role("dialog")
         for name in names:
@@ -77,7 +79,7 @@ class Person:
         dialog.get_by_role("button", name="Start").click()
         self.composer.wait_for()
 
-    # --- seeing things ------------------------------------------------------------------------------------------------
+    # --- what they see ------------------------------------------------------------------------------------------------
 
     @property
     def me(self) -> Locator:
@@ -104,10 +106,10 @@ class Person:
         return self.page.locator(".banner")
 
     def row(self, title: str) -> Locator:
-        """Gives a conversation's row in the list."""
+        """Return the row of a conversation in the list."""
         rows = self.page.get_by_role("navigation", name="Conversations").get_by_role("link")
         return rows.filter(has=self.page.locator(".title", has_text=re.compile(f"^{re.escape(title)}$")))
 
     def message(self, text: str) -> Locator:
-        """Gives a message on the page by its text."""
+        """Return the message with this text."""
         return self.messages.get_by_text(text)

@@ -16,14 +16,18 @@ import httpx
 
 APP = "hubbub_messenger.app:app"
 HUBBUB = Path(sys.executable).with_name("hubbub")
-PATIENCE = 30.0  # seconds
+TIMEOUT = 30.0  # seconds
 
 
 class Server:
-    """One server process at a time, always on the same port."""
+    """One server process at a time, always on the same port.
+
+    Args:
+        folder: where it runs, with its database and its log.
+        settings: the messenger's settings, such as ``{"session_hours": "0.01"}``.
+    """
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
-        """settings: those of the messenger, such as ``{"session_hours": "0.01"}``."""
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._folder = folder
@@ -34,10 +38,10 @@ class Server:
         self._environment = {**os.environ, **{f"HUBBUB_{name.upper()}": value for name, value in named.items()}}
 
     def start(self) -> None:
-        """Starts it, and waits until it serves."""
+        """Start the process, and wait until it serves."""
         with self._log.open("ab") as log:
             self._process = self._run(log)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not self._is_ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
@@ -45,20 +49,20 @@ class Server:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """Ends it as a deploy does: its sockets are told to come back."""
+        """Stop the process as a deploy does: it asks its sockets to reconnect."""
         if self._process is None:
             return
         self._process.terminate()
         try:
-            self._process.wait(PATIENCE)
+            self._process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
         self._process = None
 
     @contextlib.contextmanager
-    def stand_in(self) -> Iterator[Server]:
-        """Runs another server on the same database."""
+    def second_server(self) -> Iterator[Server]:
+        """Run another server on the same database."""
         other = Server(self._folder, self._settings)
         other.start()
         try:
@@ -82,7 +86,7 @@ class Server:
 
 
 class Caller:
-    """Somebody who uses REST without a browser."""
+    """A user of REST without a browser."""
 
     def __init__(self, url: str, username: str) -> None:
         self._http = httpx.Client(base_url=url)
@@ -92,13 +96,13 @@ class Caller:
         self._http.headers["Authorization"] = f"Bearer {token}"
 
     def start_conversation(self, *members: str, title: str | None = None) -> str:
-        """Starts a conversation; gives its id."""
+        """Start a conversation, and return its id."""
         body = {"memberIds": members} | ({} if title is None else {"title": title})
         id: str = self._http.post("/api/conversations", json=body).raise_for_status().json()["id"]
         return id
 
     def write(self, conversation: str, *bodies: str) -> None:
-        """Sends messages."""
+        """Send messages."""
         for body in bodies:
             answer = self._http.post(f"/api/conversations/{conversation}/messages", json={"body": body})
             answer.raise_for_status()

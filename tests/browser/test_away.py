@@ -1,4 +1,4 @@
-"""Somebody who does nothing is away, and whatever they do brings them back."""
+"""A user without activity is away; any activity ends it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.browser.server import Server
 
 @pytest.fixture(scope="module")
 def server(start_server: Callable[..., Server]) -> Server:
-    """A server that does not wait five minutes."""
+    """A server on which users are away after 3 seconds, not 5 minutes."""
     return start_server(away_minutes="0.05")
 
 

@@ -1,4 +1,4 @@
-"""Whatever the server says, the page stands."""
+"""Invalid events do not break the page."""
 
 from __future__ import annotations
 

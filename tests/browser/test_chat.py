@@ -17,7 +17,7 @@ People = Callable[..., Person]
 
 @pytest.fixture
 def alice_and_bob(person: People, room: Room) -> tuple[Person, Person]:
-    """Two people in a conversation of three in which nothing was said yet."""
+    """Two people in an empty conversation of three."""
     alice, bob = (person(name).log_in().opens(room.title) for name in ("alice", "bob"))
     return alice, bob
 
@@ -93,7 +93,7 @@ def test_typing_clears_six_seconds_after_the_last_signal(person: People, room: R
     bob.log_in().opens(room.title)
     alice.types("Hel")
     expect(bob.typing).to_have_text("Alice is typing…")
-    alice.context.set_offline(True)  # whatever she does now, nobody hears of it
+    alice.context.set_offline(True)  # no later signal of hers arrives
     bob.page.clock.fast_forward(6_000)
     expect(bob.typing).to_be_empty()
 

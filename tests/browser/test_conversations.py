@@ -1,4 +1,4 @@
-"""Conversations begin, and belong to their members."""
+"""Starting conversations, and who can see them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the keyboard reaches. (What axe finds: ``test_pages.py``.)"""
+"""Using the app with the keyboard. (``test_pages.py`` runs axe.)"""
 
 from __future__ import annotations
 

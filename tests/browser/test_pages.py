@@ -1,4 +1,4 @@
-"""Every page, dark and light, at a desk and on a phone: what axe finds, and a screenshot for a person to look at.
+"""Every page, dark and light, wide and narrow: checked by axe, with screenshots for a person to look at.
 
 The screenshots are written to ``tests/browser/screenshots``.
 """
@@ -22,17 +22,17 @@ FOLDER = Path(__file__).parent / "screenshots"
 SIZES = {"desk": {"width": 1280, "height": 800}, "phone": {"width": 390, "height": 844}}
 
 
-def faults(page: Page) -> list[str]:
-    """Gives the serious faults of accessibility that axe finds, each with the first place."""
+def violations(page: Page) -> list[str]:
+    """Return the serious accessibility violations that axe finds, each with its first element."""
     page.evaluate(AXE.read_text())
     found: list[dict[str, Any]] = page.evaluate("async () => (await axe.run()).violations")
-    serious = [fault for fault in found if fault["impact"] in ("serious", "critical")]
-    return [f"{fault['id']}: {fault['nodes'][0]['html']}" for fault in serious]
+    serious = [each for each in found if each["impact"] in ("serious", "critical")]
+    return [f"{each['id']}: {each['nodes'][0]['html']}" for each in serious]
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_fits_and_has_no_serious_fault_of_accessibility(
+def test_every_page_fits_and_has_no_serious_accessibility_violation(
     person: People, room: Room, scheme: str, size: str
 ) -> None:
     alice = person("alice", color_scheme=scheme, viewport=SIZES[size])
@@ -41,7 +41,7 @@ def test_every_page_fits_and_has_no_serious_fault_of_accessibility(
     def examine(page: str) -> None:
         alice.page.screenshot(path=FOLDER / f"{page}-{size}-{scheme}.png", animations="disabled")
         assert alice.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is too wide"
-        assert faults(alice.page) == []
+        assert violations(alice.page) == []
 
     alice.page.goto("/")
     expect(alice.page.get_by_role("button", name="Log in")).to_be_visible()

@@ -40,7 +40,7 @@ def test_tabs_are_not_users(person: People) -> None:
     expect(bob.pill).to_have_text("Last seen just now")
     assert bob.page.evaluate("window.pills") == ["Online now", "Last seen just now"]
 
-    bob.page.reload()  # the status then comes from the snapshot, the time from REST
+    bob.page.reload()  # now the status comes from the snapshot, and the time from REST
     expect(bob.pill).to_have_text("Last seen just now")
 
 
@@ -70,7 +70,7 @@ def test_a_refetch_or_a_focus_is_no_activity(person: People) -> None:
         alice.page.evaluate("window.dispatchEvent(new Event('focus'))")
         alice.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         alice.page.clock.install()
-        alice.page.evaluate("window.dispatchEvent(new Event('online'))")  # a reconnect, and so a refetch
+        alice.page.evaluate("window.dispatchEvent(new Event('online'))")  # reconnects and refetches
         alice.page.clock.run_for(5_000)
     assert [frame for frame in sent if "client.system." not in frame] == []
     assert set(changed) <= {"GET"}

@@ -1,4 +1,4 @@
-"""The server restarts, the network goes away: everybody comes back by themselves."""
+"""After a restart of the server or a loss of the network, clients reconnect by themselves."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from tests.browser.server import Caller, Server
 
 People = Callable[..., Person]
 
-#: Milliseconds: the longest wait between two attempts, and some.
-BACK_WITHIN = 30_000
+#: Milliseconds: more than the longest delay between two attempts.
+RECONNECT_TIMEOUT = 30_000
 
 
 @pytest.fixture(scope="module")
 def server(start_server: Callable[..., Server]) -> Server:
-    """A server that may be stopped."""
+    """A server that these tests may stop."""
     return start_server()
 
 
-def test_after_a_restart_both_reconnect_resubscribe_and_show_what_was_posted_meanwhile(
+def test_after_a_restart_both_reconnect_resubscribe_and_show_what_was_posted_during_it(
     person: People, server: Server, room: Room
 ) -> None:
     alice, bob = (person(name).log_in().opens(room.title) for name in ("alice", "bob"))
-    with server.stand_in() as other:  # the same database behind another port: no signal gets from there to here
+    with server.second_server() as other:  # the same database, but its signals do not reach the first server
         carol = Caller(other.url, "carol")
         server.stop()
         for each in (alice, bob):
@@ -37,7 +37,7 @@ def test_after_a_restart_both_reconnect_resubscribe_and_show_what_was_posted_mea
         server.start()
 
     for each in (alice, bob):
-        expect(each.message("While you were away")).to_be_visible(timeout=BACK_WITHIN)
+        expect(each.message("While you were away")).to_be_visible(timeout=RECONNECT_TIMEOUT)
         expect(each.banner).to_be_empty()
     alice.types("Every")
     expect(bob.typing).to_have_text("Alice is typing…")

@@ -1,4 +1,4 @@
-"""How the backend serves the app: cached where it may be, and with a policy that lets nothing foreign run."""
+"""How the backend serves the app: its caching, and a Content-Security-Policy that runs no foreign code."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ def test_html_and_scripts_from_strings_are_refused(person: Callable[..., Person]
     alice = person("alice").log_in()
     with pytest.raises(Error, match=r"TrustedHTML|TrustedScript|unsafe-eval"):
         alice.page.evaluate(f"() => {{ {attack} }}")
-    assert alice.complaints
-    alice.complaints.clear()
+    assert alice.errors
+    alice.errors.clear()
 
 
 def test_the_demo_users_are_offered_in_development(server: Server) -> None:

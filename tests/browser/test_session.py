@@ -10,7 +10,7 @@ from tests.browser.person import Person
 
 People = Callable[..., Person]
 
-#: Seconds of a session that a test can wait for.
+#: Seconds: a session short enough to wait for its end.
 SHORT = 6.0
 
 
@@ -51,7 +51,7 @@ def test_an_expired_token_leads_to_the_login_without_a_reconnect_loop(person: Pe
     renewals: list[str] = []
 
     def asleep(route: Route) -> None:
-        """Keeps the first renewal from the server, as if the machine had slept until the session was over."""
+        """Abort the first renewal, as if the machine had slept until the session expired."""
         renewals.append(route.request.method)
         if len(renewals) == 1:
             route.abort()

@@ -1,4 +1,4 @@
-"""``docs/start.md`` from an empty folder: every block is run as it is written, the console's in a real console."""
+"""``docs/start.md`` from an empty folder: every block runs as written, those for the console in a real one."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ PAGE = "docs/start.md"
 WRITTEN = "http://127.0.0.1:8000"
 
 #: What differs each time: the id of a socket, and the time.
-PASSING = re.compile(r'(?<="socketId":")[\w-]+(?=")|(?<="ts":)\d+')
+VARIABLE = re.compile(r'(?<="socketId":")[\w-]+(?=")|(?<="ts":)\d+')
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Is a folder in which the page's first two steps were followed; the clone lies beside it."""
+    """A folder after the page's first two steps, with the clone beside it."""
     folder = tmp_path_factory.mktemp("start") / "notes"
     folder.mkdir()
     (folder.parent / "hubbub").symlink_to(ROOT)
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def address(folder: Path) -> Iterator[str]:
-    """Is where the app listens: on any free port instead of 8000."""
+    """The address of the app: on a free port in place of 8000."""
     process = subprocess.Popen(
         ["bash", "-ec", f". .venv/bin/activate\nexec {block(PAGE, 'run')}"],
         cwd=folder,
@@ -50,7 +50,7 @@ def address(folder: Path) -> Iterator[str]:
             line = process.stdout.readline()
             assert line, log
             log += line
-        assert "DEVELOPMENT_SECRET" in log  # the warning that the page speaks of
+        assert "DEVELOPMENT_SECRET" in log  # the warning that the page mentions
         yield found[1]
     finally:
         process.send_signal(signal.SIGINT)
@@ -59,35 +59,35 @@ def address(folder: Path) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
-    """Is the page of the app that the guide says to open."""
+    """The page of the app that the guide says to open."""
     context = browser.new_context()
     page = context.new_page()
-    page.route(lambda url: not url.startswith(address), lambda route: route.abort())  # it asks the web for its looks
+    page.route(lambda url: not url.startswith(address), lambda route: route.abort())  # its styles come from elsewhere
     page.goto(f"{address}/docs")
     yield page
     context.close()
 
 
 class Console:
-    """The console of a page, as its developer tools have it."""
+    """The console of a page, as in the developer tools."""
 
     def __init__(self, page: Page) -> None:
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self._page = page
         self._session = page.context.new_cdp_session(page)
-        page.on("console", self._hear)
+        page.on("console", self._on_message)
 
     def paste(self, text: str) -> None:
         answer = self._session.send("Runtime.evaluate", {"expression": text, "replMode": True})
         assert "exceptionDetails" not in answer, answer
 
     def wait_for(self, text: str) -> None:
-        while not any(text in line for line in self.said):
+        while not any(text in line for line in self.lines):
             self._page.wait_for_event("console")
 
-    def _hear(self, message: ConsoleMessage) -> None:
-        if message.type == "log":  # an error is what the page says of its looks, which were kept from it
-            self.said.append(message.text)
+    def _on_message(self, message: ConsoleMessage) -> None:
+        if message.type == "log":  # errors are about the styles that were blocked
+            self.lines.append(message.text)
 
 
 def test_a_signal_arrives_in_the_console(page: Page, folder: Path, address: str) -> None:
@@ -100,7 +100,7 @@ def test_a_signal_arrives_in_the_console(page: Page, folder: Path, address: str)
     sh(folder, block(PAGE, "write").replace(WRITTEN, address))
     console.wait_for("server.notes.added")
 
-    assert [PASSING.sub("…", line) for line in console.said] == PASSING.sub(
+    assert [VARIABLE.sub("…", line) for line in console.lines] == VARIABLE.sub(
         "…", block(PAGE, "what you see")
     ).splitlines()
 
@@ -111,7 +111,7 @@ def test_without_the_cookie_the_console_says_4401(page: Page) -> None:
     console.paste(block(PAGE, "console"))
     console.wait_for("closed")
 
-    assert console.said == ["closed 4401 unauthorized"]
+    assert console.lines == ["closed 4401 unauthorized"]
 
 
 def test_every_block_of_the_page_is_one_of_these() -> None:
@@ -121,13 +121,13 @@ def test_every_block_of_the_page_is_one_of_these() -> None:
 
 
 def sh(folder: Path, script: str) -> str:
-    """Runs a block in a shell as a person has it; gives what it prints."""
+    """Run a block in a plain shell, and return its output."""
     run = subprocess.run(["bash", "-ec", script], cwd=folder, env=clean({}), capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return run.stdout
 
 
 def clean(variables: dict[str, str]) -> dict[str, str]:
-    """Gives the environment without what belongs to the interpreter of the tests."""
+    """Return the environment without the variables of the tests' interpreter."""
     ours = {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME"}
     return {name: value for name, value in os.environ.items() if name not in ours} | variables

@@ -1,4 +1,4 @@
-"""The messenger under test: each test finds a freshly seeded database, on SQLite and on PostgreSQL."""
+"""The messenger under test: each test gets a database with the demo data, on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pydantic import SecretStr
 from hubbub import DEVELOPMENT_SECRET, Envelope, init_notifier, mint_token
 from hubbub_messenger.app import create_app
 from hubbub_messenger.database import Database
+from hubbub_messenger.demo_data import add_demo_data
 from hubbub_messenger.migrations import migrate
 from hubbub_messenger.models import Base
-from hubbub_messenger.seed import seed
 from hubbub_messenger.settings import Settings
 
 from .postgres import Postgres, run_postgres
@@ -35,7 +35,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def seeded_postgres(postgres: Postgres) -> str:
-    """A database that keeps a copy of its first rows: hashing the demo users' passwords once is enough."""
+    """The name of a database with a copy of the demo data: hashing its passwords once is enough."""
     prepare(postgres.create("hubbub"))
     copies = [f"CREATE TABLE seed.{name} AS TABLE {name};" for name in Base.metadata.tables]
     postgres.execute("CREATE SCHEMA seed;" + "".join(copies), "hubbub")
@@ -55,7 +55,7 @@ def prepare(url: str) -> None:
         database = Database(url)
         try:
             await migrate(database)
-            await seed(database)
+            await add_demo_data(database)
         finally:
             await database.close()
 
@@ -72,7 +72,7 @@ def sqlite_url(seeded_sqlite: Path, tmp_path: Path) -> str:
 @pytest.fixture
 def postgres_url(postgres: Postgres, seeded_postgres: str) -> str:
     tables = [table.name for table in Base.metadata.sorted_tables]
-    deletions = [f"DELETE FROM {name};" for name in reversed(tables)]  # on so few rows quicker than TRUNCATE
+    deletions = [f"DELETE FROM {name};" for name in reversed(tables)]  # faster than TRUNCATE for so few rows
     insertions = [f"INSERT INTO {name} SELECT * FROM seed.{name};" for name in tables]
     postgres.execute("".join(deletions + insertions), seeded_postgres)
     return postgres.url(seeded_postgres)
@@ -80,13 +80,13 @@ def postgres_url(postgres: Postgres, seeded_postgres: str) -> str:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """Runs a test on both; a module that has nothing to do with databases overrides it."""
+    """Run each test on both. Modules that have nothing to do with databases override it."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 
 
 def development(database_url: str, **changes: Any) -> Settings:
-    """Settings that read neither this machine's environment nor a .env file."""
+    """Return settings for development, without a .env file."""
     values = {"environment": "development", "secret": SecretStr(DEVELOPMENT_SECRET), "database_url": database_url}
     return Settings(**{"_env_file": None, **values, **changes})
 
@@ -105,7 +105,7 @@ async def app(settings: Settings) -> AsyncIterator[FastAPI]:
 
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """Somebody who is not logged in."""
+    """A client that is not logged in."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://hubbub.test") as client:
         yield client
@@ -113,7 +113,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def as_user(app: FastAPI) -> ClientFactory:
-    """Makes clients that send the token of a user, as ``hubbub token`` prints it."""
+    """Return clients that send the token of a user, as ``hubbub token`` prints it."""
 
     def make(user_id: str) -> httpx.AsyncClient:
         return httpx.AsyncClient(
@@ -142,16 +142,16 @@ def carol(as_user: ClientFactory) -> httpx.AsyncClient:
 
 @pytest.fixture
 def signals(app: FastAPI) -> list[tuple[str, dict[str, Any], list[str] | None]]:
-    """What REST tells the bus: the name of each event, its payload, and the users it is addressed to."""
-    heard: list[tuple[str, dict[str, Any], list[str] | None]] = []
+    """What REST publishes: the name of each event, its payload, and the users it is addressed to."""
+    published: list[tuple[str, dict[str, Any], list[str] | None]] = []
 
-    def hear(event: Any, users: Any) -> None:
+    def publish(event: Any, users: Any) -> None:
         envelope = event if isinstance(event, Envelope) else Envelope.of(event)
         payload = {name: getattr(envelope.data, name) for name in envelope.data.__struct_fields__}
-        heard.append((envelope.type, payload, None if users is None else sorted(users)))
+        published.append((envelope.type, payload, None if users is None else sorted(users)))
 
-    init_notifier(hear)
-    return heard
+    init_notifier(publish)
+    return published
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ async def conversation(alice: httpx.AsyncClient) -> str:
 
 
 async def say(client: httpx.AsyncClient, conversation: str, body: str = "Hello!") -> dict[str, Any]:
-    """Sends a message; gives it as REST answers it."""
+    """Send a message, and return it as REST does."""
     answer = await client.post(f"/api/conversations/{conversation}/messages", json={"body": body})
     assert answer.status_code == 201, answer.text
     message: dict[str, Any] = answer.json()

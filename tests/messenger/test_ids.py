@@ -24,9 +24,8 @@ def test_a_later_id_sorts_behind_an_earlier_one(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_id_sorts_behind_the_one_it_follows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "hubbub_messenger.ids.time.time_ns", lambda: 0
-    )  # the clock stands still, or is behind that of another node
+    # The clock stands still, or is behind the clock of another node.
+    monkeypatch.setattr("hubbub_messenger.ids.time.time_ns", lambda: 0)
     made = [new_id()]
     for _ in range(1000):
         made.append(new_id(after=made[-1]))

@@ -1,4 +1,4 @@
-"""The messenger on two nodes that share a database and Redis: nobody notices which one they are on."""
+"""The messenger on two nodes that share a database and Redis: it makes no difference which one a user is on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 class Nodes(NamedTuple):
-    """Two processes of the messenger, and who speaks to them."""
+    """Two processes of the messenger, and their clients."""
 
     first: Running
     second: Running
@@ -40,12 +40,12 @@ class Nodes(NamedTuple):
         return socket
 
     def token(self, user: str) -> str:
-        """Gives the same session to a user each time."""
+        """Return a token of a user. All tokens of a user belong to the same session."""
         return mint_token(user, claims={"jti": f"session-of-{user}"})
 
 
 async def until(socket: ClientConnection, name: str, **data: str) -> Any:
-    """Gives the payload of the next event of that name, with these values in it."""
+    """Return the payload of the next event of that name that contains these values."""
     async for text in socket:
         envelope = json.loads(text)
         if envelope["type"] == name and data.items() <= envelope["data"].items():

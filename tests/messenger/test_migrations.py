@@ -45,7 +45,7 @@ async def test_the_revisions_lead_to_exactly_the_models(empty_url: str) -> None:
 
     async with database.writing() as transaction:
         connection = await transaction.connection()
-        await connection.run_sync(lambda sync: command.check(config(sync)))  # raises where they differ
+        await connection.run_sync(lambda sync: command.check(config(sync)))  # raises if they differ
     await database.close()
 
 

@@ -40,7 +40,7 @@ CALLS = [
 
 @pytest.fixture
 def documented_app(postgres_url: str) -> Iterator[FastAPI]:
-    """The app on the stricter of the two databases; schemathesis starts it in a thread of its own."""
+    """The app on the stricter of the two databases. Schemathesis starts it in a thread."""
     yield create_app(development(postgres_url))
     shutdown_lifespans()
 
@@ -59,24 +59,24 @@ def test_whatever_is_asked_the_answer_is_a_documented_one(documented_app: Any, m
     @given(case=cases(schema[path][method], conversation if "conversations/{id}" in path else None))
     @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     def ask(case: Case) -> None:
-        case.cookies.clear()  # a random token beside the good one would only ever get 401
-        # Data that fits the schema may still name somebody who does not exist, and get 422.
+        case.cookies.clear()  # with a random token beside the valid one, every answer would be 401
+        # Data that fits the schema may name a user who does not exist, and get 422.
         case.call_and_validate(headers=alice(), excluded_checks=[ignored_auth, positive_data_acceptance])
 
     ask()
 
 
 def cases(operation: schemathesis.APIOperation[Any, Any, Any, Any], known_id: str | None) -> st.SearchStrategy[Case]:
-    """Gives data that fits the schema, the same about something that exists, and data that does not fit."""
+    """Return data that fits the schema, such data about an existing conversation, and data that does not fit."""
 
-    def about_known_id(case: Case) -> Case:
+    def with_known_id(case: Case) -> Case:
         case.path_parameters["id"] = known_id
         return case
 
     strategies = [operation.as_strategy(GenerationMode.POSITIVE)]
     if known_id is not None:
-        strategies.append(strategies[0].map(about_known_id))
-    if operation.body or operation.query or operation.path_parameters:  # otherwise there is nothing to spoil
+        strategies.append(strategies[0].map(with_known_id))
+    if operation.body or operation.query or operation.path_parameters:  # otherwise nothing can be invalid
         strategies.append(operation.as_strategy(GenerationMode.NEGATIVE))
     return st.one_of(strategies)
 

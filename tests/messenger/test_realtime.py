@@ -17,7 +17,7 @@ from hubbub import Context, Topic, mint_token
 from hubbub_messenger.app import create_app
 from hubbub_messenger.database import Database
 from hubbub_messenger.models import Conversation, User
-from hubbub_messenger.realtime import authorize, remember_last_seen
+from hubbub_messenger.realtime import authorize, store_last_seen
 from hubbub_messenger.settings import Settings
 
 from .conftest import say
@@ -36,7 +36,7 @@ async def address(settings: Settings) -> AsyncIterator[str]:
 
 
 class Person:
-    """A user with a token, who speaks REST and opens sockets; at the end of the test all of it is closed."""
+    """A user with a token, REST client and sockets. All of them are closed at the end of the test."""
 
     def __init__(self, stack: AsyncExitStack, address: str, user_id: str) -> None:
         self._stack = stack
@@ -49,7 +49,7 @@ class Person:
         return await self._stack.enter_async_context(connect(self._url, additional_headers=self._headers))
 
     async def hear(self, *topics: str) -> ClientConnection:
-        """Opens a socket and subscribes it."""
+        """Open a socket and subscribe it."""
         socket = await self.open_socket()
         wanted = [dict(zip(("kind", "id"), topic.split(":"), strict=True)) for topic in topics]
         await socket.send(json.dumps({"type": "client.system.subscribe", "data": {"topics": wanted}, "ts": 0}))
@@ -66,7 +66,7 @@ PersonFactory = Callable[[str], Person]
 
 
 async def until(socket: ClientConnection, name: str, **data: str) -> Any:
-    """Gives the payload of the next event of that name, with these values in it."""
+    """Return the payload of the next event of that name that contains these values."""
     async for text in socket:
         envelope = json.loads(text)
         if envelope["type"] == name and data.items() <= envelope["data"].items():
@@ -254,7 +254,7 @@ async def last_seen(database: Database) -> dict[str, datetime | None]:
 
 
 async def test_when_users_were_seen_is_stored(database: Database) -> None:
-    await remember_last_seen(database, {"bob": LUNCH, "alice": LUNCH + timedelta(seconds=1), "zed": LUNCH})
+    await store_last_seen(database, {"bob": LUNCH, "alice": LUNCH + timedelta(seconds=1), "zed": LUNCH})
 
     assert await last_seen(database) == {
         "alice": LUNCH + timedelta(seconds=1),
@@ -265,7 +265,7 @@ async def test_when_users_were_seen_is_stored(database: Database) -> None:
 
 
 async def test_the_later_of_two_nodes_stands(database: Database) -> None:
-    await remember_last_seen(database, {"bob": LUNCH})
-    await remember_last_seen(database, {"bob": LUNCH - timedelta(hours=1)})
+    await store_last_seen(database, {"bob": LUNCH})
+    await store_last_seen(database, {"bob": LUNCH - timedelta(hours=1)})
 
     assert (await last_seen(database))["bob"] == LUNCH

@@ -18,7 +18,7 @@ START = {"method": "POST", "url": "/api/conversations", "json": {"memberIds": ["
 
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
-    """Which database it is makes no difference here."""
+    """The kind of database makes no difference here."""
     return sqlite_url
 
 
@@ -97,7 +97,7 @@ async def test_a_token_is_no_cookie_and_may_come_from_anywhere(alice: httpx.Asyn
 
 @pytest.fixture
 async def strict_browser(sqlite_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A browser in which alice is logged in, where only one origin is allowed."""
+    """A browser in which alice is logged in, at a server that allows one origin only."""
     app = create_app(development(sqlite_url, allowed_origins=("https://chat.example",)))
     cookies = {"hubbub_session": mint_token("alice")}
     transport = httpx.ASGITransport(app)

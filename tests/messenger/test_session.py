@@ -13,12 +13,11 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy import select
 
 from hubbub import DEVELOPMENT_SECRET, mint_token
-from hubbub_messenger import sessions
 from hubbub_messenger.app import create_app
 from hubbub_messenger.database import Database
 from hubbub_messenger.models import RevokedSession
-from hubbub_messenger.security import nobodys_hash
-from hubbub_messenger.times import now
+from hubbub_messenger.security import dummy_hash
+from hubbub_messenger.timestamps import utc_now
 
 from .conftest import development
 from .serving import running
@@ -28,7 +27,7 @@ ALICE = {"username": "alice", "password": "alice"}
 
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
-    """Which database it is makes no difference here; ``test_realtime.py`` logs out on both."""
+    """The kind of database makes no difference here. ``test_realtime.py`` logs out on both."""
     return sqlite_url
 
 
@@ -99,7 +98,7 @@ async def test_wrong_credentials_are_refused_in_the_same_words(
 
 
 def test_a_guess_at_an_unknown_user_costs_what_a_real_one_costs() -> None:
-    assert not Argon2Hasher().check_needs_rehash(nobodys_hash())
+    assert not Argon2Hasher().check_needs_rehash(dummy_hash())
 
 
 async def test_the_cookie_alone_is_enough(client: httpx.AsyncClient) -> None:
@@ -174,14 +173,14 @@ async def test_renewing_keeps_the_session_and_moves_its_end(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await log_in(client)
-    in_an_hour = first_expiry(first) + timedelta(hours=1)
-    monkeypatch.setattr(sessions.Sessions, "_expiry", lambda self: in_an_hour)
+    in_an_hour = utc_now() + timedelta(hours=1)
+    monkeypatch.setattr("hubbub_messenger.sessions.utc_now", lambda: in_an_hour)
 
     answer = await client.post("/api/session/renew")
 
     second = answer.json()
     assert answer.status_code == 200
-    assert first_expiry(second) == in_an_hour
+    assert datetime.fromisoformat(second["expiresAt"]) == (in_an_hour + timedelta(hours=12)).replace(microsecond=0)
     assert claims(second["token"])["jti"] == claims(first["token"])["jti"]
     assert cookie_of(answer).value == second["token"]
 
@@ -192,10 +191,6 @@ async def test_renewing_never_shortens_a_session(client: httpx.AsyncClient) -> N
     answer = await client.post("/api/session/renew", headers={"Authorization": f"Bearer {token}"})
 
     assert claims(answer.json()["token"])["exp"] == claims(token)["exp"]
-
-
-def first_expiry(session: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(session["expiresAt"])
 
 
 async def test_logging_out_deletes_the_cookie(client: httpx.AsyncClient) -> None:
@@ -238,8 +233,8 @@ async def test_logging_out_forgets_withdrawn_sessions_whose_tokens_have_expired(
 ) -> None:
     database: Database = app.state.database
     async with database.writing() as transaction:
-        transaction.add(RevokedSession(id="old", expires_at=now() - timedelta(seconds=1)))
-        transaction.add(RevokedSession(id="recent", expires_at=now() + timedelta(hours=1)))
+        transaction.add(RevokedSession(id="old", expires_at=utc_now() - timedelta(seconds=1)))
+        transaction.add(RevokedSession(id="recent", expires_at=utc_now() + timedelta(hours=1)))
 
     await alice.delete("/api/session")
 

@@ -1,4 +1,4 @@
-"""The history of the tables, as Alembic revisions that travel inside the package.
+"""The history of the tables: Alembic revisions, which are part of the package.
 
 After a change of ``models.py``, ``python -m hubbub_messenger.migrations "what changes"`` drafts the next revision.
 """
@@ -13,18 +13,18 @@ from hubbub_messenger.database import Database
 
 
 async def migrate(database: Database) -> None:
-    """Brings the tables up to date, in one transaction: of many nodes that start together, one does it."""
+    """Upgrade the tables in one transaction. If many nodes start together, one of them does it."""
     async with database.exclusive() as transaction:
         await (await transaction.connection()).run_sync(upgrade)
 
 
 def upgrade(connection: Connection) -> None:
-    """Runs the missing revisions on a connection, inside its transaction."""
+    """Run the missing revisions in the transaction of a connection."""
     command.upgrade(config(connection), "head")
 
 
 def config(connection: Connection) -> Config:
-    """Tells Alembic where the revisions are and what to run them on, without an ini file."""
+    """Return the configuration of Alembic for a connection. There is no ini file."""
     settings = Config()
     settings.set_main_option("script_location", "hubbub_messenger:migrations")
     settings.attributes["connection"] = connection

@@ -1,4 +1,4 @@
-"""Drafts the next revision from what ``models.py`` has and the revisions do not."""
+"""Draft the next revision: the difference between ``models.py`` and the existing revisions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hubbub_messenger.migrations import config, upgrade
 
 
 def draft(connection: Connection) -> None:
-    """Compares the models with an up-to-date database and writes the difference down, to be read and corrected."""
+    """Compare the models with an upgraded database, and write a revision for a person to review."""
     upgrade(connection)
     settings = config(connection)
     number = len(list(ScriptDirectory.from_config(settings).walk_revisions())) + 1
@@ -24,7 +24,7 @@ def draft(connection: Connection) -> None:
 
 
 async def main() -> None:
-    """Drafts with an empty database that is thrown away."""
+    """Draft a revision with the help of a temporary database."""
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{Path(folder) / 'draft.db'}")
         async with database.writing() as transaction:

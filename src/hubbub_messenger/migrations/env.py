@@ -1,4 +1,4 @@
-"""What Alembic runs to reach the database: the connection that it was handed, in the transaction of its owner."""
+"""The script by which Alembic reaches the database: over the caller's connection, in its transaction."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Any, Literal
 
 from alembic import context
 
-from hubbub_messenger.models import Base, Moment
+from hubbub_messenger.models import Base, UTCDateTime
 
 
 def render_item(kind: str, item: Any, _: Any) -> str | Literal[False]:
-    """Writes our type as the plain one that it is to a database, so that old revisions need no code of today."""
-    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, Moment) else False
+    """Render our type as the database's own, so that revisions do not depend on later code."""
+    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UTCDateTime) else False
 
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Base.metadata,
-    render_as_batch=True,  # SQLite cannot alter most things: batch mode makes a new table and copies
+    render_as_batch=True,  # SQLite can hardly alter tables: batch mode copies into a new one
     render_item=render_item,
 )
 context.run_migrations()

@@ -12,10 +12,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Goes one revision forward."""
+    """Upgrade by one revision."""
     ${upgrades if upgrades else "pass"}
 
 
 def downgrade() -> None:
-    """Goes one revision back."""
+    """Downgrade by one revision."""
     ${downgrades if downgrades else "pass"}

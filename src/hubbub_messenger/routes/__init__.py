@@ -1,1 +1,1 @@
-"""The REST calls, one file for each noun."""
+"""The REST calls, one file per resource. Docstrings of endpoints are part of the OpenAPI document."""

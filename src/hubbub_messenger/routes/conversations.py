@@ -1,42 +1,43 @@
-"""Starting, listing and leaving conversations."""
+"""Listing, starting and leaving conversations."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
 from hubbub import ConversationsChanged, Envelope, Topic, notify
-from hubbub_messenger.conversations import create_conversation, leave_conversation, list_conversations
-from hubbub_messenger.problems import responses
+from hubbub_messenger import conversations, schemas
+from hubbub_messenger.problem_details import responses
 from hubbub_messenger.routes.dependencies import Caller, ConversationId, DatabaseDependency, GatewayDependency
-from hubbub_messenger.shapes import ConversationOut, NewConversation
 
 router = APIRouter(prefix="/conversations", tags=["conversations"], responses=responses(401))
 
 
 @router.get("", summary="List your conversations")
-async def show_conversations(caller: Caller, database: DatabaseDependency) -> list[ConversationOut]:
-    """Gives the caller's 512 most recently active conversations, as many as one socket can follow."""
+async def list_conversations(caller: Caller, database: DatabaseDependency) -> list[schemas.Conversation]:
+    """Return your 512 most recently active conversations: as many as one socket can subscribe to."""
     async with database.reading() as transaction:
-        return await list_conversations(transaction, caller.user.id)
+        return await conversations.list_conversations(transaction, caller.user.id)
 
 
 @router.post("", status_code=201, responses=responses(400, 403, 413, 415, 422), summary="Start a conversation")
-async def start_conversation(
-    new: NewConversation, caller: Caller, database: DatabaseDependency, gateway: GatewayDependency
-) -> ConversationOut:
-    """Starts a conversation, then tells its members with ``conversations_changed``."""
+async def create_conversation(
+    new: schemas.NewConversation, caller: Caller, database: DatabaseDependency, gateway: GatewayDependency
+) -> schemas.Conversation:
+    """Start a conversation, then send `conversations_changed` to its members."""
     async with database.writing() as transaction:
-        conversation = await create_conversation(transaction, caller.user.id, new.member_ids, new.title)
+        conversation = await conversations.create_conversation(transaction, caller.user.id, new.member_ids, new.title)
     gateway.touch(caller.user.id)
     notify(Envelope.of(ConversationsChanged()), users=[member.user.id for member in conversation.members])
     return conversation
 
 
 @router.delete("/{id}/members/me", status_code=204, responses=responses(403, 404, 422), summary="Leave a conversation")
-async def leave(id: ConversationId, caller: Caller, database: DatabaseDependency, gateway: GatewayDependency) -> None:
-    """Leaves a conversation: its signals end, and ``conversations_changed`` tells those who stay and who left."""
+async def leave_conversation(
+    id: ConversationId, caller: Caller, database: DatabaseDependency, gateway: GatewayDependency
+) -> None:
+    """Leave a conversation and its topic, then send `conversations_changed` to you and to those who stay."""
     async with database.writing() as transaction:
-        remaining = await leave_conversation(transaction, id, caller.user.id)
+        remaining = await conversations.leave_conversation(transaction, id, caller.user.id)
     await gateway.revoke(caller.user.id, Topic("conversation", id))
     gateway.touch(caller.user.id)
     notify(Envelope.of(ConversationsChanged()), users=[*remaining, caller.user.id])

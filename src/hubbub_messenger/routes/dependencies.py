@@ -1,4 +1,4 @@
-"""What a call may ask for: the database, the gateway, and who is calling."""
+"""What endpoints depend on: the caller's session, the database, the gateway, and JSON bodies."""
 
 from __future__ import annotations
 
@@ -11,27 +11,43 @@ from fastapi.security.base import SecurityBase
 
 from hubbub import Gateway, Handshake, Unauthorized
 from hubbub_messenger.database import Database
-from hubbub_messenger.problems import CHALLENGE
+from hubbub_messenger.problem_details import CHALLENGE
+from hubbub_messenger.schemas import Id
 from hubbub_messenger.security import refuse_foreign_origin
 from hubbub_messenger.sessions import COOKIE, Session, Sessions
-from hubbub_messenger.shapes import Id
 
 logger = logging.getLogger("hubbub.messenger")
 
 
-class Scheme(SecurityBase):
-    """Documents one way to authenticate. FastAPI's own classes would also read credentials, by rules of their own."""
+async def require_json(request: Request) -> None:
+    """Refuse a body of another media type with 415. This also keeps out forms of foreign pages."""
+    headers = request.headers
+    has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if has_body and media_type != "application/json":
+        raise HTTPException(415, "Send the body as application/json.", {"Accept": "application/json"})
+
+
+class DocumentedScheme(SecurityBase):
+    """A way to authenticate, for the OpenAPI document only: `find_session` reads the credentials.
+
+    FastAPI's own classes would read them too, by other rules.
+
+    Args:
+        name: the name of the scheme in the document.
+        model: its description.
+    """
 
     def __init__(self, name: str, model: APIKey | HTTPBearer) -> None:
         self.scheme_name = name
         self.model = model
 
     async def __call__(self) -> None:
-        """Does nothing: the session is found by ``find_session``, from either."""
+        """Do nothing."""
 
 
-_cookie = Scheme("cookie", APIKey.model_validate({"in": "cookie", "name": COOKIE}))
-_bearer = Scheme("bearer", HTTPBearer(bearerFormat="JWT"))
+_cookie = DocumentedScheme("cookie", APIKey.model_validate({"in": "cookie", "name": COOKIE}))
+_bearer = DocumentedScheme("bearer", HTTPBearer(bearerFormat="JWT"))
 
 
 def _database(request: Request) -> Database:
@@ -52,7 +68,11 @@ def _sessions(request: Request) -> Sessions:
 async def find_session(
     request: Request, in_cookie: Annotated[None, Depends(_cookie)], in_header: Annotated[None, Depends(_bearer)]
 ) -> Session:
-    """Gives the caller's session; answers 401 where there is none, and 403 where a foreign page uses its cookie."""
+    """Return the caller's session.
+
+    Raises:
+        HTTPException: 401 if there is none, 403 if a foreign page uses the cookie.
+    """
     handshake = Handshake(path=request.url.path, headers=request.headers.items())
     try:
         session = await _sessions(request).find(handshake)

@@ -1,4 +1,4 @@
-"""What operations ask a node: whether it lives, whether to send it traffic, and what it counts."""
+"""What operators ask a node: whether it is alive, whether it is ready for traffic, and its metrics."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.exposition import choose_encoder
 
 from hubbub import Gateway, GatewayCollector
-from hubbub_messenger.problems import CHALLENGE, responses
+from hubbub_messenger.problem_details import CHALLENGE, responses
 from hubbub_messenger.routes.dependencies import DatabaseDependency, GatewayDependency
+from hubbub_messenger.schemas import Health
 from hubbub_messenger.settings import Settings
-from hubbub_messenger.shapes import Health
 
 router = APIRouter(tags=["health"])
 logger = logging.getLogger("hubbub.messenger")
 
-_PATIENCE = 2.0  # seconds for the database to answer
+_DATABASE_TIMEOUT = 2.0  # seconds
 
 
-@router.get("/healthz", summary="Tell whether the process lives")
-async def healthz() -> Health:
-    """Answers; that is all there is to it."""
+@router.get("/healthz", summary="Check that the process is alive")
+async def get_liveness() -> Health:
+    """Answer, and check nothing else."""
     return Health()
 
 
-@router.get("/readyz", responses=responses(503), summary="Tell whether the node can serve")
-async def readyz(database: DatabaseDependency, gateway: GatewayDependency) -> Health:
-    """Answers 503 where the bus does not run or drains, or the database does not answer."""
+@router.get("/readyz", responses=responses(503), summary="Check that the node can serve")
+async def get_readiness(database: DatabaseDependency, gateway: GatewayDependency) -> Health:
+    """Answer 503 if the event bus is not running, if it is draining, or if the database does not answer."""
     if not gateway.ready:
         raise HTTPException(503, "The event bus is not ready.")
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_DATABASE_TIMEOUT):
             await database.ping()
-    except Exception as error:  # noqa: BLE001 - drivers have no common base for "unreachable"
+    except Exception as error:  # noqa: BLE001 - the drivers' exceptions have no common base
         logger.warning("the database does not answer: %r", error)
         raise HTTPException(503, "The database does not answer.") from None
     return Health()
 
 
 @router.get("/metrics", include_in_schema=False)
-async def metrics(request: Request) -> Response:
-    """Answers what the node counts, for Prometheus; 404 or 401 to whoever may not know (docs/metrics.md).
+async def get_metrics(request: Request) -> Response:
+    """Return the node's metrics for Prometheus, or 404 or 401 (docs/metrics.md).
 
-    Where a request comes from proves nothing: behind a proxy on the same machine all of them come from 127.0.0.1.
+    The client's address grants nothing: behind a proxy on the same machine every request comes from 127.0.0.1.
     """
     settings: Settings = request.app.state.settings
     if settings.metrics_token is not None:
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
         expected = settings.metrics_token.get_secret_value().encode()
         if scheme.lower() != "bearer" or not secrets.compare_digest(credentials.strip().encode(), expected):
-            raise HTTPException(401, "Send the metrics token.", CHALLENGE)
+            raise HTTPException(401, "Send the metrics token as a bearer token.", CHALLENGE)
     elif not settings.is_development:
         raise HTTPException(404)
     encode, media_type = choose_encoder(request.headers.get("accept", ""))
@@ -61,8 +61,8 @@ async def metrics(request: Request) -> Response:
     return Response(encode(request.app.state.metrics), headers=headers)
 
 
-def make_registry(gateway: Gateway) -> CollectorRegistry:
-    """Gathers what one node publishes: its bus, and its process (memory, CPU, descriptors, garbage)."""
+def create_registry(gateway: Gateway) -> CollectorRegistry:
+    """Return the metrics of one node: those of its gateway and of its process."""
     registry = CollectorRegistry()
     registry.register(GatewayCollector(gateway))
     ProcessCollector(registry=registry)

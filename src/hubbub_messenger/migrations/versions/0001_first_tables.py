@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Goes one revision forward."""
+    """Upgrade by one revision."""
     op.create_table(
         "conversations",
         sa.Column("id", sa.Uuid(as_uuid=False), nullable=False),
@@ -74,7 +74,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Goes one revision back."""
+    """Downgrade by one revision."""
     op.drop_table("members")
     op.drop_table("messages")
     op.drop_table("users")

@@ -1,1 +1,1 @@
-"""The revisions, oldest first."""
+"""The revisions, numbered from the oldest."""

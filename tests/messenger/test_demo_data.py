@@ -10,9 +10,9 @@ from sqlalchemy import func, select
 
 from hubbub_messenger.app import create_app
 from hubbub_messenger.database import Database
+from hubbub_messenger.demo_data import add_demo_data
 from hubbub_messenger.migrations import migrate
 from hubbub_messenger.models import Conversation, User
-from hubbub_messenger.seed import seed
 
 from .conftest import development
 from .serving import running
@@ -20,7 +20,7 @@ from .serving import running
 
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
-    """Which database it is makes no difference here."""
+    """The kind of database makes no difference here."""
     return sqlite_url
 
 
@@ -39,17 +39,17 @@ async def test_the_demo_users_share_a_conversation(alice: httpx.AsyncClient) -> 
 async def test_a_second_start_adds_nothing(app: FastAPI) -> None:
     database: Database = app.state.database
 
-    await seed(database)
+    await add_demo_data(database)
 
     assert await count_of(database, User) == 4
     assert await count_of(database, Conversation) == 1
 
 
 async def test_nodes_that_start_together_add_them_once(tmp_path: object) -> None:
-    nodes = [Database(f"sqlite:///{tmp_path}/seed.db") for _ in range(2)]
+    nodes = [Database(f"sqlite:///{tmp_path}/demo.db") for _ in range(2)]
     await migrate(nodes[0])
 
-    await asyncio.gather(*map(seed, nodes))
+    await asyncio.gather(*map(add_demo_data, nodes))
 
     assert await count_of(nodes[0], User) == 4
     for node in nodes:

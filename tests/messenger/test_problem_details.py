@@ -15,7 +15,7 @@ LIMIT = 256 * 1024
 
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
-    """Which database it is makes no difference here."""
+    """The kind of database makes no difference here."""
     return sqlite_url
 
 
@@ -60,18 +60,18 @@ async def test_who_is_not_logged_in_learns_how(client: httpx.AsyncClient) -> Non
 async def test_a_bug_is_a_problem_without_details(
     app: FastAPI, alice: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubbub_messenger.routes.conversations.list_conversations", None)
+    monkeypatch.setattr("hubbub_messenger.conversations.list_conversations", None)
 
     answer = await alice.get("/api/conversations")
 
     assert problem_of(answer) == {"type": "about:blank", "title": "Internal Server Error", "status": 500}
 
 
-async def test_what_is_away_for_the_moment_is_a_503(
+async def test_an_unavailable_dependency_is_a_503(
     app: FastAPI, alice: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def presence(user_ids: list[str]) -> list[PresenceState]:
-        raise Unavailable("presence cannot be read at the moment")
+        raise Unavailable("presence cannot be read")
 
     monkeypatch.setattr(app.state.gateway, "presence", presence)
 
@@ -149,7 +149,7 @@ async def test_a_body_that_declares_too_much_is_refused_unread(client: httpx.Asy
     answer = await client.post("/api/session", content=b" " * (LIMIT + 1), headers=JSON)
 
     assert answer.status_code == 413
-    assert problem_of(answer)["detail"] == "A body has at most 262144 bytes."
+    assert problem_of(answer)["detail"] == "The body is too long: at most 262144 bytes are accepted."
 
 
 async def test_a_body_without_a_length_is_read_up_to_the_limit(client: httpx.AsyncClient) -> None:
