@@ -18,7 +18,6 @@ class Backoff:
     Args:
         first: The first bound, in seconds.
         maximum: The last bound, in seconds.
-
     """
 
     def __init__(self, first: float = FIRST_WAIT, maximum: float = MAX_WAIT) -> None:

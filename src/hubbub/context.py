@@ -17,7 +17,6 @@ class Context:
         socket_id: Unique to this socket; a user has any number of sockets.
         connected_at: Milliseconds since the epoch.
         subscriptions: A live, read-only view of the topics that the socket is subscribed to.
-
     """
 
     user_id: str

@@ -1,4 +1,4 @@
-"""The broker and the presence store of a node: given by the app, chosen by ``redis_url``, or in memory."""
+"""The broker and the presence store of a node: given by the app, chosen by `redis_url`, or in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hubbub.presence.memory import MemoryPresence
 
 
 class PresenceSettings(NamedTuple):
-    """The times that presence goes by, in seconds; see ``Gateway``."""
+    """The times that presence goes by, in seconds; see `Gateway`."""
 
     away_after: float
     offline_after: float
@@ -24,7 +24,7 @@ class PresenceSettings(NamedTuple):
 def make_broker(
     broker: Broker | None, redis_url: str | None, redis_prefix: str, stats: Stats, *, replays: bool = True
 ) -> Broker:
-    """Return the app's broker, or make the one of ``redis_url``, or one in memory.
+    """Return the app's broker, or make the one of `redis_url`, or one in memory.
 
     Args:
         broker: The app's.
@@ -36,7 +36,6 @@ def make_broker(
 
     Raises:
         ConfigurationError: Both are given, the URL is not valid, or the Redis client is not installed.
-
     """
     if broker is not None:
         if redis_url is not None:
@@ -57,7 +56,7 @@ def make_presence(
     clock: Clock,
     stats: Stats,
 ) -> PresenceStore:
-    """Return the app's presence store, or make the one of ``redis_url``, or one in memory.
+    """Return the app's presence store, or make the one of `redis_url`, or one in memory.
 
     Args:
         presence: The app's.
@@ -69,7 +68,6 @@ def make_presence(
 
     Raises:
         ConfigurationError: Both are given, the URL is not valid, or the Redis client is not installed.
-
     """
     if presence is not None:
         if redis_url is not None:

@@ -63,7 +63,6 @@ def parse_text_frame(data: bytes, max_bytes: int) -> str | None:
     Args:
         data: What the network has brought.
         max_bytes: The limit on the length of the message.
-
     """
     if len(data) < 6 or data[0] != 0x81:
         return None

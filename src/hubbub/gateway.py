@@ -70,12 +70,12 @@ class Gateway:
     """A real-time event bus at one WebSocket endpoint of an ASGI app.
 
     Args:
-        authenticate: Says who opens a socket; see ``Authenticator`` and ``JWTAuthenticator``.
+        authenticate: Says who opens a socket; see `Authenticator` and `JWTAuthenticator`.
         authorize: Says which of the topics that a socket asks for it may hear; by default none.
         domains: What the bus understands besides subscriptions and presence.
         path: Where the WebSocket endpoint is.
         asyncapi_path: Where the contract is served as an AsyncAPI document; None for nowhere.
-        allowed_origins: See ``OriginPolicy``; by default only pages of the same host.
+        allowed_origins: See `OriginPolicy`; by default only pages of the same host.
         limits: What one client may cost.
         clock: The time; tests pass one that they can move.
         heartbeat_interval: Seconds between two pings of one socket. A socket that misses two pongs is closed.
@@ -85,17 +85,16 @@ class Gateway:
         flush_interval: The longest time between two flushes under load, in seconds. After a flush to few sockets the
             next one comes sooner; 0 flushes in every turn of the loop.
         on_last_seen: Stores when users were last seen.
-        redis_url: Where any number of processes meet to act as one bus, such as ``redis://host:6379``; None for this
+        redis_url: Where any number of processes meet to act as one bus, such as `redis://host:6379`; None for this
             process alone.
         redis_prefix: The start of keys and channels there, so that several apps can share a server.
-        broker: Carries events between nodes, in place of ``redis_url``; see ``hubbub.brokers.base.Broker``.
-        presence: Keeps presence, in place of ``redis_url``; see ``hubbub.presence.base.PresenceStore``. By default it
+        broker: Carries events between nodes, in place of `redis_url`; see `hubbub.brokers.base.Broker`.
+        presence: Keeps presence, in place of `redis_url`; see `hubbub.presence.base.PresenceStore`. By default it
             is counted in this process alone.
 
     Raises:
         ConfigurationError: The arguments do not fit together.
         ContractError: An event's payload has a type that cannot be described to clients.
-
     """
 
     def __init__(
@@ -179,7 +178,6 @@ class Gateway:
         Returns:
             The app to serve. A Starlette or FastAPI app gets a middleware and is returned itself; any other app is
             returned wrapped.
-
         """
         return attach(self, app)
 
@@ -195,21 +193,20 @@ class Gateway:
 
     @property
     def load(self) -> Load:
-        """Return what this node holds at this moment; ``stats`` counts what has happened."""
+        """Return what this node holds at this moment; `stats` counts what has happened."""
         tasks = 0 if self._running is None else len(self._running.admission.services.dispatcher)
         return Load(len(self._hub), self._hub.user_count, self._hub.topic_count, tasks)
 
     async def publish(self, event: Event, *, users: Iterable[str] | None = None) -> Outcome:
-        """Publish like ``notify``, and return the outcome. On the event loop only.
+        """Publish like `notify`, and return the outcome. On the event loop only.
 
         Args:
             event: A payload or an envelope.
-            users: For an event declared ``addressed``, the users whose sockets hear it.
+            users: For an event declared `addressed`, the users whose sockets hear it.
 
         Raises:
             ContractError: The event may not be published.
             ConfigurationError: The gateway does not run.
-
         """
         if self._running is None:
             raise ConfigurationError("the gateway does not run: attach it to the app, and serve that with lifespan on")
@@ -220,7 +217,6 @@ class Gateway:
 
         Raises:
             Unavailable: It cannot be read at the moment: over REST, that is a 503.
-
         """
         return [
             PresenceState(user_id, status, None if last_seen is None else to_datetime(last_seen))
@@ -234,17 +230,17 @@ class Gateway:
     async def disconnect(self, user_id: str, *, session: str | None = None) -> Outcome:
         """Close a user's sockets with 4403 on every node: all of them, or those of one session.
 
-        Withdraw the session first in whatever ``authenticate`` looks at: otherwise the client reconnects with it. If
+        Withdraw the session first in whatever `authenticate` looks at: otherwise the client reconnects with it. If
         the outcome is not ACCEPTED, the sockets of this node are closed, and the other nodes hear of it as soon as
         possible.
         """
         return await self._broadcast(Disconnect(user_id, session))
 
     async def revoke(self, user_id: str, topic: Topic) -> Outcome:
-        """Take a topic away from a user's sockets on every node; ``subscribed`` tells each of them what is left.
+        """Take a topic away from a user's sockets on every node; `subscribed` tells each of them what is left.
 
-        Change what ``authorize`` looks at first: otherwise a subscribe under way can bring the topic back. No event of
-        the topic that is published after this returns reaches the user. For the outcome, see ``disconnect``.
+        Change what `authorize` looks at first: otherwise a subscribe under way can bring the topic back. No event of
+        the topic that is published after this returns reaches the user. For the outcome, see `disconnect`.
         """
         return await self._broadcast(Revoke(user_id, topic))
 
@@ -252,10 +248,9 @@ class Gateway:
         """Return the contract as an AsyncAPI document in JSON.
 
         Args:
-            url: Where the endpoint is, such as ``wss://app.example/ws``.
+            url: Where the endpoint is, such as `wss://app.example/ws`.
             title: The app's title.
             version: The app's version.
-
         """
         return self._asyncapi.document(url, title, version)
 
@@ -272,7 +267,6 @@ class Gateway:
 
         Raises:
             ConfigurationError: It runs already, or cannot connect to the broker or the presence store.
-
         """
         if self._running is not None and self._running.loop.is_closed():  # a test client that never stopped it
             self._running.timers.stop()
@@ -375,7 +369,7 @@ class Gateway:
         ]
 
     def _notify(self, event: Event, users: Iterable[str] | None) -> None:
-        """Do what ``notify`` does: check and encode in the caller's thread, publish on the loop."""
+        """Do what `notify` does: check and encode in the caller's thread, publish on the loop."""
         running = self._running
         if running is not None:  # it may have stopped since the caller's thread looked
             self._call_on_loop(running.bus.emit, prepare(self.contract, event, users))

@@ -25,7 +25,6 @@ class Limits:
 
     Raises:
         ConfigurationError: A limit is not positive.
-
     """
 
     message_bytes: int = 64 * 1024

@@ -31,7 +31,7 @@ BUILT_IN: Final = Contract([*SYSTEM_EVENTS, *MESSENGER_EVENTS, *PRESENCE_EVENTS]
 """The events that come with Hubbub."""
 
 ANSWER_SECONDS: Final = 1.0
-"""How long ``publish`` waits for the first connection, and then for the answer."""
+"""How long `publish` waits for the first connection, and then for the answer."""
 
 MAX_EARLY: Final = 10_000
 """Events kept for the first connection."""
@@ -45,20 +45,19 @@ class Publisher:
 
     From the first event on it has a thread and two connections of its own. It works in any thread, with or without an
     event loop; after a fork the child gets its own. If it knows that an event may be lost, the listeners get a resync
-    once Redis is back, as with a gateway. Close it, or leave its ``with`` block, so that everything is sent; the end of
+    once Redis is back, as with a gateway. Close it, or leave its `with` block, so that everything is sent; the end of
     the process does so too.
 
     Args:
         redis_url: The gateways' own.
-        contract: The gateways' own, ``gateway.contract``; by default the events that come with Hubbub.
-        prefix: The gateways' ``redis_prefix``.
-        broker: Makes a broker, in place of ``redis_url``; see ``hubbub.brokers.base.Broker``. It is called once per
+        contract: The gateways' own, `gateway.contract`; by default the events that come with Hubbub.
+        prefix: The gateways' `redis_prefix`.
+        broker: Makes a broker, in place of `redis_url`; see `hubbub.brokers.base.Broker`. It is called once per
             process, since a connection does not survive a fork.
 
     Raises:
-        ConfigurationError: Neither or both of ``redis_url`` and ``broker`` are given, the URL is not valid, or
-            ``hubbub[redis]`` is not installed.
-
+        ConfigurationError: Neither or both of `redis_url` and `broker` are given, the URL is not valid, or
+            `hubbub[redis]` is not installed.
     """
 
     def __init__(
@@ -84,15 +83,14 @@ class Publisher:
             self._make_broker()  # raises here, at set-up
 
     def notify(self, event: Event, users: Iterable[str] | None = None) -> None:
-        """Publish without waiting. With ``init_notifier(publisher.notify)``, a process's ``notify`` does this.
+        """Publish without waiting. With `init_notifier(publisher.notify)`, a process's `notify` does this.
 
         Args:
             event: A payload or an envelope.
-            users: For an event declared ``addressed``, the users whose sockets hear it.
+            users: For an event declared `addressed`, the users whose sockets hear it.
 
         Raises:
             ContractError: The event may not be published.
-
         """
         publication = prepare(self._contract, event, users)
         self._running_thread().publish(publication)
@@ -102,11 +100,10 @@ class Publisher:
 
         Args:
             event: A payload or an envelope.
-            users: For an event declared ``addressed``, the users whose sockets hear it.
+            users: For an event declared `addressed`, the users whose sockets hear it.
 
         Raises:
             ContractError: The event may not be published.
-
         """
         publication = prepare(self._contract, event, users)
         return await asyncio.wrap_future(self._running_thread().publish_and_wait(publication))

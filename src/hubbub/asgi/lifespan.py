@@ -103,7 +103,6 @@ class LateStart:
 
         Raises:
             ConfigurationError: The gateway runs in another event loop, for instance; whatever ``start`` raises.
-
         """
         running = self._gateway.admission
         if running is not None:

@@ -14,7 +14,7 @@ COMMAND: Final = "hubbub.command"
 """The type of a publication that carries a command for the nodes. No event has it: events begin with a direction."""
 
 REPLAYABLE: Final = frozenset({COMMAND})
-"""The types of publications that no node may miss. See ``Broker``."""
+"""The types of publications that no node may miss. See `Broker`."""
 
 
 class Publication(msgspec.Struct, frozen=True, gc=False):
@@ -42,10 +42,10 @@ class Broker(Protocol):
     """Carries publications to every node with a listener, this one included.
 
     The promise is at most once, and in the order of publishing per topic and per user. A broker never loses silently:
-    when it knows that a publication may be lost, it calls ``on_loss`` on every node that has listeners for it.
+    when it knows that a publication may be lost, it calls `on_loss` on every node that has listeners for it.
 
     A resync makes up for a lost event. Nothing makes up for a lost withdrawal of access, so publications whose type is
-    in ``REPLAYABLE`` must also reach the nodes that were cut off when they were published: a broker keeps them for
+    in `REPLAYABLE` must also reach the nodes that were cut off when they were published: a broker keeps them for
     about an hour, and delivers after a gap, with None as the matched interest, those that the node has not seen.
     Delivering one twice does no harm.
     """
@@ -55,7 +55,6 @@ class Broker(Protocol):
 
         Raises:
             ConfigurationError: It cannot connect; the message names the remedy.
-
         """
 
     async def stop(self) -> None:
@@ -74,12 +73,11 @@ class Broker(Protocol):
     def subscribe(self, interests: Iterable[Interest]) -> Awaitable[None] | None:
         """Subscribe this node to interests, even if the caller gives up waiting.
 
-        A broker makes nobody wait for a server that is away, or for long: when the server is back, it calls ``on_loss``
+        A broker makes nobody wait for a server that is away, or for long: when the server is back, it calls `on_loss`
         for what was missed.
 
         Returns:
             What to wait for until no later publication for them is missed on this node; None if that is so already.
-
         """
 
     def unsubscribe(self, interests: Iterable[Interest]) -> None:

@@ -3,7 +3,7 @@
 ======  =====  ================================================================================
 offset  bytes  content
 ======  =====  ================================================================================
-0       4      magic, ``HBUB``
+0       4      magic, `HBUB`
 4       1      version, 1
 5       16     id: the publisher's random 8 bytes, then its sequence number
 21      4      length of the header
@@ -13,7 +13,7 @@ offset  bytes  content
 ======  =====  ================================================================================
 
 All numbers are big-endian. The metadata comes last so that a script in Redis can complete it by appending bytes that
-its length already counts: see ``appended``. A node drops a publication of another version and logs it: it never
+its length already counts: see `appended`. A node drops a publication of another version and logs it: it never
 guesses.
 """
 
@@ -132,8 +132,7 @@ def encode(publication: Publication, id: bytes, *, appended: int = 0) -> bytes:
         appended: Bytes that a script will append when it publishes; they become the end of the metadata.
 
     Raises:
-        BadPublication: It is larger than ``MAX_BYTES``, or has no encoding.
-
+        BadPublication: It is larger than `MAX_BYTES`, or has no encoding.
     """
     topics = tuple((topic.kind, topic.id) for topic in publication.topics)
     try:
@@ -159,7 +158,6 @@ def decode(data: bytes, matched: Interest | None) -> tuple[Publication, bytes]:
 
     Raises:
         BadPublication: It is not valid.
-
     """
     if len(data) > MAX_BYTES:
         raise BadPublication(Fault.TOO_BIG, f"{len(data)} bytes, expected at most {MAX_BYTES}")

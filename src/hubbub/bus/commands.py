@@ -17,7 +17,7 @@ from hubbub.outcome import Outcome
 logger = logging.getLogger("hubbub.commands")
 
 BEST_EFFORT: Final = "hubbub.mention"
-"""The type of a publication with a command that may be lost. Brokers replay those of type ``COMMAND`` after a gap."""
+"""The type of a publication with a command that may be lost. Brokers replay those of type `COMMAND` after a gap."""
 
 MAX_UNSENT: Final = 10_000
 """Commands kept for a broker that is away: a minute of logouts of a very large system."""
@@ -63,7 +63,6 @@ def decode_command(publication: Publication) -> Command:
 
     Raises:
         msgspec.DecodeError: There is none.
-
     """
     return _decoder.decode(publication.metadata)
 
@@ -79,7 +78,6 @@ class Commands:
         broker: Carries them.
         stats: Counts those that are lost, or not understood.
         apply: What this node does, by type of command.
-
     """
 
     def __init__(self, broker: Broker, stats: Stats, apply: Mapping[type[Command], Apply]) -> None:

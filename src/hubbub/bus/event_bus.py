@@ -40,7 +40,6 @@ class EventBus:
         interests: What this node is subscribed to at the broker.
         stats: Counts events and deliveries.
         interceptors: By type of publication, who sees it first.
-
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class EventBus:
         self._revoked: dict[str, set[Topic]] = {}  # by socket whose subscribe is under way
 
     def publish(self, event: Event, *, users: Iterable[str] | None = None, exclude: Context | None = None) -> None:
-        """Publish to the event's audience; see ``notify``. On the event loop only."""
+        """Publish to the event's audience; see `notify`. On the event loop only."""
         self.emit(prepare(self._contract, event, users, None if exclude is None else exclude.socket_id))
 
     def emit(self, publication: Publication) -> Outcome:
@@ -81,8 +80,7 @@ class EventBus:
 
         Args:
             publication: What arrived.
-            matched: The interest that brought it; see ``Hub.audience``.
-
+            matched: The interest that brought it; see `Hub.audience`.
         """
         intercept = self._interceptors.get(publication.type)
         if intercept is not None and not intercept(publication):
@@ -115,7 +113,6 @@ class EventBus:
         Returns:
             The topics it is subscribed to now, and the new ones among them. From now on no event on them is missed.
             Both are empty if the socket is gone.
-
         """
         wanted = list(topics)
         new = [topic for topic in wanted if topic not in ctx.subscriptions]

@@ -131,7 +131,6 @@ class Hub(Generic[L]):
             exclude: The id of a socket that is left out: the sender of a relayed event.
             matched: The topic or user that brought this copy of the event, if each brings one. Only its listeners hear
                 this copy, and of these only those that no earlier copy reached; topics come before users.
-
         """
         if matched is not None:
             named: Iterable[Interest] = (*topics, *users)

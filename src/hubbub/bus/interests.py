@@ -20,7 +20,6 @@ class Interests:
         broker: Where the node is subscribed.
         hub: Knows which interests have a listener.
         on_unsubscribed: Called with interests that nobody here listens to any more.
-
     """
 
     def __init__(self, broker: Broker, hub: Hub[Any], on_unsubscribed: Callable[[Sequence[Interest]], None]) -> None:
@@ -37,11 +36,10 @@ class Interests:
         return iter(self._held)
 
     def hold(self, interests: Iterable[Interest]) -> Awaitable[None] | None:
-        """Subscribe to interests. Every call needs one ``release``, also if the wait is given up.
+        """Subscribe to interests. Every call needs one `release`, also if the wait is given up.
 
         Returns:
             What to wait for until no publication for them is missed; None if that is so already.
-
         """
         wanted, held = list(interests), self._held
         for interest in wanted:  # one by one: for a few, Counter's own arithmetic costs more than all the rest

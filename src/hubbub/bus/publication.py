@@ -29,7 +29,6 @@ def prepare(
 
     Raises:
         ContractError: The event may not be published.
-
     """
     envelope = event if isinstance(event, Envelope) else Envelope.of(event)
     spec = spec_in(contract, envelope)
@@ -50,7 +49,6 @@ def spec_in(contract: Contract, envelope: Envelope[ServerEvent]) -> EventSpec:
 
     Raises:
         ContractError: The contract has no such event.
-
     """
     spec = contract.to_clients.get(type(envelope.data))
     if spec is None or spec.name != envelope.type:

@@ -1,4 +1,4 @@
-"""Resyncs for the sockets of this node: when events may be lost, ``server.system.resync`` tells their listeners so."""
+"""Resyncs for the sockets of this node: when events may be lost, `server.system.resync` tells their listeners so."""
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ class ResyncScheduler:
         hub: The sockets of this node.
         clock: The time.
         send: Sends a frame to one socket.
-
     """
 
     def __init__(self, hub: Hub[Any], clock: Clock, send: Callable[[bytes, Any], object]) -> None:

@@ -42,7 +42,7 @@ class Scheduler(Protocol):
         """Call back in the next turn."""
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> object:
-        """Call back after ``delay`` seconds."""
+        """Call back after `delay` seconds."""
 
 
 S = TypeVar("S", bound=Sink)
@@ -56,7 +56,7 @@ class WriteBatcher(Generic[S]):
 
     A delivery costs what its system call costs, so all frames of one loop turn for a socket leave in one write. The
     first event after quiet leaves in the same turn. Under load, flushes keep a distance that grows with the number of
-    sockets, up to ``interval`` seconds: few sockets hardly wait, and many get more in one write. Frames leave each
+    sockets, up to `interval` seconds: few sockets hardly wait, and many get more in one write. Frames leave each
     socket in the order in which they were put (docs/decisions/0002 and 0011).
 
     Most turns bring one event, or several to the same sockets. These wait once for all their sockets, as a batch, and
@@ -66,7 +66,6 @@ class WriteBatcher(Generic[S]):
         scheduler: The event loop.
         interval: The longest distance between two flushes, in seconds; 0 flushes in every turn.
         stats: Measures flushes.
-
     """
 
     def __init__(self, scheduler: Scheduler, interval: float, stats: Stats) -> None:

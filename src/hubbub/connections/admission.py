@@ -34,7 +34,6 @@ class Refusal(NamedTuple):
         status: The HTTP status.
         message: The text of the body.
         headers: Further headers.
-
     """
 
     status: int
@@ -71,7 +70,6 @@ class Admission:
         path: Where upgrades are ours.
         authenticate: The app's authenticator.
         origins: The pages that may connect.
-
     """
 
     def __init__(self, services: Services, path: str, authenticate: Authenticator, origins: OriginPolicy) -> None:
@@ -195,7 +193,6 @@ class Admission:
         Args:
             user_id: The user whose access was withdrawn.
             session: Only handshakes of this session; None for all.
-
         """
         for withdrawn in self.withdrawn.values():
             withdrawn.add((user_id, session))

@@ -65,7 +65,6 @@ class Job(msgspec.Struct, frozen=True):
         name: For the log and the metrics.
         correlation_id: The client's id of the event that led to it.
         is_hook: It runs even if the socket closes first: every ``on_connect`` has its ``on_disconnect``.
-
     """
 
     call: Callable[..., Awaitable[None] | None]
@@ -83,7 +82,6 @@ class Connection:
         transport: Carries its bytes.
         identity: What the authenticator returned.
         preamble: Bytes to send before ``ready``, in the same write: the handshake's response.
-
     """
 
     __slots__ = (
@@ -177,7 +175,6 @@ class Connection:
         Args:
             code: The peer's. Domains get it as it is. It is counted only if it is an ordinary one, so that no client
                 can claim that its heartbeat timed out.
-
         """
         self._deregister(code, counted_as=code if code in ORDINARY else ABNORMAL_CLOSURE, reason="client_close")
         self.state = State.CLOSED
@@ -251,7 +248,6 @@ class Connection:
             counted_as: The close code for the metrics.
             reason: For the hooks.
             detail: For the log: the reason in the close frame.
-
         """
         if self.state is not State.READY:
             return
@@ -310,7 +306,6 @@ class Connection:
         Args:
             error: What the job raised.
             timed_out: Whether it was cancelled because it took too long.
-
         """
         job, user_id = self.current_job, self.context.user_id
         if job is None:

@@ -20,7 +20,6 @@ class Deadlines(Generic[T]):
         timeout: Seconds that every item has.
         clock: Measures them.
         on_expired: Called with each item whose time is up; the item is gone from here by then.
-
     """
 
     def __init__(self, timeout: float, clock: Clock, on_expired: Callable[[T], None]) -> None:

@@ -30,7 +30,6 @@ class Worker(Protocol):
         Args:
             error: What it raised.
             timed_out: Whether it was cancelled because it took too long.
-
         """
 
 
@@ -39,7 +38,6 @@ class Dispatcher:
 
     Args:
         timeout: Seconds that one piece of work may take before it is cancelled.
-
     """
 
     def __init__(self, timeout: float) -> None:
@@ -72,7 +70,6 @@ class Dispatcher:
 
         Returns:
             How many tasks were cancelled.
-
         """
         await self._wait(seconds, force)
         await asyncio.sleep(0)

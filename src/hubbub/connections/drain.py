@@ -25,7 +25,6 @@ async def drain(admission: Admission, seconds: float, force: asyncio.Event) -> N
         admission: The node's admission; it refuses every upgrade from now on.
         seconds: The length of the window.
         force: Once it is set, the sockets that are left close at once, and handlers that still run are cancelled.
-
     """
     admission.accepting = False
     services = admission.services

@@ -41,7 +41,6 @@ class Heartbeat(Generic[B]):
 
     Args:
         interval: Seconds between two visits of one socket.
-
     """
 
     def __init__(self, interval: float) -> None:
@@ -62,7 +61,6 @@ class Heartbeat(Generic[B]):
         Args:
             socket: It is in no slot yet.
             now: Seconds since the epoch, like ``expires_at``.
-
         """
         socket.heartbeat_slot = self._next_slot
         self._slots[self._next_slot].add(socket)
@@ -78,7 +76,6 @@ class Heartbeat(Generic[B]):
 
         Args:
             now: Seconds since the epoch.
-
         """
         sockets = list(self._slots[self._current_slot])
         self._current_slot = (self._current_slot + 1) % SLOTS

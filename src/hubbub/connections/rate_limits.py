@@ -33,7 +33,6 @@ class TokenBucket:
             now: Seconds of a clock that never goes back.
             rate: Tokens that come back each second.
             burst: The most tokens that the bucket can hold.
-
         """
         tokens = min(burst, self.tokens + (now - self.at) * rate)
         self.at = now
@@ -64,7 +63,6 @@ class RateLimits(TokenBucket):
             kind: ``EVENTS``, an event's type, or another kind with a rate of its own.
             now: Seconds of a clock that never goes back.
             per_minute: The rate; the same for a kind each time.
-
         """
         return self.bucket(kind).take(now, per_minute / PERIOD, per_minute)
 

@@ -45,7 +45,6 @@ class Router(Mapping[str, Handler[Any]]):
 
         Raises:
             ConfigurationError: The event has a handler already, is not a client's, or the rate is below 1.
-
         """
         spec = spec_of(event)
         if not spec.from_client:

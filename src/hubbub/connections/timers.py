@@ -26,7 +26,6 @@ class PeriodicTimers:
             seconds: The interval; the first call comes after one.
             name: For the log, and what ``Stats.errors`` counts exceptions as.
             call: The function.
-
         """
         due = self._clock.monotonic() + seconds
 

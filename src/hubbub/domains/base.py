@@ -22,12 +22,11 @@ class Bus(Protocol):
 
         Args:
             event: A payload or an envelope.
-            users: For an event declared ``addressed``, the users whose sockets hear it.
+            users: For an event declared `addressed`, the users whose sockets hear it.
             exclude: A socket that does not hear it, such as the sender of a relayed event.
 
         Raises:
             ContractError: The gateway may not publish this event.
-
         """
 
     def send(self, ctx: Context, event: Event) -> None:
@@ -37,7 +36,7 @@ class Bus(Protocol):
 class Domain:
     """The base of every domain: override what is needed.
 
-    A domain is created where the gateway is, ``Gateway(domains=[Orders()])``, and the gateway binds it to its bus.
+    A domain is created where the gateway is, `Gateway(domains=[Orders()])`, and the gateway binds it to its bus.
     """
 
     events: ClassVar[Sequence[type[Payload]]] = ()
@@ -51,18 +50,17 @@ class Domain:
 
         Raises:
             ConfigurationError: It belongs to no gateway yet.
-
         """
         if self._bus is None:
             raise ConfigurationError(f"{type(self).__name__} has no bus yet: pass it to Gateway(domains=[...])")
         return self._bus
 
     def bind(self, bus: Bus) -> None:
-        """Bind the domain to a bus. The gateway calls it when it starts, before ``register_handlers``."""
+        """Bind the domain to a bus. The gateway calls it when it starts, before `register_handlers`."""
         self._bus = bus
 
     def register_handlers(self, router: Router) -> None:
-        """Register a handler for each client event: ``router.on(Typing, self.typing)``."""
+        """Register a handler for each client event: `router.on(Typing, self.typing)`."""
 
     def on_connect(self, ctx: Context) -> Awaitable[None] | None:
         """Handle a socket that was registered, before any of its events."""
@@ -74,11 +72,10 @@ class Domain:
             ctx: The socket's context.
             event: The user, the socket and the reason.
             code: The true close code (RFC 6455 section 7.4); 1006 if no close frame came.
-
         """
 
     def snapshot(
         self, ctx: Context, topics: Sequence[Topic]
     ) -> Awaitable[Iterable[ServerEvent]] | Iterable[ServerEvent]:
-        """Return the events that follow ``subscribed`` for newly added topics, so that a client starts from a state."""
+        """Return the events that follow `subscribed` for newly added topics, so that a client starts from a state."""
         return ()

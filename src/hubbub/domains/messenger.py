@@ -21,16 +21,16 @@ class MessengerDomain(Domain):
     """Relays typing between the sockets of one conversation."""
 
     events = MESSENGER_EVENTS
-    """``MessageNew``, ``MessageRead``, ``ConversationsChanged`` and ``Typing``."""
+    """`MessageNew`, `MessageRead`, `ConversationsChanged` and `Typing`."""
 
     def register_handlers(self, router: Router) -> None:
-        """Register the handler of ``client.messenger.typing``."""
+        """Register the handler of `client.messenger.typing`."""
         router.on(Typing, self.typing, per_minute=TYPING_PER_MINUTE)
 
     def typing(self, ctx: Context, message: Envelope[Typing]) -> None:
         """Relay to the conversation's other subscribers; ignore a sender who is not subscribed to it.
 
-        The subscription was authorised, so it also proves that the sender may speak there. ``userId`` is always the
+        The subscription was authorised, so it also proves that the sender may speak there. `userId` is always the
         sender's own: a client cannot speak for another user.
         """
         if Topic("conversation", message.data.conversation_id) not in ctx.subscriptions:

@@ -1,6 +1,6 @@
 """Presence on the wire: a subscription to users is answered with a snapshot of their status.
 
-Changes of presence do not pass through here: see ``hubbub.presence.announcer``.
+Changes of presence do not pass through here: see `hubbub.presence.announcer`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hubbub.presence.base import PresenceStore
 
 
 class PresenceDomain(Domain):
-    """Tells subscribers of ``user`` topics who is online."""
+    """Tells subscribers of `user` topics who is online."""
 
     events = PRESENCE_EVENTS
 

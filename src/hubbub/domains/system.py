@@ -23,7 +23,7 @@ logger = logging.getLogger("hubbub.system")
 Authorize: TypeAlias = Callable[[Context, Sequence[Topic]], Iterable[Topic] | Awaitable[Iterable[Topic]]]
 
 NAMED_IN_ERROR: Final = 10
-"""Refused topics that an error message names; ``subscribed`` lists them all."""
+"""Refused topics that an error message names; `subscribed` lists them all."""
 
 
 async def refuse_all(ctx: Context, topics: Sequence[Topic]) -> Iterable[Topic]:
@@ -42,7 +42,7 @@ class Subscriptions(Protocol):
 
 
 class SystemDomain(Domain):
-    """Handles ``client.system.subscribe``.
+    """Handles `client.system.subscribe`.
 
     Args:
         subscriptions: The bus.
@@ -50,7 +50,6 @@ class SystemDomain(Domain):
         topic_kinds: The kinds of topic that exist.
         topics_per_socket: The most topics of one socket.
         snapshots: The domains that send snapshots.
-
     """
 
     events = SYSTEM_EVENTS
@@ -71,7 +70,7 @@ class SystemDomain(Domain):
         self._snapshots = snapshots
 
     def register_handlers(self, router: Router) -> None:
-        """Register the handler of ``client.system.subscribe``."""
+        """Register the handler of `client.system.subscribe`."""
         router.on(Subscribe, self.subscribe)
 
     async def subscribe(self, ctx: Context, message: Envelope[Subscribe]) -> None:

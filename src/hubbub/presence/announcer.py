@@ -26,7 +26,7 @@ OnLastSeen: TypeAlias = Callable[[Mapping[str, datetime]], Awaitable[None]]
 
 
 class Announcer:
-    """Connects a store of presence to the bus and to the app; the store's ``PresenceOutput``.
+    """Connects a store of presence to the bus and to the app; the store's `PresenceOutput`.
 
     Args:
         presence: The store.
@@ -36,7 +36,6 @@ class Announcer:
         stats: Counts failures of the hook.
         on_last_seen: The app's hook.
         timeout: Seconds that the hook may take when the node ends.
-
     """
 
     def __init__(

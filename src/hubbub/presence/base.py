@@ -31,8 +31,8 @@ class PresenceState:
 class PresenceOutput(Protocol):
     """Where a store sends what it finds out. All methods are called on the event loop, and never wait.
 
-    Every change of status is one publication, made by ``publication_of``, and reaches sockets in one way: through the
-    node's delivery, which asks the store's ``observe`` first.
+    Every change of status is one publication, made by `publication_of`, and reaches sockets in one way: through the
+    node's delivery, which asks the store's `observe` first.
     """
 
     def publish(self, updates: Iterable[Publication]) -> None:
@@ -55,7 +55,7 @@ class PresenceStore(Protocol):
     """Counts the sockets of users and derives their status, for one process or for many nodes together.
 
     A user is online while a socket exists anywhere. The status changes at once; changes are announced on a tick, at
-    most one per user and tick, and offline only after a while without a socket. All ``last_seen`` are in seconds since
+    most one per user and tick, and offline only after a while without a socket. All `last_seen` are in seconds since
     the epoch.
     """
 
@@ -67,7 +67,6 @@ class PresenceStore(Protocol):
 
         Raises:
             ConfigurationError: It cannot connect; the message names the remedy.
-
         """
 
     async def stop(self) -> Mapping[str, float]:
@@ -96,7 +95,6 @@ class PresenceStore(Protocol):
 
         Raises:
             Unavailable: It cannot be read at the moment.
-
         """
 
     def on_loss(self, interests: Iterable[Interest] | None) -> None:

@@ -9,7 +9,7 @@ from hubbub.contract.events import Status
 
 
 class Presence(NamedTuple):
-    """One user's status. ``last_seen`` is in the time of its source; None while online, or if it is not known."""
+    """One user's status. `last_seen` is in the time of its source; None while online, or if it is not known."""
 
     user_id: str
     status: Status
@@ -31,14 +31,13 @@ class _User:
 class Tracker:
     """Counts sockets per user, and derives the status from counts and activity.
 
-    The state changes at once. Changes are announced by ``tick``: at most one per user and tick, and only if the status
-    differs from the last one announced. ``offline`` is announced only after a while without a socket, so that the
+    The state changes at once. Changes are announced by `tick`: at most one per user and tick, and only if the status
+    differs from the last one announced. `offline` is announced only after a while without a socket, so that the
     reload of a page is silent. All times are seconds of a clock that never goes back.
 
     Args:
         away_after: Seconds without activity after which a user is away.
         offline_after: Seconds without a socket after which a user is announced offline.
-
     """
 
     def __init__(self, *, away_after: float, offline_after: float) -> None:
@@ -66,7 +65,7 @@ class Tracker:
         user.sockets += 1
 
     def disconnect(self, user_id: str, now: float) -> None:
-        """Count a socket that is gone; every ``connect`` has exactly one."""
+        """Count a socket that is gone; every `connect` has exactly one."""
         user = self._users[user_id]
         user.sockets -= 1
         if user.sockets == 0:

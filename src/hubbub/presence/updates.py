@@ -35,9 +35,8 @@ def publication_of(presence: Presence, version: int | None = None) -> Publicatio
     """Return a change of status as a publication for the user's watchers and the user's own sockets.
 
     Args:
-        presence: The status; its ``last_seen`` is in seconds since the epoch.
+        presence: The status; its `last_seen` is in seconds since the epoch.
         version: Rises with each change of the user; None if a script appends it later.
-
     """
     metadata = _encoder.encode((presence.user_id, presence.status, presence.last_seen))
     if version is not None:
@@ -52,7 +51,6 @@ def read_update(publication: Publication) -> tuple[Presence, int]:
 
     Raises:
         BadUpdate: It carries no change of presence.
-
     """
     metadata = publication.metadata
     try:

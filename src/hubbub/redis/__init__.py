@@ -1,1 +1,1 @@
-"""Connections to Redis or Valkey, shared by the broker and by presence. Needs the extra ``hubbub[redis]``."""
+"""Connections to Redis or Valkey, shared by the broker and by presence. Needs the extra `hubbub[redis]`."""

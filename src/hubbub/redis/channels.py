@@ -47,7 +47,6 @@ class Channels:
 
     Raises:
         ConfigurationError: The prefix would break the hash tags.
-
     """
 
     def __init__(self, prefix: str = DEFAULT_PREFIX) -> None:
@@ -87,7 +86,6 @@ class Channels:
 
         Raises:
             ValueError: The name is not one of this system's.
-
         """
         stem, _, rest = channel.decode().partition("}:")
         mark, _, name = rest.partition(":")

@@ -73,7 +73,7 @@ class ClusterConnections:
             self._refreshing = asyncio.create_task(self._refresh(), name="hubbub cluster refresh")
 
     async def drain(self, seconds: float) -> None:
-        """Wait until everything that is on its way has been answered, at most ``seconds``."""
+        """Wait until everything that is on its way has been answered, at most `seconds`."""
         result = PublishResult()
         for shard in self._by_address.values():
             result.expected += shard.execute(command(b"PING"), result.command_done)
@@ -112,7 +112,6 @@ class ClusterConnections:
         Returns:
             What to wait for until they are confirmed, or until that takes too long; None if there is nothing to wait
             for.
-
         """
         unconfirmed: dict[ShardConnection, list[bytes]] = {}
         for interest in interests if self._by_bucket else ():

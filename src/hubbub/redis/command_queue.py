@@ -66,7 +66,7 @@ class CommandQueue:
         return self._size
 
     def put(self, command: PendingCommand) -> bool:
-        """Add a command at the end. Return False, and never call ``on_result``, without a connection or room."""
+        """Add a command at the end. Return False, and never call `on_result`, without a connection or room."""
         size = command.size
         if not self.is_open or self._size + size > self._max_bytes:
             return False
@@ -115,7 +115,6 @@ class PublishResult:
 
     Args:
         on_result: Called with the result of each copy as well.
-
     """
 
     def __init__(self, on_result: OnResult = ignore) -> None:
@@ -126,7 +125,7 @@ class PublishResult:
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def copy_done(self, command: PendingCommand, outcome: Outcome, answer: object) -> None:
-        """Record the result of a copy, and report it to ``on_result``."""
+        """Record the result of a copy, and report it to `on_result`."""
         self._on_result(command, outcome, answer)
         self.command_done(command, outcome, answer)
 
@@ -139,7 +138,7 @@ class PublishResult:
             self._done.set_result(None)
 
     async def outcome(self, seconds: float) -> Outcome:
-        """Return the worst outcome of all; UNKNOWN if an answer takes longer than ``seconds``."""
+        """Return the worst outcome of all; UNKNOWN if an answer takes longer than `seconds`."""
         if self.expected:
             await asyncio.wait({self._done}, timeout=seconds)
         return Outcome.UNKNOWN if self.expected else self._worst

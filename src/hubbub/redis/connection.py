@@ -100,12 +100,11 @@ class Connector:
     """Connects to the server at a URL, and to the other members of its Cluster.
 
     Args:
-        url: ``redis://``, ``rediss://`` or ``unix://``.
+        url: `redis://`, `rediss://` or `unix://`.
         timeout: Seconds that opening a connection may take.
 
     Raises:
         ConfigurationError: The URL is not valid.
-
     """
 
     def __init__(self, url: str, timeout: float) -> None:
@@ -126,7 +125,6 @@ class Connector:
         Args:
             address: Host and port of a member of the Cluster; None for the URL's own server.
             name: The connection's name in CLIENT LIST.
-
         """
         options = {**self._options, "socket_keepalive": True} if self._is_tcp else dict(self._options)
         if address is not None:

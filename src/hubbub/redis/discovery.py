@@ -34,9 +34,8 @@ async def discover(connector: Connector, known: Iterable[Address | None] = ()) -
     """Ask the servers that are known, and the one of the URL last, until one says where the buckets are.
 
     Raises:
-        Exception: One of ``FAILURES``, the last server's; UnusableServer if a bucket has no server at the moment, or
+        Exception: One of `FAILURES`, the last server's; UnusableServer if a bucket has no server at the moment, or
             the only server is a replica.
-
     """
     addresses = list(dict.fromkeys((*known, None)))
     for address in addresses[:-1]:
@@ -70,7 +69,6 @@ def parse_slots(slots: Sequence[Sequence[Any]], host: str) -> Placement:
 
     Raises:
         UnusableServer: A bucket has no server: the Cluster is not whole.
-
     """
     return tuple(_primary_of(slot_of(bucket), slots, host) for bucket in range(BUCKETS))
 

@@ -28,7 +28,7 @@ class Script(NamedTuple):
 
 @cache
 def read_script(package: str, name: str) -> Script:
-    """Read a script from the folder ``lua`` of a package. ``common.lua``, which all of them share, comes first."""
+    """Read a script from the folder `lua` of a package. `common.lua`, which all of them share, comes first."""
     folder = files(package) / "lua"
     source = (folder / "common.lua").read_bytes() + (folder / f"{name}.lua").read_bytes()
     return Script(source, sha1(source, usedforsecurity=False).hexdigest().encode())  # Redis names scripts so
@@ -73,7 +73,6 @@ class RedisPipeline:
 
     Args:
         connector: Opens the connections; its timeout also bounds each batch.
-
     """
 
     def __init__(self, connector: Connector) -> None:

@@ -78,7 +78,6 @@ class ShardConnection:
         listener: Hears what happens.
         timing: When trouble is noticed.
         max_bytes: The most bytes of commands that may wait.
-
     """
 
     def __init__(
@@ -125,14 +124,14 @@ class ShardConnection:
             await asyncio.wait({self._task})
 
     def execute(self, command: bytes, on_result: OnResult = ignore, interest: Interest | None = None) -> bool:
-        """Queue a command; return False, and never call ``on_result``, without a connection or room."""
+        """Queue a command; return False, and never call `on_result`, without a connection or room."""
         if not self._queue.put(PendingCommand(command, on_result, interest)):
             return False
         self._to_send.set()
         return True
 
     def publish(self, channel: bytes, data: bytes, on_result: OnResult, interest: Interest | None) -> bool:
-        """Queue a message; see ``execute``."""
+        """Queue a message; see `execute`."""
         return self.execute(self._pubsub.publish(channel, data), on_result, interest)
 
     def request_subscriptions(self) -> None:
@@ -308,7 +307,7 @@ class ShardConnection:
             self._lost.append(interest)
 
     async def _confirm(self, channels: Iterable[bytes], seconds: float) -> None:
-        """Wait until channels are confirmed, for as long as some confirmation comes within each ``seconds``."""
+        """Wait until channels are confirmed, for as long as some confirmation comes within each `seconds`."""
         done = asyncio.Event()
         wait = self.subscriptions.wait(channels, done.set)
         self._to_subscribe.set()

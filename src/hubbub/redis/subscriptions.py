@@ -21,7 +21,7 @@ class State(Enum):
 
 
 class Confirmation:
-    """A wait for the confirmation of several channels. ``done`` is called once, also if the wait is given up."""
+    """A wait for the confirmation of several channels. `done` is called once, also if the wait is given up."""
 
     def __init__(self, channels: Iterable[bytes], done: Callable[[], None]) -> None:
         self.missing = set(channels)
@@ -58,7 +58,6 @@ class ChannelSubscriptions:
 
     Args:
         linger: Seconds that a channel outlives its last listener.
-
     """
 
     def __init__(self, linger: float = LINGER_SECONDS) -> None:
@@ -97,7 +96,6 @@ class ChannelSubscriptions:
             channel: The name.
             interest: What the channel carries.
             needs_resync: Whether a listener relied on the channel before.
-
         """
         self._idle.pop(channel, None)
         subscription = self._channels.get(channel)
@@ -108,7 +106,7 @@ class ChannelSubscriptions:
         return subscription.state is State.CONFIRMED or not self.is_up
 
     def wait(self, channels: Iterable[bytes], done: Callable[[], None]) -> Confirmation:
-        """Call ``done`` once all of these channels are confirmed, at once if they are."""
+        """Call `done` once all of these channels are confirmed, at once if they are."""
         missing = [channel for channel in channels if self._channels[channel].state is not State.CONFIRMED]
         wait = Confirmation(missing, done)
         for channel in wait.missing:
@@ -151,12 +149,12 @@ class ChannelSubscriptions:
 
     @property
     def has_idle(self) -> bool:
-        """Return whether ``expired`` has to be called again."""
+        """Return whether `expired` has to be called again."""
         return bool(self._idle)
 
     @property
     def has_requests(self) -> bool:
-        """Return whether ``requests`` would return anything."""
+        """Return whether `requests` would return anything."""
         return bool(self._to_request)
 
     def requests(self) -> list[bytes]:
@@ -180,7 +178,7 @@ class ChannelSubscriptions:
     def ended(self, channel: bytes) -> bool:
         """Record that Redis sends no more of a channel; return True if that was its own doing: the slot has moved.
 
-        Then only ``resubscribe`` requests the channel again, once it is known where it is now.
+        Then only `resubscribe` requests the channel again, once it is known where it is now.
         """
         subscription = self._channels.get(channel)
         if subscription is None or subscription.state is not State.CONFIRMED:

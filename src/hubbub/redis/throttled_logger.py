@@ -22,7 +22,7 @@ class ThrottledLogger:
         self._suppressed: dict[str, int] = {}
 
     def warn(self, code: str, message: str, *arguments: object) -> None:
-        """Count an error under ``code``, and log the message unless one of this code was logged a moment ago."""
+        """Count an error under `code`, and log the message unless one of this code was logged a moment ago."""
         self.stats.errors[code] += 1
         now = time.monotonic()
         if now < self._due.get(code, now):
@@ -40,9 +40,8 @@ class OutageLog:
 
     Args:
         logger: Where to log.
-        failing: What a line about the outage begins with, such as ``Redis at redis://host``.
+        failing: What a line about the outage begins with, such as `Redis at redis://host`.
         recovered: The whole line about its end.
-
     """
 
     def __init__(self, logger: logging.Logger, failing: str, recovered: str) -> None:

@@ -1,1 +1,1 @@
-"""``hubbub run``: the server process, its signals and its workers."""
+"""`hubbub run`: the server process, its signals and its workers."""

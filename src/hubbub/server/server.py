@@ -45,7 +45,6 @@ class Server(uvicorn.Server):
     Args:
         config: uvicorn's; ``http`` is set to ours unless it was chosen.
         terminate_seconds: The drain window after SIGTERM.
-
     """
 
     def __init__(self, config: uvicorn.Config, *, terminate_seconds: float = TERMINATE_SECONDS) -> None:

@@ -44,7 +44,6 @@ class Workers:
         config: uvicorn's, for every worker.
         count: How many workers.
         terminate_seconds: The drain window of a worker after SIGTERM.
-
     """
 
     def __init__(self, config: uvicorn.Config, count: int, *, terminate_seconds: float) -> None:

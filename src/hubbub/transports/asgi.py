@@ -60,7 +60,6 @@ class AsgiWebSocket:
         admission: The gateway's.
         receive: The scope's.
         send: The scope's.
-
     """
 
     __slots__ = (

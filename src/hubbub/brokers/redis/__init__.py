@@ -1,1 +1,1 @@
-"""The broker of many nodes. Needs the extra ``hubbub[redis]``."""
+"""The broker of many nodes. Needs the extra `hubbub[redis]`."""

@@ -28,7 +28,7 @@ START_SECONDS: Final = 5.0
 """What connecting may take when the node starts."""
 
 ANSWER_SECONDS: Final = 1.0
-"""How long ``publish_and_wait`` waits."""
+"""How long `publish_and_wait` waits."""
 
 STOP_SECONDS: Final = 1.0
 """What sending the rest may take when the node stops."""
@@ -43,16 +43,15 @@ class RedisBroker:
     publication that reaches only some channels is followed by a resync of the others anyway (docs/decisions/0006).
 
     Args:
-        url: ``redis://``, ``rediss://`` or ``unix://``; any member of a Cluster.
+        url: `redis://`, `rediss://` or `unix://`; any member of a Cluster.
         stats: Where losses and faults are counted.
-        replayable: The types of publications that a node reads again after a gap; see ``Broker``.
+        replayable: The types of publications that a node reads again after a gap; see `Broker`.
         prefix: The start of the names of keys and channels.
         timing: When trouble is noticed.
         max_bytes: The most bytes that may wait for a slow server.
 
     Raises:
         ConfigurationError: The URL or the prefix is not valid, or the client library is missing.
-
     """
 
     def __init__(
@@ -88,7 +87,6 @@ class RedisBroker:
 
         Raises:
             ConfigurationError: That fails, or takes longer than five seconds.
-
         """
         self._deliver, self._on_loss = deliver, on_loss
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -46,7 +46,6 @@ class ReplayPosition:
 
         Args:
             servers: The servers that deliver to this node now. The one with the oldest checkpoint decides.
-
         """
         if self._start is None:
             return None
@@ -85,7 +84,6 @@ class CommandLog:
         channels: Names the log's key.
         log: Counts and logs trouble.
         deliver: Called with each publication that was missed.
-
     """
 
     def __init__(
@@ -119,7 +117,6 @@ class CommandLog:
             id: The publication's id.
             data: Its encoded bytes.
             result: Counts the answer, if somebody waits for it.
-
         """
         self._position.is_new(id)
         shard = self._cluster.common_shard
@@ -171,7 +168,7 @@ class CommandLog:
 
 
 def parse_entries(answer: object) -> list[bytes]:
-    """Return the data in an answer to XRANGE, ``[[id, [field, data]], …]``; empty if it is anything else."""
+    """Return the data in an answer to XRANGE, `[[id, [field, data]], …]`; empty if it is anything else."""
     try:
         return [data for _, (_, data) in answer]  # type: ignore[attr-defined]
     except (TypeError, ValueError):

@@ -62,7 +62,6 @@ class ResyncPublisher:
         cluster: Sends them.
         ids: The ids of this node's publications.
         log: Counts and logs losses.
-
     """
 
     def __init__(self, cluster: ClusterConnections, ids: PublicationIds, log: ThrottledLogger) -> None:

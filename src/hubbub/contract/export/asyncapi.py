@@ -62,7 +62,6 @@ class AsyncAPICache:
     Args:
         contract: What to describe.
         cookie: The name of the cookie that may carry the token; None without one.
-
     """
 
     #: Stands for the host in the document that is kept. One that named the host would have to be written again for

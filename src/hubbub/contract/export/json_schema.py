@@ -48,7 +48,6 @@ def json_schema(contract: Contract) -> str:
 
     Raises:
         ContractError: A type has no JSON, or two types have one name.
-
     """
     return as_text(schema_document(contract))
 
@@ -119,7 +118,6 @@ class SchemaWriter:
         contract: Its payloads are components, too.
         shapes: The shapes of the contract.
         reference: How a schema refers to a component, such as ``#/$defs/{name}``.
-
     """
 
     def __init__(self, contract: Contract, shapes: Shapes, reference: str) -> None:

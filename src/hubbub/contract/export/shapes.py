@@ -21,7 +21,6 @@ class _Base:
     Attributes:
         keywords: The JSON Schema keywords that ``msgspec.Meta`` adds to the type: ``title``, ``description``,
             ``examples`` and those of ``extra_json_schema``. Two shapes that differ only here are equal.
-
     """
 
     keywords: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -35,7 +34,6 @@ class Text(_Base):
         format: Its JSON Schema format, such as ``uuid``, where it has one.
         content: What it holds, by the name of that format, where it is more than text. A ``datetime`` that needs no
             timezone holds a ``date-time`` and has no format.
-
     """
 
     min_length: int | None = None
@@ -100,7 +98,6 @@ class Items(_Base):
 
     Attributes:
         unique: Whether no item comes twice.
-
     """
 
     item: Shape
@@ -146,7 +143,6 @@ class Field:
 
     Attributes:
         default: What an absent field means, as JSON; ``UNSET`` where the author gave no such value.
-
     """
 
     name: str
@@ -193,7 +189,6 @@ class Definition:
     Attributes:
         doc: The docstring of the class.
         cls: The Python class; None for an alias of a type, which JSON Schema writes out wherever it is used.
-
     """
 
     shape: Shape
@@ -208,7 +203,6 @@ class Shapes:
     Attributes:
         payloads: The payloads by event name, in the order of ``in_order``.
         definitions: The named shapes, each after those that it is made of.
-
     """
 
     payloads: Mapping[str, Object]

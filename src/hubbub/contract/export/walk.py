@@ -43,7 +43,6 @@ def walk(contract: Contract) -> Shapes:
 
     Raises:
         ContractError: A type has no JSON, or two types have one name.
-
     """
     walker = _Walker(tuple(sorted(contract.topic_kinds)))
     payloads = {spec.name: walker.payload(spec.payload) for spec in in_order(contract)}
@@ -71,7 +70,6 @@ class _Walker:
 
     Args:
         topic_kinds: The kinds of topic that the contract knows.
-
     """
 
     def __init__(self, topic_kinds: tuple[str, ...]) -> None:

@@ -1,1 +1,1 @@
-"""The presence of many nodes. Needs the extra ``hubbub[redis]``."""
+"""The presence of many nodes. Needs the extra `hubbub[redis]`."""

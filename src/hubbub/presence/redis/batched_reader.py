@@ -20,7 +20,6 @@ class BatchedReader(Generic[T]):
 
     Args:
         fetch: Reads one batch.
-
     """
 
     def __init__(self, fetch: Callable[[Sequence[str]], Awaitable[Sequence[T]]]) -> None:
@@ -32,9 +31,8 @@ class BatchedReader(Generic[T]):
         """Return what is stored of users.
 
         Raises:
-            TimeoutError: It takes longer than ``seconds``.
-            Exception: What ``fetch`` raises.
-
+            TimeoutError: It takes longer than `seconds`.
+            Exception: What `fetch` raises.
         """
         loop = asyncio.get_running_loop()
         answers: dict[str, asyncio.Future[T | Exception]] = {}

@@ -37,7 +37,6 @@ class Lease:
     Args:
         seconds: How long the lease lasts.
         tick: The time between two renewals.
-
     """
 
     def __init__(self, seconds: float = LEASE_SECONDS, tick: float = 1.0) -> None:
@@ -80,7 +79,6 @@ class Lease:
         Args:
             renewal: The store's answer.
             now: When the node asked, by its own clock.
-
         """
         if not self.is_taken or now - self._renewed_at > self._gap:
             self._steady_since = now

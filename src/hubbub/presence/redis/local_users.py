@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, takewhile
 from typing import Literal, NamedTuple, TypeAlias
 
-#: A node's part in a user's status. ``new``: the first socket here, and no activity since. ``transient``: sockets that
+#: A node's part in a user's status. `new`: the first socket here, and no activity since. `transient`: sockets that
 #: came and went between two rounds of writing, so that no other node has heard of them.
 LocalStatus: TypeAlias = Literal["online", "away", "new", "transient"]
 
@@ -53,13 +53,12 @@ class LocalUsers:
     """Counts the sockets of this node, and derives its part in each user's status. Pure: the time is passed in.
 
     Args:
-        away_after: As in ``Tracker``.
-        offline_after: As in ``Tracker``.
+        away_after: As in `Tracker`.
+        offline_after: As in `Tracker`.
         tick: Seconds between two rounds of writing. Offline waits so much longer: a user who came back on another node
-            within ``offline_after`` is written there one tick later at the latest.
+            within `offline_after` is written there one tick later at the latest.
         bucket_of: Sorts users into buckets, which are verified one at a time.
         buckets: The number of buckets.
-
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class LocalUsers:
         self._unwritten[user_id] = None
 
     def disconnect(self, user_id: str, now: float) -> None:
-        """Count a socket that is gone; every ``connect`` has exactly one."""
+        """Count a socket that is gone; every `connect` has exactly one."""
         user = self._users[user_id]
         user.sockets -= 1
         self._unwritten[user_id] = None
@@ -187,7 +186,7 @@ class LocalUsers:
     # --- users who go offline -----------------------------------------------------------------------------------------
 
     def due_offline(self, now: float) -> list[PendingOffline]:
-        """Return the users to announce offline; each stays due until ``offline_done`` or ``offline_unknown``."""
+        """Return the users to announce offline; each stays due until `offline_done` or `offline_unknown`."""
         return list(takewhile(lambda offline: offline.due <= now, self._offline.values()))
 
     def offline_done(self, offline: PendingOffline) -> None:
@@ -215,7 +214,6 @@ class LocalUsers:
         Args:
             user_ids: The users.
             seen: When the users who are not here were last seen, in the tracker's time.
-
         """
         for user_id in user_ids:
             if user_id not in self._users:
@@ -223,7 +221,7 @@ class LocalUsers:
             self._rewrite(user_id)
 
     def expected_in(self, bucket: int) -> Iterator[tuple[str, str]]:
-        """Yield the users of a bucket, with what should be stored: ``<sockets>:<status>``, or "" to leave it alone."""
+        """Yield the users of a bucket, with what should be stored: `<sockets>:<status>`, or "" to leave it alone."""
         for user_id in self._buckets[bucket]:
             user = self._users[user_id]
             is_open = user_id in self._unwritten or not user.written or not user.written[0]

@@ -1,4 +1,4 @@
-"""The presence of many nodes, which share it in Redis or Valkey. Needs the extra ``hubbub[redis]``."""
+"""The presence of many nodes, which share it in Redis or Valkey. Needs the extra `hubbub[redis]`."""
 
 from __future__ import annotations
 
@@ -49,19 +49,18 @@ class RedisPresence:
     there only then.
 
     Args:
-        url: As for ``RedisBroker``.
+        url: As for `RedisBroker`.
         clock: The time.
         stats: Where faults are counted.
-        away_after: As in ``Tracker``.
-        offline_after: As in ``Tracker``.
+        away_after: As in `Tracker`.
+        offline_after: As in `Tracker`.
         tick: Seconds between two rounds.
-        prefix: As for ``RedisBroker``.
+        prefix: As for `RedisBroker`.
         lease: Seconds after which a silent node counts as dead, at least five ticks.
         timeout: Seconds that a server may take to answer.
 
     Raises:
         ConfigurationError: The URL or the prefix is not valid, or the client library is missing.
-
     """
 
     is_shared = True
@@ -109,7 +108,6 @@ class RedisPresence:
 
         Raises:
             ConfigurationError: That is not possible; the message names the remedy.
-
         """
         try:
             await self._reconciler.renew()
@@ -127,7 +125,6 @@ class RedisPresence:
 
         Returns:
             When each user here was last seen, in seconds since the epoch.
-
         """
         self._is_running = False
         if self._round is not None and not self._round.done():
@@ -199,7 +196,6 @@ class RedisPresence:
 
         Raises:
             Unavailable: It could not be read within a second.
-
         """
         asked = list(user_ids)
         known = {user_id: self.replica.known(user_id) for user_id in asked}

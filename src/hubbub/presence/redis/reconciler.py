@@ -52,7 +52,6 @@ class Reconciler:
         stats: Counts faults.
         on_offline: Called with users who went offline by what this node did, and when each was seen, in seconds since
             the epoch.
-
     """
 
     def __init__(

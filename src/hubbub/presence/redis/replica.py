@@ -40,7 +40,7 @@ class Freshness(Enum):
 
 
 class Stored(NamedTuple):
-    """What is stored of a user: what was last announced. ``last_seen`` is in seconds since the epoch."""
+    """What is stored of a user: what was last announced. `last_seen` is in seconds since the epoch."""
 
     status: Status
     version: int
@@ -69,7 +69,6 @@ class Replica:
 
     Args:
         has_listeners: Returns whether anything here listens to a topic, or to a user.
-
     """
 
     def __init__(self, has_listeners: Callable[[Interest], bool]) -> None:
@@ -90,7 +89,7 @@ class Replica:
         return None if entry is None or not entry.is_valid else _presence(user_id, entry)
 
     def begin_read(self, user_id: str) -> Entry | None:
-        """Prepare to read a user; return what to pass to ``absorb``. None if nobody listens."""
+        """Prepare to read a user; return what to pass to `absorb`. None if nobody listens."""
         return self._entry(user_id)
 
     def observe(self, presence: Presence, version: int) -> Freshness:
@@ -115,12 +114,11 @@ class Replica:
         Args:
             user_id: The user.
             stored: What is stored; None if nothing is.
-            expected: What ``begin_read`` returned before the read.
+            expected: What `begin_read` returned before the read.
             now: The time.
 
         Returns:
             The status to report, and its version if listeners here have missed the change; otherwise None.
-
         """
         entry = self._entries.get(user_id)
         if entry is None or entry is not expected:  # nobody has listened without a break since the read began

@@ -1,7 +1,7 @@
 """Presence as it is stored in Redis: which keys there are, and the arguments and answers of each script.
 
-In the bucket of a user (see ``hubbub.redis.channels``): ``p:<user>``, a hash; ``n:<incarnation>``, a set of users; and
-``x:<incarnation>``, a tombstone. Once per system: ``nodes``, the leases. lua/common.lua says what the fields mean.
+In the bucket of a user (see `hubbub.redis.channels`): `p:<user>`, a hash; `n:<incarnation>`, a set of users; and
+`x:<incarnation>`, a tombstone. Once per system: `nodes`, the leases. lua/common.lua says what the fields mean.
 """
 
 from __future__ import annotations
@@ -56,7 +56,6 @@ class PresenceRepository:
 
         Args:
             seconds: How long it is to last; by default as long as leases do.
-
         """
         lease = self._lease
         length = lease.milliseconds if seconds is None else int(seconds * 1000)
@@ -83,7 +82,7 @@ class PresenceRepository:
         return await self._pipeline.execute([self._announce_offline(offline, seen) for offline, seen in users])
 
     async def verify(self, buckets: Iterable[tuple[int, Iterable[tuple[str, str]]]]) -> list[Any]:
-        """Compare what is stored in buckets with what should be: ``<sockets>:<status>`` by user, "" to ignore one."""
+        """Compare what is stored in buckets with what should be: `<sockets>:<status>` by user, "" to ignore one."""
         return await self._pipeline.execute([self._verify(bucket, expected) for bucket, expected in buckets])
 
     # --- all users ----------------------------------------------------------------------------------------------------
@@ -118,7 +117,6 @@ class PresenceRepository:
         Returns:
             The users who went offline by it; and those whom this node is to announce offline later, with when each was
             seen.
-
         """
         calls = [self._reap(dead, user_id, seen, recent) for user_id, seen in users.items()]
         answers = dict(zip(users, _all(await self._pipeline.execute(calls)), strict=True))

@@ -162,7 +162,6 @@ class HttpProtocol(HttpToolsProtocol):
 
         Args:
             early_bytes: How many bytes came together with the head, after it.
-
         """
         if not self._is_upgrade:
             self._unsupported_upgrade_warning()

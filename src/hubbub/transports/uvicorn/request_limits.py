@@ -51,7 +51,6 @@ def check_partial_head(target: bytes, received: int, limits: Limits) -> Refusal 
         target: The part of the target that has arrived.
         received: Bytes of the head so far; the parser keeps the name or value that it is in the middle of.
         limits: The gateway's.
-
     """
     if received <= limits.header_bytes:
         return None

@@ -52,7 +52,6 @@ class Upgrade(NamedTuple):
         path: The path of the target, percent-decoded.
         query: What follows the question mark, as it was sent.
         headers: Names and values in the order they came; names in lower case.
-
     """
 
     method: str
@@ -75,7 +74,6 @@ class Upgrade(NamedTuple):
         Args:
             request: The request line and the headers, up to the empty line.
             http_version: The version that the client sent; uvicorn writes HTTP/1.1 into every request.
-
         """
         request_line, *lines = request.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
         method, target, _ = request_line.split(" ", 2)
