@@ -5,11 +5,13 @@ SHELL := /bin/bash
 PORT ?= 8000
 BIN := .venv/bin
 
-NODE_TOOLS := tools/contract/node_modules/.installed web/node_modules/.installed
+NODE_TOOLS := $(addsuffix /node_modules/.installed,tools/contract tools/rest_types web)
 WEB_SOURCES = $(shell find web/client/src web/app/src web/app/public -type f 2>/dev/null) web/app/index.html web/app/vite.config.ts
 WEB_APP := src/hubbub_messenger/static/index.html
 EXPORT := HUBBUB_ENVIRONMENT=development $(BIN)/hubbub contract export
 MESSENGER := hubbub_messenger.app:app
+OPENAPI := HUBBUB_ENVIRONMENT=development $(BIN)/python -c 'import json; from hubbub_messenger.app import app; print(json.dumps(app.openapi()))'
+REST_TYPES := set -o pipefail; $(OPENAPI) | tools/rest_types/node_modules/.bin/openapi-typescript --output web/app/src/api/restTypes.ts
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 
 .PHONY: help run test soak check docs build bench conformance contract release-contract format clean
@@ -35,6 +37,7 @@ check: $(BIN)/.installed $(NODE_TOOLS) ## Lint, types, imports in one direction,
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(EXPORT) $(MESSENGER) --format typescript --guards --output web/client/src/contracts.ts --check
+	$(REST_TYPES) --check
 	cd web && npm run check
 	HUBBUB_ENVIRONMENT=development $(BIN)/hubbub contract check contracts/released.json $(MESSENGER)
 	$(BIN)/python -m tools.docs
@@ -52,8 +55,9 @@ build: $(BIN)/.installed $(WEB_APP) ## Build wheel and sdist into dist/, with th
 	rm -rf dist
 	$(UV) build
 
-contract: $(BIN)/.installed ## Regenerate what is made from the contract
+contract: $(BIN)/.installed tools/rest_types/node_modules/.installed ## Regenerate the TypeScript of the contract and of REST
 	$(EXPORT) $(MESSENGER) --format typescript --guards --output web/client/src/contracts.ts
+	$(REST_TYPES)
 
 release-contract: $(BIN)/.installed ## Keep today's contract as the one that `check` compares with: at a release
 	$(EXPORT) $(MESSENGER) --format json-schema --output contracts/released.json
@@ -63,7 +67,7 @@ format: $(BIN)/.installed ## Format the code
 	$(BIN)/ruff format
 
 clean: ## Remove what the other targets have made
-	rm -rf .venv .uv benchmarks/peers/.venv {benchmarks/peers,web,web/*,tools/contract}/node_modules web/client/dist src/hubbub_messenger/static .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache build dist {benchmarks,tools/conformance}/build
+	rm -rf .venv .uv benchmarks/peers/.venv {benchmarks/peers,web,web/*,tools/contract,tools/rest_types}/node_modules web/client/dist src/hubbub_messenger/static .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache build dist {benchmarks,tools/conformance}/build
 
 $(BIN)/.installed: pyproject.toml uv.lock | $(UV)
 	$(UV) sync --locked --all-extras

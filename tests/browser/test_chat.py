@@ -129,8 +129,8 @@ def test_scrolling_up_brings_older_pages_and_keeps_the_place(
     expect(alice.message("line 70.")).to_be_in_viewport()
     alice.message("line 20.").scroll_into_view_if_needed()
     expect(alice.messages.locator(".bubble")).to_have_count(120)
-    expect(alice.page.get_by_role("button", name="Earlier messages")).to_have_count(0)
-    alice.page.get_by_role("button", name="To the newest message").click()
+    expect(alice.page.get_by_role("button", name="Load earlier messages")).to_have_count(0)
+    alice.page.get_by_role("button", name="Scroll to the newest message").click()
     expect(alice.message("line 119.")).to_be_in_viewport()
 
 

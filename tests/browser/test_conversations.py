@@ -23,11 +23,11 @@ def test_a_new_conversation_appears_in_the_others_list_by_itself(person: People)
 
 def test_writing_to_somebody_from_their_profile_opens_one_conversation(person: People) -> None:
     carol = person("carol").log_in("/u/dave")
-    carol.page.get_by_role("button", name="Write to Dave").click()
+    carol.page.get_by_role("button", name="Message Dave").click()
     carol.says("Hello, Dave")
     expect(carol.row("Dave")).to_have_attribute("aria-current", "page")
     carol.page.get_by_role("link", name="Dave", exact=True).click()
-    carol.page.get_by_role("button", name="Write to Dave").click()
+    carol.page.get_by_role("button", name="Message Dave").click()
     expect(carol.message("Hello, Dave")).to_be_visible()
     expect(carol.row("Dave")).to_have_count(1)
 
@@ -37,22 +37,22 @@ def test_who_is_not_a_member_sees_nothing(person: People, room: Room) -> None:
     heard: list[str] = []
     dave.page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: heard.append(str(frame))))
     dave.log_in(f"/c/{room.id}")
-    expect(dave.page.get_by_role("heading", name="This conversation is not yours to see")).to_be_visible()
+    expect(dave.page.get_by_role("heading", name="Conversation not available")).to_be_visible()
     expect(dave.row(room.title)).to_have_count(0)
     alice.log_in().opens(room.title)
     alice.types("Between")
     alice.says("Between us")
     expect(alice.message("Sent")).to_be_visible()
     dave.page.reload()
-    expect(dave.page.get_by_role("heading", name="This conversation is not yours to see")).to_be_visible()
+    expect(dave.page.get_by_role("heading", name="Conversation not available")).to_be_visible()
     assert "Between us" not in dave.page.content()
     assert not any("server.messenger." in frame or "client.messenger." in frame for frame in heard)
 
 
 def test_an_address_that_leads_nowhere_says_so(person: People) -> None:
     alice = person("alice").log_in("/nowhere")
-    expect(alice.page.get_by_role("heading", name="There is nothing here")).to_be_visible()
+    expect(alice.page.get_by_role("heading", name="Page not found")).to_be_visible()
     alice.page.goto("/c/nonsense")
-    expect(alice.page.get_by_role("heading", name="This conversation is not yours to see")).to_be_visible()
+    expect(alice.page.get_by_role("heading", name="Conversation not available")).to_be_visible()
     alice.page.goto("/u/nobody")
-    expect(alice.page.get_by_role("heading", name="There is nobody here")).to_be_visible()
+    expect(alice.page.get_by_role("heading", name="User not found")).to_be_visible()

@@ -20,7 +20,7 @@ def test_a_conversation_is_found_read_and_answered_with_the_keyboard_alone(perso
     expect(alice.row(room.title)).to_be_visible()
 
     keyboard.press("Tab")
-    expect(alice.page.get_by_role("link", name="Skip to the page")).to_be_focused()
+    expect(alice.page.get_by_role("link", name="Skip to content")).to_be_focused()
     for expected in (alice.me, alice.page.get_by_role("button", name="New conversation")):
         keyboard.press("Tab")
         expect(expected).to_be_focused()

@@ -110,7 +110,7 @@ def test_the_numbers_in_the_text_of_the_wire_are_those_of_the_code() -> None:
     text = (ROOT / WIRE).read_text()
     backoff = (ROOT / "web/client/src/backoff.ts").read_text()
     client = (ROOT / "web/client/src/wsClient.ts").read_text()
-    batcher = (ROOT / "web/client/src/outbox.ts").read_text()
+    queue = (ROOT / "web/client/src/sendQueue.ts").read_text()
 
     assert "every 25 s" in text
     assert 25 * (MAX_MISSED_PONGS + 1) == 75
@@ -120,9 +120,9 @@ def test_the_numbers_in_the_text_of_the_wire_are_those_of_the_code() -> None:
     assert f"Cookie: {DEFAULT_COOKIE}=" in text
     assert f"`Retry-After: {NODE_FULL_RETRY_AFTER}`" in text
     assert f"{TYPING_PER_MINUTE} a minute" in text
-    assert ("FIRST = 500" in backoff, "LONGEST = 20_000" in backoff) == (True, True)
+    assert ("BASE_DELAY = 500" in backoff, "MAX_DELAY = 20_000" in backoff) == (True, True)
     assert "min(20 s, 0.5 s · 2ⁿ)" in text
-    assert ("STABLE_AFTER = 30_000" in client, "READY_WITHIN = 10_000" in client) == (True, True)
+    assert ("STABLE_AFTER = 30_000" in client, "READY_TIMEOUT = 10_000" in client) == (True, True)
     assert ("ready for 30 s" in text, "not ready within 10 s" in text) == (True, True)
-    assert ("LONGEST_RETRY_AFTER = 300_000" in client, "at most 5 minutes" in text) == (True, True)
-    assert ("MOST = 64" in batcher, "at most 64 signals" in text) == (True, True)
+    assert ("MAX_RETRY_AFTER = 300_000" in client, "at most 5 minutes" in text) == (True, True)
+    assert ("MAX_LENGTH = 64" in queue, "at most 64 signals" in text) == (True, True)

@@ -122,7 +122,7 @@ async def test_leaving_on_one_node_ends_the_signals_on_the_other(nodes: Nodes) -
 
     assert (await until(socket, "server.system.subscribed"))["topics"] == []
     await socket.send(json.dumps({"type": "client.system.subscribe", "data": {"topics": []}, "ts": 0, "id": "end"}))
-    heard = [json.loads(await socket.recv())["type"]]
-    while heard[-1] != "server.system.subscribed":
-        heard.append(json.loads(await socket.recv())["type"])
-    assert "server.messenger.message_new" not in heard
+    received = [json.loads(await socket.recv())["type"]]
+    while received[-1] != "server.system.subscribed":
+        received.append(json.loads(await socket.recv())["type"])
+    assert "server.messenger.message_new" not in received

@@ -48,7 +48,7 @@ class Person:
     async def open_socket(self) -> ClientConnection:
         return await self._stack.enter_async_context(connect(self._url, additional_headers=self._headers))
 
-    async def hear(self, *topics: str) -> ClientConnection:
+    async def subscribe(self, *topics: str) -> ClientConnection:
         """Open a socket and subscribe it."""
         socket = await self.open_socket()
         wanted = [dict(zip(("kind", "id"), topic.split(":"), strict=True)) for topic in topics]
@@ -99,7 +99,7 @@ def bob(log_in: PersonFactory) -> Person:
 
 async def test_a_message_sent_over_rest_is_heard_by_those_who_subscribed(alice: Person, bob: Person) -> None:
     conversation = await alice.start_conversation("bob")
-    socket = await bob.hear(f"conversation:{conversation}")
+    socket = await bob.subscribe(f"conversation:{conversation}")
 
     message = await say(alice.rest, conversation)
 
@@ -114,12 +114,12 @@ async def test_a_message_sent_over_rest_is_heard_by_those_who_subscribed(alice: 
 async def test_reading_is_heard_by_who_wrote(alice: Person, bob: Person) -> None:
     conversation = await alice.start_conversation("bob")
     message = await say(alice.rest, conversation)
-    socket = await alice.hear(f"conversation:{conversation}")
+    socket = await alice.subscribe(f"conversation:{conversation}")
 
     await bob.rest.post(f"/api/conversations/{conversation}/read", json={"messageId": message["id"]})
 
-    heard = await until(socket, "server.messenger.message_read")
-    assert (heard["readerId"], heard["messageId"]) == ("bob", message["id"])
+    received = await until(socket, "server.messenger.message_read")
+    assert (received["readerId"], received["messageId"]) == ("bob", message["id"])
 
 
 async def test_a_new_member_hears_of_the_conversation_without_a_subscription(alice: Person, bob: Person) -> None:
@@ -133,7 +133,7 @@ async def test_a_new_member_hears_of_the_conversation_without_a_subscription(ali
 
 async def test_who_leaves_a_conversation_hears_nothing_more_of_it(alice: Person, bob: Person) -> None:
     conversation = await alice.start_conversation("bob")
-    socket = await bob.hear(f"conversation:{conversation}")
+    socket = await bob.subscribe(f"conversation:{conversation}")
 
     await bob.rest.delete(f"/api/conversations/{conversation}/members/me")
     await alice.rest.post(f"/api/conversations/{conversation}/messages", json={"body": "is he gone?"})
@@ -143,10 +143,10 @@ async def test_who_leaves_a_conversation_hears_nothing_more_of_it(alice: Person,
         "refused": [{"kind": "conversation", "id": conversation}],
     }
     await socket.send(json.dumps({"type": "client.system.subscribe", "data": {"topics": []}, "ts": 0}))
-    heard = [json.loads(await socket.recv())["type"]]
-    while heard[-1] != "server.system.subscribed":
-        heard.append(json.loads(await socket.recv())["type"])
-    assert "server.messenger.message_new" not in heard
+    received = [json.loads(await socket.recv())["type"]]
+    while received[-1] != "server.system.subscribed":
+        received.append(json.loads(await socket.recv())["type"])
+    assert "server.messenger.message_new" not in received
 
 
 async def test_logging_out_closes_the_sockets_of_that_session_only(alice: Person, log_in: PersonFactory) -> None:
@@ -180,7 +180,7 @@ async def test_the_cookie_opens_a_socket_for_pages_of_this_host(address: str) ->
 
 
 async def test_a_watcher_sees_a_user_come_online(alice: Person, bob: Person) -> None:
-    socket = await alice.hear("user:bob")
+    socket = await alice.subscribe("user:bob")
     await bob.open_socket()
 
     assert (await until(socket, "server.presence.update", userId="bob"))["status"] == "online"

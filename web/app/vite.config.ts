@@ -9,7 +9,7 @@ export default defineConfig({
   build: {
     outDir: "../../src/hubbub_messenger/static",
     emptyOutDir: true,
-    assetsInlineLimit: 0, // the Content-Security-Policy allows no data: URLs
+    assetsInlineLimit: 0, // the Content-Security-Policy forbids data: URLs
   },
   server: { proxy: { "/api": backend, "/ws": { target: backend, ws: true } } },
 })

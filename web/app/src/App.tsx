@@ -8,14 +8,14 @@ import { LoginPage } from "./pages/LoginPage.tsx"
 import { ProfilePage } from "./pages/ProfilePage.tsx"
 import { WelcomePage } from "./pages/WelcomePage.tsx"
 
-/** Shows the login to strangers, in place: who logs in is where they wanted to be. */
+/** The page of the current address. Without a session it is the login page; a login then leads to that address. */
 export function App() {
   const { me, error, retry } = useSession()
   if (me === null) return <LoginPage />
   if (me === undefined) {
     return error ? (
       <main>
-        <Notice title="Hubbub cannot be reached" action={{ label: "Try again", run: retry }}>
+        <Notice title="Hubbub is not reachable" action={{ label: "Try again", run: retry }}>
           {error.message}
         </Notice>
       </main>
@@ -29,7 +29,7 @@ export function App() {
           <Route path="/c/:id">{({ id }) => <ConversationPage key={id} id={id} />}</Route>
           <Route path="/u/:id">{({ id }) => <ProfilePage key={id} id={id} />}</Route>
           <Route>
-            <Notice title="There is nothing here">The address leads nowhere.</Notice>
+            <Notice title="Page not found">There is no page at this address.</Notice>
           </Route>
         </Switch>
       </Shell>

@@ -5,7 +5,7 @@ import userEvent from "@testing-library/user-event"
 import type { ReactNode } from "react"
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
 import { realtime } from "../src/api/realtime.ts"
-import type { Conversation } from "../src/api/shapes.ts"
+import type { Conversation } from "../src/api/schemas.ts"
 import { Composer } from "../src/components/Composer.tsx"
 import { ConnectionBanner } from "../src/components/ConnectionBanner.tsx"
 import { ConversationList } from "../src/components/ConversationList.tsx"
@@ -72,7 +72,7 @@ describe("HeroSection", () => {
     expect(pill()).toBe("Last seen 5 min ago")
   })
 
-  test("counts the minutes on", () => {
+  test("updates the minutes", () => {
     vi.useFakeTimers()
     const lastSeenAt = new Date(Date.now() - 5 * 60_000).toISOString()
     presence.update("bob", { status: "offline", lastSeenAt })
@@ -82,7 +82,7 @@ describe("HeroSection", () => {
     vi.useRealTimers()
   })
 
-  test("asks REST when somebody offline was last seen", async () => {
+  test("asks REST when an offline user was last seen", async () => {
     const lastSeenAt = new Date(Date.now() - 3.5 * 60 * 60_000).toISOString()
     answers["/api/presence"] = [{ userId: "bob", status: "offline", lastSeenAt }]
     presence.batch([{ userId: "bob", status: "offline" }])
@@ -92,22 +92,22 @@ describe("HeroSection", () => {
 })
 
 describe("ConnectionBanner", () => {
-  test("says nothing while all is well", () => {
+  test("is empty while connected", () => {
     connection.entered(ready)
     show(<ConnectionBanner />)
     expect(screen.getByRole("status").textContent).toBe("")
   })
 
-  test("offers to try at once where the wait is long", async () => {
+  test("offers to reconnect at once if the delay is long", async () => {
     const retry = vi.spyOn(realtime, "retry").mockReturnValue()
     connection.entered({ name: "waiting", delay: 15_000 })
     show(<ConnectionBanner />)
     expect(screen.getByRole("status").textContent).toContain("Connecting…")
-    await userEvent.click(screen.getByRole("button", { name: "Try now" }))
+    await userEvent.click(screen.getByRole("button", { name: "Reconnect now" }))
     expect(retry).toHaveBeenCalledOnce()
   })
 
-  test("says why it has stopped", () => {
+  test("shows why the client has stopped", () => {
     connection.entered({ name: "stopped", why: { code: 4400, reason: "malformed event" } })
     show(<ConnectionBanner />)
     expect(screen.getByRole("status").textContent).toContain("malformed event")
@@ -118,7 +118,7 @@ describe("ConversationList", () => {
   const list = (...conversations: Conversation[]) =>
     show(<ConversationList conversations={conversations} />)
 
-  test("shows the last message, what is unread, and who is there", () => {
+  test("shows the last message, the unread count and the presence", () => {
     presence.batch([{ userId: "bob", status: "online" }])
     const lastMessage = message("See you", { senderId: "bob" })
     list(conversationOf([alice, bob], { lastMessage, unreadCount: 3 }))
@@ -128,20 +128,20 @@ describe("ConversationList", () => {
     expect(row.textContent).toContain("3 unread")
   })
 
-  test("says so where more is unread than is counted", () => {
+  test("shows that counting stops at a hundred", () => {
     list(conversationOf([alice, bob], { unreadCount: 100 }))
     expect(screen.getByRole("link").textContent).toContain("99+ unread")
   })
 
-  test("names the sender among many", () => {
+  test("names the sender in a group", () => {
     const lastMessage = message("Hello", { senderId: "carol" })
     list(conversationOf([alice, bob, carol], { lastMessage }))
     expect(screen.getByText("Carol: Hello")).toBeTruthy()
   })
 
-  test("shows who types in place of the last message", () => {
+  test("shows who is typing in place of the last message", () => {
     list(conversationOf([alice, bob], { lastMessage: message("Hello") }))
-    act(() => typing.heard("c1", "bob", true))
+    act(() => typing.receive("c1", "bob", true))
     expect(screen.getByText("Bob is typing…")).toBeTruthy()
     expect(screen.queryByText("You: Hello")).toBeNull()
   })
@@ -152,7 +152,7 @@ describe("the thread", () => {
     const attack = message("<img src=x onerror=alert(1)>", { senderId: "bob" })
     const conversation = conversationOf([alice, bob])
     const { container } = show(
-      <MessageBubble message={attack} conversation={conversation} isNewRun />,
+      <MessageBubble message={attack} conversation={conversation} isNewGroup />,
     )
     expect(container.querySelector("img")).toBeNull()
     expect(screen.getByText("<img src=x onerror=alert(1)>")).toBeTruthy()
@@ -162,7 +162,7 @@ describe("the thread", () => {
     [[], "Sent"],
     [["bob"], "Read by Bob"],
     [["bob", "carol"], "Read by everyone"],
-  ])("says who has read: %s", (readers, expected) => {
+  ])("shows who has read: %s", (readers, expected) => {
     const mine = message("Hello")
     const conversation = conversationOf([alice, bob, carol])
     for (const member of conversation.members) {
@@ -175,8 +175,8 @@ describe("the thread", () => {
   test.each([
     [["bob"], "Bob is typing…"],
     [["bob", "carol"], "Bob and Carol are typing…"],
-  ])("says who types, to screen readers too: %s", (ids, expected) => {
-    for (const id of ids) typing.heard("c1", id, true)
+  ])("shows who is typing, also to screen readers: %s", (ids, expected) => {
+    for (const id of ids) typing.receive("c1", id, true)
     show(<TypingLine conversation={conversationOf([alice, bob, carol])} />)
     expect(screen.getByRole("status").textContent).toBe(expected)
   })
@@ -193,20 +193,20 @@ describe("Composer", () => {
     return { sent, signals, view, field: screen.getByRole("textbox", { name: "Message" }) }
   }
 
-  test("sends with Enter, and says that the typing is over", async () => {
+  test("sends with Enter, and signals that the typing has ended", async () => {
     const { sent, signals, field } = compose()
     await userEvent.type(field, " Hello {Enter}")
     expect(sent).toEqual(["Hello"])
     expect(signals).toEqual([true, false])
   })
 
-  test("sends nothing that is empty", async () => {
+  test("does not send an empty message", async () => {
     const { sent, field } = compose()
     await userEvent.type(field, "  {Enter}")
     expect(sent).toEqual([])
   })
 
-  test("says that the typing is over when it is left", async () => {
+  test("signals that the typing has ended when the page is left", async () => {
     const { signals, field, view } = compose()
     await userEvent.type(field, "Hel")
     view.unmount()
@@ -214,7 +214,7 @@ describe("Composer", () => {
   })
 })
 
-test("LoginPage says what was wrong", async () => {
+test("LoginPage shows what was wrong", async () => {
   vi.stubGlobal("fetch", async () => Response.json({ detail: "Wrong." }, { status: 401 }))
   show(<LoginPage />)
   await userEvent.type(screen.getByLabelText("Username"), "alice")

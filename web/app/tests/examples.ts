@@ -1,4 +1,4 @@
-import type { Conversation, Message, User } from "../src/api/shapes.ts"
+import type { Conversation, Message, User } from "../src/api/schemas.ts"
 
 export function user(id: string): User {
   const displayName = id.charAt(0).toUpperCase() + id.slice(1)

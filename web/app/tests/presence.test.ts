@@ -23,7 +23,7 @@ test("a batch does not keep a time that may be older than it", () => {
   expect(users()).toEqual({ bob: { status: "offline" } })
 })
 
-test("who is not subscribed to is forgotten", () => {
+test("users without a subscribed topic are removed", () => {
   presence.batch([
     { userId: "alice", status: "online" },
     { userId: "bob", status: "away" },

@@ -32,12 +32,13 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-const tell: FakeSocket["tells"] = (type, data) => FakeSocket.latest.tells(type, data)
+const receive: FakeSocket["receiveEvent"] = (type, data) =>
+  FakeSocket.latest.receiveEvent(type, data)
 
 async function subscribe(topics: (typeof conversation | typeof bob)[]): Promise<void> {
   realtime.watch("open", topics)
   await vi.advanceTimersByTimeAsync(0)
-  tell("server.system.subscribed", { topics, refused: [] })
+  receive("server.system.subscribed", { topics, refused: [] })
   await vi.advanceTimersByTimeAsync(0)
 }
 
@@ -48,7 +49,7 @@ function reconnect(): void {
 }
 
 describe("fetching", () => {
-  test("begins with subscribed, and only for what is new", async () => {
+  test("begins after subscribed, and only for new topics", async () => {
     FakeSocket.latest.becomesReady()
     expect(invalidated).toEqual([])
     await subscribe([conversation])
@@ -57,50 +58,50 @@ describe("fetching", () => {
     expect(invalidated).toHaveLength(2)
   })
 
-  test("is allowed for a topic once it is answered", async () => {
+  test("is allowed for a topic once the server has answered", async () => {
     FakeSocket.latest.becomesReady()
     realtime.watch("open", [conversation])
     await vi.advanceTimersByTimeAsync(0)
     expect([...useConnectionStore.getState().answered]).toEqual([])
-    tell("server.system.subscribed", { topics: [], refused: [conversation] })
+    receive("server.system.subscribed", { topics: [], refused: [conversation] })
     expect([...useConnectionStore.getState().answered]).toEqual(["conversation:c1"])
   })
 
-  test("is allowed as well where subscribing failed", async () => {
+  test("is allowed too if subscribing failed", async () => {
     FakeSocket.latest.becomesReady()
     realtime.watch("open", [conversation])
     await vi.advanceTimersByTimeAsync(0)
-    tell("server.system.error", { message: "subscribe failed", code: "internal" })
+    receive("server.system.error", { message: "subscribe failed", code: "internal" })
     expect([...useConnectionStore.getState().answered]).toEqual(["conversation:c1"])
   })
 
-  test("happens again after a reconnect, with jitter, and not before the topics are heard", async () => {
+  test("happens again after a reconnect, with jitter, and not before the topics are subscribed", async () => {
     FakeSocket.latest.becomesReady()
     await subscribe([conversation])
     invalidated = []
     reconnect()
     await vi.advanceTimersByTimeAsync(900)
-    tell("server.system.subscribed", { topics: [conversation], refused: [] })
+    receive("server.system.subscribed", { topics: [conversation], refused: [] })
     await vi.advanceTimersByTimeAsync(999)
     expect(invalidated).toEqual([])
     await vi.advanceTimersByTimeAsync(1)
     expect(invalidated).toEqual(["conversations", "messages", "presence"])
   })
 
-  test("happens once more where subscribed comes late", async () => {
+  test("happens once more if subscribed comes late", async () => {
     FakeSocket.latest.becomesReady()
     await subscribe([conversation])
     invalidated = []
     reconnect()
     await vi.advanceTimersByTimeAsync(1_000)
-    tell("server.system.subscribed", { topics: [conversation], refused: [] })
+    receive("server.system.subscribed", { topics: [conversation], refused: [] })
     await vi.advanceTimersByTimeAsync(1_000)
     expect(invalidated).toHaveLength(6)
   })
 
   test("follows resync with jitter", async () => {
     FakeSocket.latest.becomesReady()
-    tell("server.system.resync", { topics: [conversation] })
+    receive("server.system.resync", { topics: [conversation] })
     await vi.advanceTimersByTimeAsync(999)
     expect(invalidated).toEqual([])
     await vi.advanceTimersByTimeAsync(1)
@@ -108,62 +109,62 @@ describe("fetching", () => {
   })
 
   test("follows conversations_changed at once", () => {
-    tell("server.messenger.conversations_changed", {})
+    receive("server.messenger.conversations_changed", {})
     expect(invalidated).toEqual(["conversations"])
   })
 
-  test("follows a new message and a read receipt: they invalidate, and write nothing", async () => {
+  test("follows a new message and a read receipt: they invalidate and write nothing", async () => {
     const data = { conversationId: "c1", messageId: "m1", senderId: "bob", createdAt: "" }
-    tell("server.messenger.message_new", data)
+    receive("server.messenger.message_new", data)
     expect(invalidated).toEqual(["messages,c1", "conversations"])
     await vi.advanceTimersByTimeAsync(0)
     const read = { conversationId: "c1", messageId: "m1", readerId: "bob", readAt: "" }
-    tell("server.messenger.message_read", read)
+    receive("server.messenger.message_read", read)
     expect(invalidated).toEqual(["messages,c1", "conversations", "conversations"])
   })
 })
 
 describe("the stores", () => {
-  test("hear of presence, and forget who is not heard about any more", async () => {
+  test("store presence, and remove users whose topic is no longer subscribed", async () => {
     FakeSocket.latest.becomesReady()
     await subscribe([bob])
-    tell("server.presence.batch", { users: [{ userId: "bob", status: "away" }] })
-    tell("server.presence.update", { userId: "alice", status: "online" })
+    receive("server.presence.batch", { users: [{ userId: "bob", status: "away" }] })
+    receive("server.presence.update", { userId: "alice", status: "online" })
     const users = () => usePresenceStore.getState().users
     expect(users()).toEqual({ bob: { status: "away" }, alice: { status: "online" } })
     await subscribe([conversation])
-    expect(users()).toEqual({ alice: { status: "online" } }) // oneself is always heard about
+    expect(users()).toEqual({ alice: { status: "online" } }) // the own presence always arrives
   })
 
-  test("hear who types, but not that oneself does in another tab", () => {
+  test("store who is typing, but not the own typing in another tab", () => {
     FakeSocket.latest.becomesReady()
     const typing = (userId: string) => ({ conversationId: "c1", userId, isTyping: true })
-    tell("client.messenger.typing", typing("bob"))
-    tell("client.messenger.typing", typing("alice"))
+    receive("client.messenger.typing", typing("bob"))
+    receive("client.messenger.typing", typing("alice"))
     expect(useTypingStore.getState().conversations).toEqual({ c1: ["bob"] })
   })
 
-  test("stand whatever else is said", () => {
+  test("ignore everything else", () => {
     FakeSocket.latest.becomesReady()
     const before = [usePresenceStore.getState(), useTypingStore.getState()]
-    FakeSocket.latest.says('{"type":"server.presence.update","data":{"userId":1},"ts":1}')
-    FakeSocket.latest.says('{"type":"server.unknown","data":{},"ts":1}')
-    FakeSocket.latest.says("<b>")
+    FakeSocket.latest.receive('{"type":"server.presence.update","data":{"userId":1},"ts":1}')
+    FakeSocket.latest.receive('{"type":"server.unknown","data":{},"ts":1}')
+    FakeSocket.latest.receive("<b>")
     expect([usePresenceStore.getState(), useTypingStore.getState()]).toEqual(before)
     expect(useConnectionStore.getState().state.name).toBe("ready")
   })
 })
 
 describe("the session", () => {
-  test.each([4401, 4403])("is asked about when the socket ends with %d", (code) => {
+  test.each([4401, 4403])("is checked when the socket closes with %d", (code) => {
     FakeSocket.latest.closes(code, "")
     expect(invalidated).toEqual(["me"])
   })
 
-  test("ends with nothing left for the next", async () => {
+  test("leaves nothing behind for the next user", async () => {
     FakeSocket.latest.becomesReady()
     await subscribe([conversation, bob])
-    tell("server.presence.batch", { users: [{ userId: "bob", status: "away" }] })
+    receive("server.presence.batch", { users: [{ userId: "bob", status: "away" }] })
     realtime.sendTyping("c1", true)
     stop()
     expect(usePresenceStore.getState().users).toEqual({})
@@ -174,7 +175,7 @@ describe("the session", () => {
   })
 })
 
-test("nothing that happens by itself is sent as a signal", async () => {
+test("no automatic action is sent as a signal", async () => {
   FakeSocket.latest.becomesReady()
   await subscribe([conversation])
   dispatchEvent(new Event("focus"))

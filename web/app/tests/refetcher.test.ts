@@ -18,7 +18,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** Shows a query on the page; every fetch waits for its answer. */
+/** Observe a query, as a component does. Every fetch waits for `answer`. */
 function observe(queryKey: string[]): () => string | undefined {
   const queryFn = () => new Promise<string>((answer) => fetches.push({ answer }))
   const observer = new QueryObserver(queries, { queryKey, queryFn, staleTime: 60_000 })
@@ -54,7 +54,7 @@ test("a signal during the first fetch is followed by another fetch", async () =>
   expect(fetches).toHaveLength(2)
 })
 
-test("what many have missed is fetched within two seconds, not at once", async () => {
+test("after a loss the refetch happens within two seconds, not at once", async () => {
   vi.spyOn(Math, "random").mockReturnValue(0.5)
   observe(["conversations"])
   await answer("before")
@@ -66,7 +66,7 @@ test("what many have missed is fetched within two seconds, not at once", async (
   expect(fetches).toHaveLength(2)
 })
 
-test("what is cancelled is not fetched", async () => {
+test("a cancelled refetch does not happen", async () => {
   observe(["conversations"])
   await answer("before")
   refetcher.soon()

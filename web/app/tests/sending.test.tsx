@@ -29,7 +29,7 @@ function Page({ children }: { children: ReactNode }) {
   )
 }
 
-test("messages are shown at once, and leave one after another", async () => {
+test("messages are shown at once, and sent one after another", async () => {
   const { result } = renderHook(() => useSending("c1"), { wrapper: Page })
   act(() => {
     result.current.send("one")
@@ -60,7 +60,7 @@ test("a message that failed stays until it is tried again or discarded", async (
   await waitFor(() => expect(result.current.outgoing).toEqual([]))
 })
 
-test("what is seen is reported as read, once", async () => {
+test("seen messages are marked as read, once", async () => {
   const conversation = conversationOf([alice, bob])
   const messages = [
     message("hello", { id: "m1", senderId: "bob" }),
@@ -77,7 +77,7 @@ test("what is seen is reported as read, once", async () => {
   await waitFor(() => expect(bodies).toEqual(['{"messageId":"m1"}']))
 })
 
-test("what was read before is not reported again", () => {
+test("read messages are not marked again", () => {
   const conversation = conversationOf([alice, bob])
   conversation.members = conversation.members.map((member) => ({
     ...member,

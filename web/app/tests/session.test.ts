@@ -44,7 +44,7 @@ test("a session is renewed at once, and when half of it has passed", async () =>
   expect(calls).toHaveLength(2)
 })
 
-test("a renewal that did not get through is tried again a minute later", async () => {
+test("a renewal that failed is retried after a minute", async () => {
   answer = () => Response.error()
   const end = keepSession()
   await vi.advanceTimersByTimeAsync(60_000)
@@ -61,23 +61,23 @@ test("a renewal that is refused ends the session", async () => {
   expect(me()).toBeNull()
 })
 
-test("the first 401 ends the session, whichever call it answers", async () => {
+test("a 401 to any call ends the session", async () => {
   answer = () => Response.json({}, { status: 401 })
   await queryClient.fetchQuery({ ...conversationsQuery, staleTime: 0 }).catch(() => {})
   expect(me()).toBeNull()
   expect(queryClient.getQueryData(conversationsQuery.queryKey)).toBeUndefined()
 })
 
-test("nothing of one person is left for the next", () => {
+test("nothing of one user is left for the next", () => {
   endSession(queryClient)
   expect(me()).toBeNull()
   expect(queryClient.getQueryData(conversationsQuery.queryKey)).toBeUndefined()
 })
 
-test("logging in asks who that is", async () => {
+test("logging in fetches the user", async () => {
   endSession(queryClient)
   answer = (call) => Response.json(call === "GET /api/me" ? user("bob") : {})
-  await logIn("bob", "bob")
+  await logIn({ username: "bob", password: "bob" })
   expect(calls).toEqual(["POST /api/session", "GET /api/me"])
   expect(me()).toEqual(user("bob"))
 })

@@ -1,7 +1,7 @@
 import { cleanup } from "@testing-library/react"
 import { afterEach, vi } from "vitest"
 
-/** Sees every element at once: there is no layout here in which something could be out of view. */
+/** Reports every element as visible at once: this environment has no layout. */
 class AllInView implements Partial<IntersectionObserver> {
   readonly #callback: IntersectionObserverCallback
   constructor(callback: IntersectionObserverCallback) {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest"
-import type { Conversation, User } from "../src/api/shapes.ts"
-import { arrange } from "../src/text/arrange.ts"
+import type { Conversation, User } from "../src/api/schemas.ts"
+import { groupMessages } from "../src/text/groupMessages.ts"
 import { conversationWith, hueOf, initials, readersOf, titleOf } from "../src/text/names.ts"
-import { briefly, dayOf, lastSeen } from "../src/text/times.ts"
+import { dayHeading, lastSeen, shortTime } from "../src/text/times.ts"
 import { conversationOf, message, user } from "./examples.ts"
 
 const [alice, bob, carol] = [user("alice"), user("bob"), user("carol")]
@@ -10,9 +10,9 @@ const NOW = new Date(2030, 0, 31, 12).getTime()
 const MINUTE = 60_000
 const ago = (milliseconds: number) => new Date(NOW - milliseconds).toISOString()
 
-describe("when somebody was last seen", () => {
+describe("when a user was last seen", () => {
   test.each([
-    [-5_000, "Last seen just now"], // a clock that is ahead of ours
+    [-5_000, "Last seen just now"], // the server's clock is ahead
     [59_999, "Last seen just now"],
     [MINUTE, "Last seen 1 min ago"],
     [5.9 * MINUTE, "Last seen 5 min ago"],
@@ -28,17 +28,17 @@ describe("when somebody was last seen", () => {
 })
 
 test("a day is named by its distance", () => {
-  expect(dayOf(ago(0), NOW)).toBe("Today")
-  expect(dayOf(ago(13 * 60 * MINUTE), NOW)).toBe("Yesterday")
-  expect(dayOf(ago(3 * 24 * 60 * MINUTE), NOW)).toBe("Monday")
-  expect(dayOf(ago(30 * 24 * 60 * MINUTE), NOW)).toBe("1 January 2030")
+  expect(dayHeading(ago(0), NOW)).toBe("Today")
+  expect(dayHeading(ago(13 * 60 * MINUTE), NOW)).toBe("Yesterday")
+  expect(dayHeading(ago(3 * 24 * 60 * MINUTE), NOW)).toBe("Monday")
+  expect(dayHeading(ago(30 * 24 * 60 * MINUTE), NOW)).toBe("1 January 2030")
 })
 
-test("the list says it briefly", () => {
-  expect(briefly(ago(0), NOW)).toBe("12:00")
-  expect(briefly(ago(13 * 60 * MINUTE), NOW)).toBe("Yesterday")
-  expect(briefly(ago(3 * 24 * 60 * MINUTE), NOW)).toBe("Mon")
-  expect(briefly(ago(30 * 24 * 60 * MINUTE), NOW)).toBe("1 Jan")
+test("the list says it shortTime", () => {
+  expect(shortTime(ago(0), NOW)).toBe("12:00")
+  expect(shortTime(ago(13 * 60 * MINUTE), NOW)).toBe("Yesterday")
+  expect(shortTime(ago(3 * 24 * 60 * MINUTE), NOW)).toBe("Mon")
+  expect(shortTime(ago(30 * 24 * 60 * MINUTE), NOW)).toBe("1 Jan")
 })
 
 test.each([
@@ -69,7 +69,7 @@ describe("a conversation of just these people", () => {
   })
 })
 
-test("who has read further has read this as well; oneself does not count", () => {
+test("a greater last read id counts as read; the own one does not", () => {
   const { members } = conversationOf([alice, bob, carol])
   const read = members.map((member) => ({
     ...member,
@@ -94,19 +94,19 @@ test("a hue is one of eight and stays the same", () => {
   )
 })
 
-test("runs end with another sender, a pause, and the day", () => {
+test("groups end with another sender, a pause, and the day", () => {
   const at = (sender: string, day: number, minute: number) =>
     message("hello", {
       senderId: sender,
       createdAt: new Date(2030, 0, day, 9, minute).toISOString(),
     })
-  const arranged = arrange([
+  const grouped = groupMessages([
     at("alice", 1, 0),
     at("alice", 1, 4),
     at("bob", 1, 4),
     at("bob", 1, 10),
     at("bob", 2, 0),
   ])
-  expect(arranged.map(({ isNewRun }) => isNewRun)).toEqual([true, false, true, true, true])
-  expect(arranged.map(({ isNewDay }) => isNewDay)).toEqual([true, false, false, false, true])
+  expect(grouped.map(({ isNewGroup }) => isNewGroup)).toEqual([true, false, true, true, true])
+  expect(grouped.map(({ isNewDay }) => isNewDay)).toEqual([true, false, false, false, true])
 })

@@ -10,48 +10,48 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-describe("hearing that somebody types", () => {
+describe("the typing of others", () => {
   test("lasts for six seconds after the last signal", () => {
-    typing.heard("c1", "bob", true)
+    typing.receive("c1", "bob", true)
     vi.advanceTimersByTime(5_000)
-    typing.heard("c1", "bob", true)
+    typing.receive("c1", "bob", true)
     vi.advanceTimersByTime(5_999)
     expect(typists("c1")).toEqual(["bob"])
     vi.advanceTimersByTime(1)
     expect(typists("c1")).toEqual([])
   })
 
-  test("ends when they say so", () => {
-    typing.heard("c1", "bob", true)
-    typing.heard("c1", "carol", true)
-    typing.heard("c1", "bob", false)
+  test("ends with their signal", () => {
+    typing.receive("c1", "bob", true)
+    typing.receive("c1", "carol", true)
+    typing.receive("c1", "bob", false)
     expect(typists("c1")).toEqual(["carol"])
   })
 
-  test("is told apart by conversation", () => {
-    typing.heard("c1", "bob", true)
-    typing.heard("c2", "bob", true)
-    typing.heard("c1", "bob", false)
+  test("is stored by conversation", () => {
+    typing.receive("c1", "bob", true)
+    typing.receive("c2", "bob", true)
+    typing.receive("c1", "bob", false)
     expect(typists("c2")).toEqual(["bob"])
   })
 
-  test("changes nothing where nothing changes", () => {
-    typing.heard("c1", "bob", true)
+  test("does not update the store without a change", () => {
+    typing.receive("c1", "bob", true)
     const before = useTypingStore.getState()
-    typing.heard("c1", "bob", true)
-    typing.heard("c1", "carol", false)
+    typing.receive("c1", "bob", true)
+    typing.receive("c1", "carol", false)
     expect(useTypingStore.getState()).toBe(before)
   })
 })
 
-describe("saying that one types", () => {
+describe("the own typing", () => {
   function signal() {
     const sent: [boolean, number][] = []
     const start = performance.now()
     return { sent, signal: new TypingSignal((is) => sent.push([is, performance.now() - start])) }
   }
 
-  test("happens at most every three seconds", () => {
+  test("is signalled at most every three seconds", () => {
     const { sent, signal: typed } = signal()
     for (let pressed = 0; pressed < 70; pressed++) {
       typed.typed()
@@ -86,7 +86,7 @@ describe("saying that one types", () => {
     ])
   })
 
-  test("begins again after sending, but not within three seconds", () => {
+  test("is signalled again after sending, but not within three seconds", () => {
     const { sent, signal: typed } = signal()
     typed.typed()
     typed.stop()
@@ -100,7 +100,7 @@ describe("saying that one types", () => {
     ])
   })
 
-  test("is never heard of for a text that was taken back at once", () => {
+  test("is not signalled for a text that was deleted at once", () => {
     const { sent, signal: typed } = signal()
     typed.typed()
     typed.stop()

@@ -1,4 +1,4 @@
-// Fails where the client, bundled and minified as an app would, passes 3 KB gzipped.
+// Fails if the client, bundled and minified as in an app, has more than 3 KB gzipped.
 import { gzipSync } from "node:zlib"
 import { build } from "vite"
 

@@ -1,16 +1,16 @@
-const FIRST = 500
-const LONGEST = 20_000
+const BASE_DELAY = 500
+const MAX_DELAY = 20_000
 
-/** How long to wait before the next attempt: full jitter, so that a thousand clients don't return as one. */
+/** The delay before the next attempt, with full jitter: a thousand clients must not reconnect at the same moment. */
 export class Backoff {
   #attempts = 0
 
-  /** Draws milliseconds from 0 up to a ceiling that doubles with every call: 0.5 s, 1 s, … 20 s. */
+  /** Return a random delay in milliseconds, from 0 up to a ceiling that doubles with every call: 0.5 s, 1 s, … 20 s. */
   next(): number {
-    return Math.random() * Math.min(LONGEST, FIRST * 2 ** this.#attempts++)
+    return Math.random() * Math.min(MAX_DELAY, BASE_DELAY * 2 ** this.#attempts++)
   }
 
-  /** Starts over with the lowest ceiling. */
+  /** Start over with the lowest ceiling. */
   reset(): void {
     this.#attempts = 0
   }

@@ -8,42 +8,42 @@ import {
   type WsEnvelope,
   type WsEvents,
 } from "./contracts.ts"
-import { Outbox } from "./outbox.ts"
+import { SendQueue } from "./sendQueue.ts"
 
 const OPEN = 1
-const READY_WITHIN = 10_000
+const READY_TIMEOUT = 10_000
 const STABLE_AFTER = 30_000
-const LONGEST_RETRY_AFTER = 300_000
+const MAX_RETRY_AFTER = 300_000
 
-/** Where the connection stands. Each state is a new object, never changed. */
+/** The state of the connection. Every change creates a new object. */
 export type State =
   | { name: "connecting" }
-  /** Authenticated and registered: events flow. */
+  /** Authenticated and registered: events arrive. */
   | { name: "ready"; userId: string; socketId: string }
-  /** Trying again after `delay` milliseconds. */
+  /** The next attempt follows after `delay` milliseconds. */
   | { name: "waiting"; delay: number }
   | { name: "stopped"; why: Stopped }
 
-/** Why there is no connection and no further attempt: the close code (RFC 6455, `closeCodes`) and its reason. */
+/** Why the client has stopped: the close code (RFC 6455, `closeCodes`) and its reason. */
 export type Stopped = { code: number; reason: string }
 
 export type Options = {
-  /** Where the server is; by default `/ws` on the page's own host. */
+  /** The address of the server; by default `/ws` on the page's own host. */
   url?: string | URL
-  /** The constructor, where there is none in the runtime: `import { WebSocket } from "ws"` in Node 20. */
+  /** The constructor, if the runtime has none: `import { WebSocket } from "ws"` in Node 20. */
   WebSocket?: SocketConstructor
   /**
-   * Is asked for a new token after close code 4401, once. Resolves to whether there is one: then the client connects
-   * again, otherwise it stops.
+   * Called once after close code 4401, to get a new token. If it resolves to true, the client connects again;
+   * otherwise it stops.
    */
   onUnauthorized?: () => Promise<boolean>
-  /** Tells what is an event; by default the built-in contract's guard. */
+  /** Return whether a value is an event of the contract; by default the guard of the built-in contract. */
   isServerEvent?: (value: unknown) => value is WsEnvelope<string, unknown>
 }
 
 export type SocketConstructor = new (url: string) => Socket
 
-/** The little of a WebSocket that is needed; the browser's and that of `ws` fit. */
+/** The part of a WebSocket that the client uses. Both the browser's and that of `ws` have it. */
 export interface Socket {
   readonly readyState: number
   send(text: string): void
@@ -54,10 +54,10 @@ export interface Socket {
 }
 
 /**
- * Listens to a Hubbub server, and reconnects. An event listener, not an API client: it passes events on as they come
- * and never interprets, acknowledges or changes them.
+ * A listener for the events of a Hubbub server, which reconnects by itself. It is not an API client: it passes events
+ * on as they arrive, and never interprets, acknowledges or changes them.
  *
- * An app with events of its own gives its maps and its guard, all three from its own `contracts.ts`:
+ * An app with events of its own passes its event maps and its guard, all three from its own `contracts.ts`:
  * `new WsClient<ClientEvents, ServerEvents>({ isServerEvent })`.
  */
 export class WsClient<Up extends object = ClientEvents, Down extends object = ServerEvents> {
@@ -73,7 +73,7 @@ export class WsClient<Up extends object = ClientEvents, Down extends object = Se
 
   readonly #options: Options
   readonly #backoff = new Backoff()
-  readonly #outbox = new Outbox()
+  readonly #sendQueue = new SendQueue()
   readonly #listeners = new Map<string, Set<(event: never) => void>>()
   readonly #stateListeners = new Set<(state: State) => void>()
 
@@ -85,17 +85,17 @@ export class WsClient<Up extends object = ClientEvents, Down extends object = Se
     return this.#state
   }
 
-  /** Messages from the server that were no event of the contract. */
+  /** How many messages from the server were not an event of the contract. */
   get ignored(): number {
     return this.#ignored
   }
 
-  /** Signals that were never sent: no connection within 10 s, more than 64 waiting, or stopped. */
+  /** How many signals were never sent: no connection within 10 s, more than 64 waiting, or stopped. */
   get dropped(): number {
-    return this.#outbox.dropped
+    return this.#sendQueue.dropped
   }
 
-  /** Connects; while waiting for the next attempt, makes it now. */
+  /** Connect. If the client waits for the next attempt, make it now. */
   start(): void {
     const { name } = this.#state
     if (name === "connecting" || name === "ready") return
@@ -109,12 +109,12 @@ export class WsClient<Up extends object = ClientEvents, Down extends object = Se
     this.#connect()
   }
 
-  /** Disconnects and stays so until `start`. */
+  /** Disconnect, and stay disconnected until `start`. */
   stop(): void {
     this.#stop({ code: 1000, reason: "stopped" })
   }
 
-  /** Calls the listener with every event of that type; gives a function that ends it. */
+  /** Call the listener with every event of that type. Return a function that removes it. */
   on<T extends keyof Down & string>(
     type: T,
     listener: (event: WsEnvelope<T, Down[T]>) => void,
@@ -124,13 +124,13 @@ export class WsClient<Up extends object = ClientEvents, Down extends object = Se
     return () => listeners.delete(listener)
   }
 
-  /** Calls the listener with every new state; gives a function that ends it. */
+  /** Call the listener with every new state. Return a function that removes it. */
   onState(listener: (state: State) => void): () => void {
     this.#stateListeners.add(listener)
     return () => this.#stateListeners.delete(listener)
   }
 
-  /** Sends a signal; without a connection it waits for one, up to 10 s. Delivery is not promised. */
+  /** Send a signal. Without a connection it waits for one, up to 10 s. Delivery is not guaranteed. */
   send<T extends Exclude<keyof Up, "client.system.subscribe"> & string>(
     type: T,
     data: Up[T],
@@ -140,17 +140,17 @@ export class WsClient<Up extends object = ClientEvents, Down extends object = Se
       this.#socket?.send(text)
       return
     }
-    this.#outbox.push(text)
-    if (this.#state.name === "stopped") this.#outbox.clear()
+    this.#sendQueue.push(text)
+    if (this.#state.name === "stopped") this.#sendQueue.clear()
   }
 
-  /** Replaces the topics to hear about: now, and again after every reconnect. */
+  /** Replace the subscribed topics, now and after every reconnect. */
   subscribe(topics: readonly Topic[]): void {
     this.#topics = [...topics]
     if (this.#isOpen) this.#sendTopics()
   }
 
-  /** A socket begins to close before it says so; what is sent in between would be lost. */
+  /** Between the start of a close and its event, `readyState` alone shows it: what is sent then is lost. */
   get #isOpen(): boolean {
     return this.#state.name === "ready" && this.#socket?.readyState === OPEN
   }
@@ -164,11 +164,11 @@ export class WsClient<Up extends object = ClientEvents, Down extends object = Se
     const current = () => this.#socket === socket
     socket.addEventListener("message", ({ data }) => current() && this.#receive(String(data)))
     socket.addEventListener("close", (event) => current() && this.#closed(event))
-    socket.addEventListener("error", () => {}) // a close always follows, but `ws` throws what nobody listens to
+    socket.addEventListener("error", () => {}) // a close always follows, but `ws` throws an error without a listener
     this.#socket = socket
     this.#timer = setTimeout(
       () => this.#closed({ code: 1006, reason: "not ready in time" }),
-      READY_WITHIN,
+      READY_TIMEOUT,
     )
     this.#enter({ name: "connecting" })
   }
@@ -189,7 +189,7 @@ export class WsClient<Up extends object = ClientEvents, Down extends object = Se
     clearTimeout(this.#timer)
     this.#readySince = performance.now()
     if (this.#topics) this.#sendTopics()
-    for (const text of this.#outbox.drain()) this.#socket?.send(text)
+    for (const text of this.#sendQueue.drain()) this.#socket?.send(text)
     this.#enter({ name: "ready", userId, socketId })
   }
 
@@ -220,17 +220,17 @@ export class WsClient<Up extends object = ClientEvents, Down extends object = Se
     }
   }
 
-  /** Waits for as long as the server demands, and a jittered while longer. */
-  #wait(demanded: number): void {
-    const delay = demanded + this.#backoff.next()
-    this.#notBefore = performance.now() + demanded
+  /** Wait for as long as the server asks, and then for a jittered delay. */
+  #wait(minimum: number): void {
+    const delay = minimum + this.#backoff.next()
+    this.#notBefore = performance.now() + minimum
     this.#timer = setTimeout(() => this.#connect(), delay)
     this.#enter({ name: "waiting", delay })
   }
 
   async #refresh(why: Stopped): Promise<void> {
     const refresh = this.#options.onUnauthorized
-    // 4403 says that access was withdrawn: a new token has to come from a new login.
+    // 4403 means that access was withdrawn: only a new login gives a new token.
     if (why.code !== 4401 || !refresh || !this.#mayRefresh) {
       this.#stop(why)
       return
@@ -246,14 +246,14 @@ export class WsClient<Up extends object = ClientEvents, Down extends object = Se
 
   #stop(why: Stopped): void {
     this.#abandon()
-    this.#outbox.clear()
+    this.#sendQueue.clear()
     globalThis.removeEventListener?.("online", this.#onOnline)
     globalThis.removeEventListener?.("pageshow", this.#onShow)
     globalThis.document?.removeEventListener("visibilitychange", this.#onShow)
     this.#enter({ name: "stopped", why })
   }
 
-  /** A network that was away may have taken an open socket with it, unnoticed: start afresh in any state. */
+  /** A lost network may have broken an open socket without a close event: reconnect in any state. */
   readonly #onOnline = (): void => {
     if (performance.now() >= this.#notBefore) this.#connect()
   }
@@ -273,7 +273,7 @@ export class WsClient<Up extends object = ClientEvents, Down extends object = Se
   #enter(state: State): State {
     this.#state = state
     for (const listener of this.#stateListeners) {
-      if (this.#state !== state) break // a listener has moved on, and everybody has heard of it
+      if (this.#state !== state) break // a listener changed the state, and all were called with the new one
       call(listener, state)
     }
     return state
@@ -292,7 +292,7 @@ function parse(text: string): unknown {
   }
 }
 
-/** Keeps one listener's fault from the others. */
+/** Call a listener. Its exception must not keep the event from the others. */
 function call<A>(listener: (argument: A) => void, argument: A): void {
   try {
     listener(argument)
@@ -301,9 +301,9 @@ function call<A>(listener: (argument: A) => void, argument: A): void {
   }
 }
 
-/** Reads `restart; retry_after_ms=N`, with a bound: beyond 2^31 ms a timer would fire at once. */
+/** Read N from `restart; retry_after_ms=N`. It is bounded: beyond 2^31 ms a timer would fire at once. */
 function retryAfter(reason: string): number {
-  return Math.min(Number(/\bretry_after_ms=(\d+)/.exec(reason)?.[1] ?? 0), LONGEST_RETRY_AFTER)
+  return Math.min(Number(/\bretry_after_ms=(\d+)/.exec(reason)?.[1] ?? 0), MAX_RETRY_AFTER)
 }
 
 function absolute(url: string | URL): string {

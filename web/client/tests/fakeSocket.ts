@@ -6,7 +6,7 @@ type Listeners = {
   error: () => void
 }
 
-/** A socket whose server is the test. */
+/** A socket for which the test plays the server. */
 export class FakeSocket implements Socket {
   static opened: FakeSocket[] = []
   readonly sent: { type: string; data: unknown; ts: number }[] = []
@@ -36,17 +36,17 @@ export class FakeSocket implements Socket {
     this.#listeners[type] = listener
   }
 
-  /** Lets the server send any text. */
-  says(data: unknown): void {
+  /** Receive any data from the server. */
+  receive(data: unknown): void {
     this.#listeners.message?.({ data })
   }
 
-  tells<T extends keyof ServerEvents>(type: T, data: ServerEvents[T]): void {
-    this.says(JSON.stringify({ type, data, ts: 1 }))
+  receiveEvent<T extends keyof ServerEvents>(type: T, data: ServerEvents[T]): void {
+    this.receive(JSON.stringify({ type, data, ts: 1 }))
   }
 
   becomesReady(): void {
-    this.tells("server.system.ready", { userId: "alice", socketId: "s1" })
+    this.receiveEvent("server.system.ready", { userId: "alice", socketId: "s1" })
   }
 
   closes(code: number, reason = ""): void {
@@ -54,7 +54,7 @@ export class FakeSocket implements Socket {
   }
 }
 
-/** A started client on fake sockets, with the states it went through. */
+/** Start a client on fake sockets. Return it with the list of its states, which grows. */
 export function startClient(options: { onUnauthorized?: () => Promise<boolean> } = {}) {
   FakeSocket.opened = []
   const client = new WsClient({ url: "http://hubbub.test/ws", WebSocket: FakeSocket, ...options })

@@ -38,23 +38,26 @@ function entered(client: WsClient, name: State["name"]): Promise<State> {
   })
 }
 
-function heard<T extends keyof ServerEvents>(client: WsClient, type: T): Promise<ServerEvents[T]> {
+function nextEvent<T extends keyof ServerEvents>(
+  client: WsClient,
+  type: T,
+): Promise<ServerEvents[T]> {
   return new Promise((resolve) => client.on(type, ({ data }) => resolve(data)))
 }
 
-test("is told who it is", async () => {
+test("learns its user from the server", async () => {
   const client = connect(alice)
   expect(await entered(client, "ready")).toMatchObject({ userId: "alice" })
 })
 
-test("hears what REST has written, on the topics it asked for", async () => {
+test("receives what REST has written, on the topics it subscribed to", async () => {
   const client = connect(bob)
   client.subscribe([topic, { kind: "conversation", id: "nobody's" }])
-  expect(await heard(client, "server.system.subscribed")).toEqual({
+  expect(await nextEvent(client, "server.system.subscribed")).toEqual({
     topics: [topic],
     refused: [{ kind: "conversation", id: "nobody's" }],
   })
-  const signal = heard(client, "server.messenger.message_new")
+  const signal = nextEvent(client, "server.messenger.message_new")
   const message = await alice.call("POST", `/api/conversations/${topic.id}/messages`, {
     body: "<b>hello</b>",
   })
@@ -65,29 +68,29 @@ test("hears what REST has written, on the topics it asked for", async () => {
 test("sends signals to the others", async () => {
   const listener = connect(bob)
   listener.subscribe([topic])
-  await heard(listener, "server.system.subscribed")
-  const signal = heard(listener, "client.messenger.typing")
+  await nextEvent(listener, "server.system.subscribed")
+  const signal = nextEvent(listener, "client.messenger.typing")
   const sender = connect(alice)
   sender.subscribe([topic])
   sender.send("client.messenger.typing", { conversationId: topic.id, userId: "", isTyping: true })
   expect(await signal).toEqual({ conversationId: topic.id, userId: "alice", isTyping: true })
 })
 
-test("comes back after a restart, with its subscriptions", { timeout: 30_000 }, async () => {
+test("reconnects after a restart, with its subscriptions", { timeout: 30_000 }, async () => {
   const client = connect(alice)
   client.subscribe([topic])
-  await heard(client, "server.system.subscribed")
+  await nextEvent(client, "server.system.subscribed")
   const waiting = entered(client, "waiting")
-  const subscribed = heard(client, "server.system.subscribed")
+  const subscribed = nextEvent(client, "server.system.subscribed")
   await server.stop()
   expect((await waiting).name).toBe("waiting")
   await server.start()
   expect(await subscribed).toEqual({ topics: [topic], refused: [] })
 })
 
-test("stops on a token that nobody signed, after one refresh", async () => {
+test("stops on an invalid token, after one refresh", async () => {
   const stranger = await server.logIn("carol")
-  stranger.token = "nobody.signed.this"
+  stranger.token = "not.a.token"
   let refreshes = 0
   const client = connect(stranger, { onUnauthorized: async () => ++refreshes > 0 })
   expect(await entered(client, "stopped")).toEqual({
@@ -97,7 +100,7 @@ test("stops on a token that nobody signed, after one refresh", async () => {
   expect(refreshes).toBe(1)
 })
 
-test("goes on with the token that the refresh has brought", async () => {
+test("continues with the token of the refresh", async () => {
   const carol = await server.logIn("carol")
   const { token } = carol
   carol.token = "expired"

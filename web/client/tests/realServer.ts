@@ -8,7 +8,7 @@ import WebSocket from "ws"
 
 const HUBBUB = process.env.HUBBUB_BIN ?? resolve(import.meta.dirname, "../../../.venv/bin/hubbub")
 
-/** The messenger's own server with a database of its own, on a free port that it keeps over restarts. */
+/** The messenger with its own database, on a free port that it keeps over restarts. */
 export class RealServer {
   readonly #folder = mkdtempSync(join(tmpdir(), "hubbub-client-"))
   #process: ChildProcess | undefined
@@ -46,7 +46,7 @@ export class RealServer {
     throw new Error(`the server did not start:\n${log.join("\n")}`)
   }
 
-  /** Ends the server as a deploy does. */
+  /** Stop the server as a deploy does. */
   async stop(): Promise<void> {
     const child = this.#process
     if (!child || child.exitCode !== null) return
@@ -70,7 +70,7 @@ export class RealServer {
   }
 }
 
-/** One person's login. */
+/** A session of one user. */
 export class Session {
   constructor(
     readonly url: string,
@@ -87,7 +87,7 @@ export class Session {
     return answer.status === 204 ? undefined : answer.json()
   }
 
-  /** Gives a constructor that sends the token as a header, which browsers cannot. */
+  /** A constructor that sends the token as a header, which browsers cannot do. */
   get WebSocket() {
     const token = () => this.token
     return class extends WebSocket {

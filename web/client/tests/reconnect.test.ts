@@ -21,7 +21,7 @@ function fire(name: string): void {
   browser.dispatchEvent(new Event(name))
 }
 
-/** Closes the latest socket and gives the wait that follows. */
+/** Close the latest socket and return the delay before the next attempt. */
 function delayAfter(client: { state: unknown }, code: number, reason = ""): number {
   FakeSocket.latest.closes(code, reason)
   const state = client.state as { name: string; delay: number }
@@ -37,7 +37,7 @@ function codesWith(policy: string): number[] {
 
 describe("the close-code table", () => {
   test.each([...codesWith("with backoff"), 1000, 1001, 1005, 1006, 3000, 4999])(
-    "%d: comes back with backoff",
+    "%d: reconnects with backoff",
     (code) => {
       const { client } = startClient()
       FakeSocket.latest.becomesReady()
@@ -49,7 +49,7 @@ describe("the close-code table", () => {
     },
   )
 
-  test.each(codesWith("never"))("%d: never comes back", (code) => {
+  test.each(codesWith("never"))("%d: never reconnects", (code) => {
     const { client } = startClient()
     FakeSocket.latest.becomesReady()
     FakeSocket.latest.closes(code, "because")
@@ -59,7 +59,7 @@ describe("the close-code table", () => {
     expect(FakeSocket.opened).toHaveLength(1)
   })
 
-  test.each(codesWith("with a new token"))("%d: does not come back by itself", (code) => {
+  test.each(codesWith("with a new token"))("%d: does not reconnect by itself", (code) => {
     const { client } = startClient()
     FakeSocket.latest.closes(code)
     vi.advanceTimersByTime(600_000)
@@ -68,7 +68,7 @@ describe("the close-code table", () => {
     expect(FakeSocket.opened).toHaveLength(1)
   })
 
-  test("holds every policy there is, and 1012 comes back after its delay", () => {
+  test("has every policy, and 1012 reconnects after its delay", () => {
     expect(codesWith("after the delay in the reason")).toEqual([1012])
     expect(codesWith("with a new token")).toEqual([4401, 4403])
     expect(codesWith("never")).toEqual([1002, 1003, 1007, 1009, 4400])
@@ -76,12 +76,12 @@ describe("the close-code table", () => {
 })
 
 describe("a restart", () => {
-  test("is waited for as long as the server asks, then with jitter", () => {
+  test("is followed by the delay that the server asks for, plus jitter", () => {
     const { client } = startClient()
     expect(delayAfter(client, 1012, "restart; retry_after_ms=3000")).toBe(3500)
   })
 
-  test("is never cut short by the browser's events", () => {
+  test("is not cut short by the browser's events", () => {
     startClient()
     FakeSocket.latest.closes(1012, "restart; retry_after_ms=3000")
     vi.advanceTimersByTime(2_999)
@@ -108,7 +108,7 @@ describe("a restart", () => {
 })
 
 describe("backoff", () => {
-  test("doubles while the server stays away", () => {
+  test("doubles while the server is unreachable", () => {
     const { client } = startClient()
     const delays = Array.from({ length: 7 }, () => {
       const delay = delayAfter(client, 1006)
@@ -118,7 +118,7 @@ describe("backoff", () => {
     expect(delays).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 20_000])
   })
 
-  test("goes on where a connection did not last", () => {
+  test("continues if a connection did not last", () => {
     const { client } = startClient()
     vi.advanceTimersByTime(delayAfter(client, 1006))
     FakeSocket.latest.becomesReady()
@@ -146,14 +146,14 @@ describe("the browser's events", () => {
     expect(FakeSocket.opened).toHaveLength(2)
   })
 
-  test("start tries at once as well", () => {
+  test("start tries at once too", () => {
     const { client } = startClient()
     FakeSocket.latest.closes(1006)
     client.start()
     expect(FakeSocket.opened).toHaveLength(2)
   })
 
-  test("a tab that comes to the front tries at once, one that goes to the back does not", () => {
+  test("a tab that becomes visible tries at once, one that becomes hidden does not", () => {
     const document = Object.assign(new EventTarget(), { visibilityState: "hidden" })
     vi.stubGlobal("document", document)
     startClient()
@@ -165,7 +165,7 @@ describe("the browser's events", () => {
     expect(FakeSocket.opened).toHaveLength(2)
   })
 
-  test("online replaces a socket that the lost network may have taken along", () => {
+  test("online replaces a socket that the lost network may have broken", () => {
     const { client } = startClient()
     const before = FakeSocket.latest
     before.becomesReady()
@@ -234,7 +234,7 @@ describe("a token that is no longer valid", () => {
   test.each([
     ["there is no new one", () => Promise.resolve(false)],
     ["the refresh fails", () => Promise.reject(new Error("offline"))],
-  ])("stops the client where %s", async (_, onUnauthorized) => {
+  ])("stops the client if %s", async (_, onUnauthorized) => {
     const { client } = startClient({ onUnauthorized })
     FakeSocket.latest.closes(4401, "unauthorized")
     await vi.advanceTimersByTimeAsync(600_000)
@@ -242,7 +242,7 @@ describe("a token that is no longer valid", () => {
     expect(FakeSocket.opened).toHaveLength(1)
   })
 
-  test("is not used again while the new one is under way", async () => {
+  test("is not used again while it is refreshed", async () => {
     let answer: (isRefreshed: boolean) => void = () => {}
     startClient({ onUnauthorized: () => new Promise((resolve) => (answer = resolve)) })
     FakeSocket.latest.closes(4401, "unauthorized")

@@ -23,7 +23,7 @@ describe("connecting", () => {
     expect(FakeSocket.opened).toEqual([])
   })
 
-  test("is ready with the server's word, not with the open socket", () => {
+  test("is ready after the server's ready event, not after the socket opened", () => {
     const { client, states } = startClient()
     expect(client.state.name).toBe("connecting")
     FakeSocket.latest.becomesReady()
@@ -51,7 +51,7 @@ describe("connecting", () => {
     expect(FakeSocket.latest.url).toBe("wss://chat.example/ws")
   })
 
-  test("says what is missing where the runtime has no WebSocket", () => {
+  test("explains what is missing if the runtime has no WebSocket", () => {
     vi.stubGlobal("WebSocket", undefined)
     const client = new WsClient({ url: "ws://hubbub.test/ws" })
     expect(() => client.start()).toThrow("no WebSocket in this runtime: pass one as an option")
@@ -69,43 +69,43 @@ describe("connecting", () => {
 describe("events", () => {
   test("reach the listeners of their type, whole", () => {
     const { client } = startClient()
-    const heard = vi.fn()
+    const listener = vi.fn()
     const other = vi.fn()
-    client.on("server.presence.update", heard)
+    client.on("server.presence.update", listener)
     client.on("server.presence.batch", other)
-    FakeSocket.latest.tells("server.presence.update", { userId: "bob", status: "away" })
+    FakeSocket.latest.receiveEvent("server.presence.update", { userId: "bob", status: "away" })
     const event = { type: "server.presence.update", data: { userId: "bob", status: "away" }, ts: 1 }
-    expect(heard.mock.calls).toEqual([[event]])
+    expect(listener.mock.calls).toEqual([[event]])
     expect(other).not.toHaveBeenCalled()
   })
 
-  test("are no longer heard once the listener has ended", () => {
+  test("do not reach a listener that was removed", () => {
     const { client } = startClient()
-    const heard = vi.fn()
-    const end = client.on("server.messenger.conversations_changed", heard)
+    const listener = vi.fn()
+    const end = client.on("server.messenger.conversations_changed", listener)
     end()
-    FakeSocket.latest.tells("server.messenger.conversations_changed", {})
-    expect(heard).not.toHaveBeenCalled()
+    FakeSocket.latest.receiveEvent("server.messenger.conversations_changed", {})
+    expect(listener).not.toHaveBeenCalled()
   })
 
   test("are never answered", () => {
     startClient()
     FakeSocket.latest.becomesReady()
-    FakeSocket.latest.tells("server.system.resync", { topics })
-    FakeSocket.latest.tells("client.messenger.typing", typing)
+    FakeSocket.latest.receiveEvent("server.system.resync", { topics })
+    FakeSocket.latest.receiveEvent("client.messenger.typing", typing)
     expect(FakeSocket.latest.sent).toEqual([])
   })
 
   test("still reach the others when one listener throws", () => {
     const { client } = startClient()
     const log = vi.spyOn(console, "error").mockReturnValue()
-    const heard = vi.fn()
+    const listener = vi.fn()
     client.on("server.messenger.conversations_changed", () => {
       throw new Error("boom")
     })
-    client.on("server.messenger.conversations_changed", heard)
-    FakeSocket.latest.tells("server.messenger.conversations_changed", {})
-    expect(heard).toHaveBeenCalledOnce()
+    client.on("server.messenger.conversations_changed", listener)
+    FakeSocket.latest.receiveEvent("server.messenger.conversations_changed", {})
+    expect(listener).toHaveBeenCalledOnce()
     expect(log).toHaveBeenCalledOnce()
   })
 
@@ -120,18 +120,20 @@ describe("events", () => {
   ])("of %s are counted and ignored", (_, data) => {
     const { client } = startClient()
     FakeSocket.latest.becomesReady()
-    FakeSocket.latest.says(data)
+    FakeSocket.latest.receive(data)
     expect(client.ignored).toBe(1)
     expect(client.state.name).toBe("ready")
   })
 
-  test("with fields nobody knows yet are heard all the same", () => {
+  test("with unknown fields are accepted", () => {
     const { client } = startClient()
-    const heard = vi.fn()
-    client.on("server.presence.update", heard)
+    const listener = vi.fn()
+    client.on("server.presence.update", listener)
     const event = { userId: "bob", status: "away", mood: "new" }
-    FakeSocket.latest.says(JSON.stringify({ type: "server.presence.update", data: event, ts: 1 }))
-    expect(heard).toHaveBeenCalledOnce()
+    FakeSocket.latest.receive(
+      JSON.stringify({ type: "server.presence.update", data: event, ts: 1 }),
+    )
+    expect(listener).toHaveBeenCalledOnce()
   })
 
   test("of an app's own contract pass its own guard", () => {
@@ -144,13 +146,13 @@ describe("events", () => {
     const ids: string[] = []
     client.on("server.orders.changed", ({ data }) => ids.push(data.id))
     client.start()
-    FakeSocket.latest.says('{"type":"server.orders.changed","data":{"id":"o1"},"ts":1}')
+    FakeSocket.latest.receive('{"type":"server.orders.changed","data":{"id":"o1"},"ts":1}')
     expect(ids).toEqual(["o1"])
   })
 })
 
 describe("subscriptions", () => {
-  test("asked for early leave with ready, as one batch and before any signal", () => {
+  test("made early are sent once ready, as one set and before any signal", () => {
     const { client } = startClient()
     client.subscribe([])
     client.send("client.messenger.typing", typing)
@@ -182,7 +184,7 @@ describe("subscriptions", () => {
     expect(FakeSocket.opened).toHaveLength(4)
   })
 
-  test("that nobody asked for are not sent", () => {
+  test("are not sent if there are none", () => {
     startClient()
     FakeSocket.latest.becomesReady()
     expect(FakeSocket.latest.sent).toEqual([])
@@ -190,7 +192,7 @@ describe("subscriptions", () => {
 })
 
 describe("signals", () => {
-  test("leave at once while ready", () => {
+  test("are sent at once while ready", () => {
     vi.setSystemTime(1234)
     const { client } = startClient()
     FakeSocket.latest.becomesReady()
@@ -209,7 +211,7 @@ describe("signals", () => {
     expect(client.dropped).toBe(0)
   })
 
-  test("wait for the next connection where this one has begun to close", () => {
+  test("wait for the next connection if this one has begun to close", () => {
     const { client } = startClient()
     FakeSocket.latest.becomesReady()
     FakeSocket.latest.readyState = 2
@@ -235,7 +237,7 @@ describe("signals", () => {
     expect(client.dropped).toBe(1)
   })
 
-  test("never leave for the next user: stopping drops what waits", () => {
+  test("are never sent for the next user: stopping drops those that wait", () => {
     const { client } = startClient()
     client.send("client.messenger.typing", typing)
     client.stop()
@@ -269,7 +271,7 @@ describe("stopping", () => {
     expect(FakeSocket.opened).toHaveLength(1)
   })
 
-  test("from within a state listener tells everybody once, in order", () => {
+  test("from within a state listener calls every listener once, in order", () => {
     const { client } = startClient()
     const seen: string[] = []
     client.onState(({ name }) => name === "ready" && client.stop())
@@ -278,11 +280,11 @@ describe("stopping", () => {
     expect(seen).toEqual(["stopped"])
   })
 
-  test("an ended state listener hears nothing", () => {
+  test("a removed state listener is not called", () => {
     const { client } = startClient()
-    const heard = vi.fn()
-    client.onState(heard)()
+    const listener = vi.fn()
+    client.onState(listener)()
     client.stop()
-    expect(heard).not.toHaveBeenCalled()
+    expect(listener).not.toHaveBeenCalled()
   })
 })

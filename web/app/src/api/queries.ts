@@ -1,7 +1,7 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query"
 import { RestError, rest } from "./rest.ts"
 
-/** Who is logged in; `null` for nobody. */
+/** The user who is logged in, or `null`. */
 export const meQuery = queryOptions({
   queryKey: ["me"],
   queryFn: ({ signal }) =>
@@ -33,7 +33,7 @@ export const userQuery = (id: string) =>
     queryFn: ({ signal }) => rest.user(id, signal),
   })
 
-/** What REST says of a user's presence: the socket says the status, but not when somebody offline was last seen. */
+/** A user's presence from REST. The socket's snapshot has the status only, not when an offline user was last seen. */
 export const presenceQuery = (userId: string) =>
   queryOptions({
     queryKey: ["presence", userId],

@@ -1,7 +1,7 @@
 import { MutationCache, QueryCache, QueryClient } from "@tanstack/react-query"
 import { RestError } from "./rest.ts"
 
-/** Makes the cache of what REST said. The first 401 ends the session, whichever call it answers. */
+/** Return a cache of the answers of REST. A 401 to any call ends the session. */
 export function createQueryClient(): QueryClient {
   const onError = (error: Error) => {
     if (error instanceof RestError && error.status === 401) endSession(queries)
@@ -11,17 +11,17 @@ export function createQueryClient(): QueryClient {
     mutationCache: new MutationCache({ onError }),
     defaultOptions: {
       queries: {
-        staleTime: 30_000, // signals say when something is older than that
+        staleTime: 30_000, // signals invalidate what changes earlier
         retry: (failures, error) =>
           !(error instanceof RestError && error.status < 500) && failures < 3,
-        refetchOnReconnect: false, // the socket comes back as well, and says when to fetch
+        refetchOnReconnect: false, // the socket reconnects too, and causes the refetch
       },
     },
   })
   return queries
 }
 
-/** Forgets everything but that nobody is logged in. */
+/** Clear the cache, and store that nobody is logged in. */
 export function endSession(queries: QueryClient): void {
   queries.setQueryData(["me"], null)
   queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== "me" })

@@ -3,53 +3,53 @@ import type { QueryClient } from "@tanstack/react-query"
 import { connection, topicKey } from "../stores/connection.ts"
 import { presence } from "../stores/presence.ts"
 import { typing } from "../stores/typing.ts"
-import { Interests } from "./interests.ts"
 import { queryClient } from "./queryClient.ts"
 import { Refetcher } from "./refetcher.ts"
 import { rest } from "./rest.ts"
+import { VisibleTopics } from "./visibleTopics.ts"
 
 /**
- * Dispatches what the server signals: presence and typing go to their stores, everything else only says which REST
- * answers are stale. Nothing here writes, and nothing here counts as the person's activity.
+ * Dispatches the server's events: presence and typing go to their stores, everything else only invalidates answers of
+ * REST. Nothing here writes, and nothing here counts as activity of the user.
  */
 export class Realtime {
   readonly #client: WsClient
   readonly #queries: QueryClient
-  readonly #refetch: Refetcher
-  readonly #interests: Interests
+  readonly #refetcher: Refetcher
+  readonly #visible: VisibleTopics
   #userId = ""
-  #sockets = 0
+  #readyCount = 0
   #isCatchingUp = false
-  #heard: ReadonlySet<string> = new Set()
+  #granted: ReadonlySet<string> = new Set()
 
   constructor(client: WsClient, queries: QueryClient) {
     this.#client = client
     this.#queries = queries
-    this.#refetch = new Refetcher(queries)
-    this.#interests = new Interests((topics) => client.subscribe(topics))
+    this.#refetcher = new Refetcher(queries)
+    this.#visible = new VisibleTopics((topics) => client.subscribe(topics))
     client.onState((state) => {
       connection.entered(state)
-      // The socket says that the session is over; whether it is, REST decides.
+      // The socket reports that the session is over. REST decides whether it is.
       const isUnauthorized = state.name === "stopped" && [4401, 4403].includes(state.why.code)
       if (isUnauthorized) this.#queries.invalidateQueries({ queryKey: ["me"] })
     })
     this.#dispatch()
   }
 
-  /** Starts for the person who is logged in, and gives what ends it. */
+  /** Connect for the user who is logged in. Return a function that disconnects. */
   start(): () => void {
     this.#client.start()
     return () => this.#stop()
   }
 
-  /** Connects at once, where that takes a while or has been given up. */
+  /** Connect now, in place of waiting for the next attempt or after having stopped. */
   retry(): void {
     this.#client.start()
   }
 
-  /** Says what the page shows: what is `open`, and what is `listed` beside it. */
+  /** Subscribe to what the page shows: what is `open`, and what is `listed` beside it. */
   watch(slot: "open" | "listed", topics: readonly Topic[]): void {
-    this.#interests.set(slot, topics)
+    this.#visible.set(slot, topics)
   }
 
   sendTyping(conversationId: string, isTyping: boolean): void {
@@ -59,31 +59,31 @@ export class Realtime {
 
   #dispatch(): void {
     const client = this.#client
-    const refetch = this.#refetch
+    const refetcher = this.#refetcher
 
     client.on("server.system.ready", ({ data }) => {
       this.#userId = data.userId
-      this.#isCatchingUp = ++this.#sockets > 1
-      if (this.#isCatchingUp) refetch.soon()
+      this.#isCatchingUp = ++this.#readyCount > 1
+      if (this.#isCatchingUp) refetcher.soon()
     })
     client.on("server.system.subscribed", ({ data }) => {
       this.#subscribed(data.topics, data.refused)
     })
-    client.on("server.system.resync", () => refetch.soon())
+    client.on("server.system.resync", () => refetcher.soon())
     client.on("server.system.error", ({ data }) => {
-      // Subscribing may have failed, and nothing would be fetched: show at least what REST has.
-      if (data.code !== "topic_forbidden") connection.answered(this.#interests.topics)
+      // If subscribing failed, `subscribed` never comes: fetch at least from REST.
+      if (data.code !== "topic_forbidden") connection.answered(this.#visible.topics)
     })
 
-    client.on("server.messenger.conversations_changed", () => refetch.now(["conversations"]))
+    client.on("server.messenger.conversations_changed", () => refetcher.now(["conversations"]))
     client.on("server.messenger.message_new", ({ data }) => {
-      refetch.now(["messages", data.conversationId])
-      refetch.now(["conversations"])
+      refetcher.now(["messages", data.conversationId])
+      refetcher.now(["conversations"])
     })
-    client.on("server.messenger.message_read", () => refetch.now(["conversations"]))
+    client.on("server.messenger.message_read", () => refetcher.now(["conversations"]))
     client.on("client.messenger.typing", ({ data }) => {
       const isMyOtherTab = data.userId === this.#userId
-      if (!isMyOtherTab) typing.heard(data.conversationId, data.userId, data.isTyping)
+      if (!isMyOtherTab) typing.receive(data.conversationId, data.userId, data.isTyping)
     })
 
     client.on("server.presence.update", ({ data: { userId, ...seen } }) => {
@@ -91,45 +91,45 @@ export class Realtime {
     })
     client.on("server.presence.batch", ({ data }) => {
       presence.batch(data.users)
-      refetch.now(["presence"])
+      refetcher.now(["presence"])
     })
   }
 
-  /** Starts the first fetch of what is heard from now on: with an answer older than this, a signal could be missing. */
+  /** Fetch the newly granted topics. An earlier answer could lack a change whose signal was missed. */
   #subscribed(granted: readonly Topic[], refused: readonly Topic[]): void {
-    const before = this.#heard
-    this.#heard = new Set(granted.map(topicKey))
+    const before = this.#granted
+    this.#granted = new Set(granted.map(topicKey))
     const users = granted.filter(({ kind }) => kind === "user").map(({ id }) => id)
     presence.keepOnly(new Set([this.#userId, ...users]))
     connection.answered([...granted, ...refused])
 
     if (this.#isCatchingUp) {
       this.#isCatchingUp = false
-      this.#refetch.soon() // again, and later: what was fetched since `ready` may lack a signal
+      this.#refetcher.soon() // once more: a fetch since `ready` may lack a change whose signal was missed
       return
     }
     const added = granted.filter((topic) => !before.has(topicKey(topic)))
     const conversations = added.filter(({ kind }) => kind === "conversation")
-    if (conversations.length > 0) this.#refetch.now(["conversations"])
-    for (const { id } of conversations) this.#refetch.now(["messages", id])
+    if (conversations.length > 0) this.#refetcher.now(["conversations"])
+    for (const { id } of conversations) this.#refetcher.now(["messages", id])
   }
 
   #stop(): void {
     this.#client.stop()
     this.#client.subscribe([])
-    this.#interests.reset()
-    this.#refetch.cancel()
-    this.#sockets = 0
-    this.#heard = new Set()
+    this.#visible.reset()
+    this.#refetcher.cancel()
+    this.#readyCount = 0
+    this.#granted = new Set()
     connection.reset()
     presence.keepOnly(new Set())
     typing.clear()
   }
 }
 
-/** Renews the session; tells whether there is one. */
+/** Renew the session. Resolves to true, or rejects if there is none. */
 async function renewSession(): Promise<boolean> {
-  await rest.renew()
+  await rest.renewSession()
   return true
 }
 

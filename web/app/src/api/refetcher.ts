@@ -1,9 +1,9 @@
 import type { Query, QueryClient, QueryKey } from "@tanstack/react-query"
 
-/** Signals that were missed by many at once are made up for within this time, not by all in the same moment. */
+/** After a loss that affects many clients, each refetches at a random moment within this time. */
 const JITTER = 2_000
 
-/** Fetches again what signals have made stale: one fetch at a time for each key, and one more for what came meanwhile. */
+/** Refetches what signals have invalidated: one fetch at a time per key, and another if signals came during it. */
 export class Refetcher {
   readonly #running = new Map<string, { again: boolean }>()
   readonly #queries: QueryClient
@@ -13,7 +13,7 @@ export class Refetcher {
     this.#queries = queries
   }
 
-  /** Refetches now; a burst of signals leads to two fetches, the last of which begins after the last signal. */
+  /** Refetch now. A burst of signals leads to two fetches; the second begins after the last signal. */
   async now(queryKey: QueryKey): Promise<void> {
     const name = JSON.stringify(queryKey)
     const running = this.#running.get(name)
@@ -24,7 +24,7 @@ export class Refetcher {
     const run = { again: true }
     this.#running.set(name, run)
     while (run.again) {
-      // A fetch under way for the first time is not begun anew: what it brings may be older than this signal.
+      // `invalidateQueries` does not restart a first fetch, whose answer may be older than this signal: fetch again.
       const hasNoData = ({ state }: Query) => state.data === undefined
       run.again = this.#queries.isFetching({ queryKey, predicate: hasNoData }) > 0
       await this.#queries.invalidateQueries({ queryKey })
@@ -32,7 +32,7 @@ export class Refetcher {
     this.#running.delete(name)
   }
 
-  /** Refetches everything that signals keep up to date, within two seconds. */
+  /** Refetch everything that signals keep up to date, within two seconds. */
   soon(): void {
     this.cancel()
     this.#timer = setTimeout(() => {

@@ -1,16 +1,20 @@
 import type {
   Conversation,
+  Credentials,
   Message,
   MessagePage,
   NewConversation,
+  NewMessage,
   Presence,
+  Problem,
+  ReadMarker,
   Session,
   User,
-} from "./shapes.ts"
+} from "./schemas.ts"
 
 const PAGE_SIZE = 50
 
-/** The server answered, but not with what was asked for. The message may be shown. */
+/** An answer with an error status. Its message can be shown to the user. */
 export class RestError extends Error {
   constructor(
     readonly status: number,
@@ -32,26 +36,25 @@ async function call<T>(
     init.body = JSON.stringify(options.body)
   }
   const answer = await fetch(`/api${path}`, init)
-  if (!answer.ok) throw new RestError(answer.status, await detail(answer))
+  if (!answer.ok) throw new RestError(answer.status, await detailOf(answer))
   return answer.status === 204 ? (undefined as T) : answer.json()
 }
 
-/** Reads what went wrong from a problem (RFC 9457), or makes do with the status. */
-async function detail(answer: Response): Promise<string> {
-  const problem: { detail?: unknown } = await answer.json().catch(() => ({}))
+/** Read the detail of a problem (RFC 9457). A proxy may answer without one. */
+async function detailOf(answer: Response): Promise<string> {
+  const problem: Partial<Problem> | null = await answer.json().catch(() => null)
   return typeof problem?.detail === "string"
     ? problem.detail
-    : `The server answered ${answer.status}.`
+    : `The server answered with status ${answer.status}.`
 }
 
 const conversation = (id: string) => `/conversations/${encodeURIComponent(id)}`
 
-/** The REST calls: here everything is written and read. The socket only signals. */
+/** The calls of the REST API. All reading and writing goes through them; the socket only signals. */
 export const rest = {
-  logIn: (username: string, password: string) =>
-    call<Session>("POST", "/session", { body: { username, password } }),
+  logIn: (credentials: Credentials) => call<Session>("POST", "/session", { body: credentials }),
   logOut: () => call<void>("DELETE", "/session"),
-  renew: () => call<Session>("POST", "/session/renew"),
+  renewSession: () => call<Session>("POST", "/session/renew"),
 
   me: (signal?: AbortSignal) => call<User>("GET", "/me", { ...(signal && { signal }) }),
   user: (id: string, signal: AbortSignal) =>
@@ -68,8 +71,8 @@ export const rest = {
     const query = new URLSearchParams({ limit: String(PAGE_SIZE), ...(before && { before }) })
     return call<MessagePage>("GET", `${conversation(id)}/messages?${query}`, { signal })
   },
-  send: (id: string, body: string) =>
-    call<Message>("POST", `${conversation(id)}/messages`, { body: { body } }),
-  markRead: (id: string, messageId: string) =>
-    call<void>("POST", `${conversation(id)}/read`, { body: { messageId } }),
+  sendMessage: (id: string, message: NewMessage) =>
+    call<Message>("POST", `${conversation(id)}/messages`, { body: message }),
+  markRead: (id: string, marker: ReadMarker) =>
+    call<void>("POST", `${conversation(id)}/read`, { body: marker }),
 }

@@ -1,39 +1,39 @@
-const AT_MOST_EVERY = 3_000
-const STOPPED_AFTER = 4_000
+const MIN_INTERVAL = 3_000
+const IDLE_AFTER = 4_000
 
-/** Decides when to say that somebody types: at most every 3 s while they do, and once when they have stopped. */
+/** Signals that a user types: at most every 3 s while they do, and once when they stop. */
 export class TypingSignal {
   readonly #send: (isTyping: boolean) => void
-  #isTold = false
-  #toldAt = Number.NEGATIVE_INFINITY
-  #due: ReturnType<typeof setTimeout> | undefined
-  #idle: ReturnType<typeof setTimeout> | undefined
+  #isTyping = false
+  #lastSent = Number.NEGATIVE_INFINITY
+  #sendTimer: ReturnType<typeof setTimeout> | undefined
+  #idleTimer: ReturnType<typeof setTimeout> | undefined
 
   constructor(send: (isTyping: boolean) => void) {
     this.#send = send
   }
 
-  /** Is told of every change of a text that is not empty. */
+  /** Handle a change of the text, unless it is empty now. */
   typed(): void {
-    clearTimeout(this.#idle)
-    this.#idle = setTimeout(() => this.stop(), STOPPED_AFTER)
-    clearTimeout(this.#due)
-    const wait = this.#toldAt + AT_MOST_EVERY - performance.now()
-    if (wait <= 0) this.#tell()
-    else if (!this.#isTold) this.#due = setTimeout(() => this.#tell(), wait)
+    clearTimeout(this.#idleTimer)
+    this.#idleTimer = setTimeout(() => this.stop(), IDLE_AFTER)
+    clearTimeout(this.#sendTimer)
+    const wait = this.#lastSent + MIN_INTERVAL - performance.now()
+    if (wait <= 0) this.#sendTyping()
+    else if (!this.#isTyping) this.#sendTimer = setTimeout(() => this.#sendTyping(), wait)
   }
 
-  /** Is told that the text was sent or emptied, or that its writer has left. */
+  /** End the typing: the text was sent or emptied, or its author has left. */
   stop(): void {
-    clearTimeout(this.#idle)
-    clearTimeout(this.#due)
-    if (this.#isTold) this.#send(false)
-    this.#isTold = false
+    clearTimeout(this.#idleTimer)
+    clearTimeout(this.#sendTimer)
+    if (this.#isTyping) this.#send(false)
+    this.#isTyping = false
   }
 
-  #tell(): void {
-    this.#isTold = true
-    this.#toldAt = performance.now()
+  #sendTyping(): void {
+    this.#isTyping = true
+    this.#lastSent = performance.now()
     this.#send(true)
   }
 }

@@ -9,16 +9,16 @@ type Props = {
   status?: Status | undefined
 }
 
-const spoken = { online: "online", away: "away", offline: "offline" }
+const labels = { online: "online", away: "away", offline: "offline" }
 
-/** Shows initials and, where it is known, a presence dot. The name itself stands beside it. */
+/** Initials, and a presence dot if the status is known. The name is shown beside it. */
 export function Avatar({ id, name, size = "medium", status }: Props) {
   return (
     <span className="avatar" data-size={size} data-hue={hueOf(id)}>
       <span aria-hidden="true">{initials(name)}</span>
       {status && (
-        <span className="dot" data-status={status} title={spoken[status]}>
-          <span className="visually-hidden">{spoken[status]}</span>
+        <span className="dot" data-status={status} title={labels[status]}>
+          <span className="visually-hidden">{labels[status]}</span>
         </span>
       )}
     </span>

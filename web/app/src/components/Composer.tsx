@@ -6,7 +6,7 @@ import "./Composer.css"
 
 type Props = { conversationId: string; send: (body: string) => void }
 
-/** Takes a message: Enter sends, Shift+Enter begins a new line. */
+/** The field for a new message. Enter sends, Shift+Enter begins a new line. */
 export function Composer({ conversationId, send }: Props) {
   const [text, setText] = useState("")
   const field = useRef<HTMLTextAreaElement>(null)
@@ -15,7 +15,7 @@ export function Composer({ conversationId, send }: Props) {
   )
   useEffect(() => () => signal.stop(), [signal])
   useEffect(() => {
-    // On a phone the keyboard would cover half of what was opened to be read.
+    // On a phone the keyboard would cover half of the messages.
     if (matchMedia("(pointer: fine)").matches) field.current?.focus()
   }, [])
 

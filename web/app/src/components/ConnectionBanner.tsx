@@ -4,22 +4,22 @@ import { useOnline } from "../hooks/useOnline.ts"
 import { useConnectionStore } from "../stores/connection.ts"
 import "./ConnectionBanner.css"
 
-/** Waits shorter than this end sooner than a person could react. */
-const WORTH_A_BUTTON = 3_000
+/** Shorter delays end before a person could press the button. */
+const MIN_DELAY_FOR_RETRY = 3_000
 
-/** Says quietly that nothing is live at the moment; reading and writing go on over REST. */
+/** Shown while there are no live updates. Reading and writing still work over REST. */
 export function ConnectionBanner() {
   const state = useConnectionStore((store) => store.state)
   const isOnline = useOnline()
   const text = isOnline ? describe(state) : "You are offline."
   const canRetry =
-    state.name === "stopped" || (state.name === "waiting" && state.delay > WORTH_A_BUTTON)
+    state.name === "stopped" || (state.name === "waiting" && state.delay > MIN_DELAY_FOR_RETRY)
   return (
     <div className="banner" role="status" data-shown={text !== "" || undefined}>
       {text}
       {text && isOnline && canRetry && (
         <button type="button" onClick={() => realtime.retry()}>
-          Try now
+          Reconnect now
         </button>
       )}
     </div>

@@ -1,14 +1,14 @@
 import type { KeyboardEvent } from "react"
-import type { Conversation } from "../api/shapes.ts"
+import type { Conversation } from "../api/schemas.ts"
 import { useNow } from "../hooks/useNow.ts"
 import { ConversationRow } from "./ConversationRow.tsx"
 import "./ConversationList.css"
 
-/** Lists conversations, the most recently active first. The arrow keys move between them. */
+/** The conversations, the most recently active first. The arrow keys move between them. */
 export function ConversationList({ conversations }: { conversations: readonly Conversation[] }) {
   const now = useNow()
   if (conversations.length === 0) {
-    return <p className="hint">No conversations yet. Start one with the plus above.</p>
+    return <p className="hint">No conversations yet. Start one with the + button.</p>
   }
   return (
     <nav className="conversations" aria-label="Conversations" onKeyDown={moveFocus}>

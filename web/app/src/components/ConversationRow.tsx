@@ -1,17 +1,17 @@
 import { Link, useRoute } from "wouter"
-import type { Conversation, User } from "../api/shapes.ts"
+import type { Conversation, User } from "../api/schemas.ts"
 import { useMe } from "../hooks/useMe.ts"
 import { usePageVisible } from "../hooks/useVisible.ts"
 import { useStatusOf } from "../stores/presence.ts"
 import { useTypists } from "../stores/typing.ts"
 import { othersIn, partnerIn, titleOf } from "../text/names.ts"
-import { briefly } from "../text/times.ts"
+import { shortTime } from "../text/times.ts"
 import { Avatar } from "./Avatar.tsx"
 import { typingText } from "./TypingLine.tsx"
 
 type Props = { conversation: Conversation; now: number }
 
-/** Sums up one conversation: who is there, what was said last, how much is unread. */
+/** One conversation in the list: its title, presence, last message and unread count. */
 export function ConversationRow({ conversation, now }: Props) {
   const me = useMe()
   const [isOpen] = useRoute(`/c/${conversation.id}`)
@@ -30,7 +30,7 @@ export function ConversationRow({ conversation, now }: Props) {
       />
       <span className="title">{title}</span>
       {lastMessage && (
-        <time dateTime={lastMessage.createdAt}>{briefly(lastMessage.createdAt, now)}</time>
+        <time dateTime={lastMessage.createdAt}>{shortTime(lastMessage.createdAt, now)}</time>
       )}
       <span className="preview" data-typing={typists.length > 0 || undefined}>
         {typists.length > 0 ? typingText(typists) : preview(conversation, me)}
@@ -51,5 +51,5 @@ function preview(conversation: Conversation, me: User): string {
   if (lastMessage.senderId === me.id) return `You: ${lastMessage.body}`
   if (partnerIn(conversation, me)) return lastMessage.body
   const sender = members.find(({ user }) => user.id === lastMessage.senderId)
-  return `${sender?.user.displayName ?? "Somebody"}: ${lastMessage.body}`
+  return `${sender?.user.displayName ?? "Former member"}: ${lastMessage.body}`
 }

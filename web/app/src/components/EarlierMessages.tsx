@@ -1,13 +1,13 @@
 import { useEffect, useRef } from "react"
 import type { History } from "./MessageList.tsx"
 
-/** Fetches the next page upwards when it comes into view, or is asked to. */
+/** A button that loads older messages when it comes into view or is pressed. */
 export function EarlierMessages({ history }: { history: History }) {
   const button = useRef<HTMLButtonElement>(null)
   const { isFetching, isFetchNextPageError, fetchNextPage } = history
 
   useEffect(() => {
-    // Never into a fetch under way: that may be the one that a signal has asked for.
+    // Never during another fetch, which may be the refetch after a signal.
     if (isFetching || isFetchNextPageError || !button.current) return
     const observer = new IntersectionObserver(([entry]) => {
       if (entry?.isIntersecting) fetchNextPage({ cancelRefetch: false })
@@ -23,7 +23,7 @@ export function EarlierMessages({ history }: { history: History }) {
       className="earlier button quiet"
       onClick={() => fetchNextPage({ cancelRefetch: false })}
     >
-      {isFetching ? "Loading…" : "Earlier messages"}
+      {isFetching ? "Loading…" : "Load earlier messages"}
     </button>
   )
 }

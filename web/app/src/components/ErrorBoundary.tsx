@@ -1,7 +1,7 @@
 import { Component, type ReactNode } from "react"
 import { Notice } from "./Notice.tsx"
 
-/** Shows a page instead of a blank one when a component fails. */
+/** Shows a notice in place of a blank page if a component throws. */
 export class ErrorBoundary extends Component<{ children: ReactNode }, { hasFailed: boolean }> {
   override state = { hasFailed: false }
 
@@ -17,7 +17,7 @@ export class ErrorBoundary extends Component<{ children: ReactNode }, { hasFaile
           title="Something went wrong"
           action={{ label: "Reload", run: () => location.reload() }}
         >
-          The page has failed. What was sent is safe.
+          The page could not be displayed. Messages you have sent are saved.
         </Notice>
       </main>
     )

@@ -2,16 +2,16 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
 import { useLocation } from "wouter"
 import { conversationsQuery } from "../api/queries.ts"
 import { rest } from "../api/rest.ts"
-import type { User } from "../api/shapes.ts"
+import type { User } from "../api/schemas.ts"
 import { useMe } from "../hooks/useMe.ts"
 import { useMayFetch } from "../stores/connection.ts"
 import { conversationWith } from "../text/names.ts"
-import { inFull } from "../text/times.ts"
+import { fullTime } from "../text/times.ts"
 import { Avatar } from "./Avatar.tsx"
 import { PresencePill } from "./PresencePill.tsx"
 import "./HeroSection.css"
 
-/** Introduces somebody: who it is, and whether they are here now. */
+/** The top of a profile: who the user is, and whether they are online. */
 export function HeroSection({ user }: { user: User }) {
   const me = useMe()
   return (
@@ -23,16 +23,16 @@ export function HeroSection({ user }: { user: User }) {
       {user.id === me.id ? (
         <p className="hint">This is how others see you.</p>
       ) : (
-        <WriteTo user={user} />
+        <MessageButton user={user} />
       )}
       <p className="since">
-        Here since <time dateTime={user.createdAt}>{inFull(user.createdAt)}</time>
+        Member since <time dateTime={user.createdAt}>{fullTime(user.createdAt)}</time>
       </p>
     </section>
   )
 }
 
-function WriteTo({ user }: { user: User }) {
+function MessageButton({ user }: { user: User }) {
   const me = useMe()
   const queries = useQueryClient()
   const [, navigate] = useLocation()
@@ -44,14 +44,19 @@ function WriteTo({ user }: { user: User }) {
       navigate(`/c/${id}`)
     },
   })
-  const write = () => {
+  const openConversation = () => {
     const existing = conversationWith(conversations ?? [], [user], me)
     if (existing) navigate(`/c/${existing.id}`)
     else mutate({ memberIds: [user.id] })
   }
   return (
-    <button type="button" className="button" disabled={!conversations || isPending} onClick={write}>
-      Write to {user.displayName}
+    <button
+      type="button"
+      className="button"
+      disabled={!conversations || isPending}
+      onClick={openConversation}
+    >
+      Message {user.displayName}
     </button>
   )
 }

@@ -7,7 +7,7 @@ const paths = {
   close: "M6 6l12 12M18 6L6 18",
 }
 
-/** Is decoration: the button around it has a label. */
+/** A decorative icon: the button around it has a label. */
 export function Icon({ name }: { name: keyof typeof paths }) {
   return (
     <svg className="icon" viewBox="0 0 24 24" aria-hidden="true">

@@ -1,33 +1,33 @@
 import { Link } from "wouter"
-import type { Conversation, Message } from "../api/shapes.ts"
+import type { Conversation, Message } from "../api/schemas.ts"
 import { useMe } from "../hooks/useMe.ts"
 import { partnerIn } from "../text/names.ts"
-import { inFull, timeOfDay } from "../text/times.ts"
+import { fullTime, timeOfDay } from "../text/times.ts"
 import { Avatar } from "./Avatar.tsx"
 import "./MessageBubble.css"
 
-type Props = { message: Message; conversation: Conversation; isNewRun: boolean }
+type Props = { message: Message; conversation: Conversation; isNewGroup: boolean }
 
-/** Shows a message. What people write is text, whatever it looks like. */
-export function MessageBubble({ message, conversation, isNewRun }: Props) {
+/** One message. Its body is always shown as plain text. */
+export function MessageBubble({ message, conversation, isNewGroup }: Props) {
   const me = useMe()
   const isMine = message.senderId === me.id
   const sender = conversation.members.find(({ user }) => user.id === message.senderId)?.user
-  const name = isMine ? "You" : (sender?.displayName ?? "Somebody")
-  const isAmongMany = !isMine && !partnerIn(conversation, me)
+  const name = isMine ? "You" : (sender?.displayName ?? "Former member")
+  const isInGroup = !isMine && !partnerIn(conversation, me)
   return (
-    <div className="message" data-mine={isMine || undefined} data-many={isAmongMany || undefined}>
-      {isAmongMany && isNewRun && (
+    <div className="message" data-mine={isMine || undefined} data-many={isInGroup || undefined}>
+      {isInGroup && isNewGroup && (
         <Link className="sender" href={`/u/${message.senderId}`}>
           <Avatar id={message.senderId} name={name} size="small" />
           <span>{name}</span>
         </Link>
       )}
       <p className="bubble" dir="auto">
-        {!(isAmongMany && isNewRun) && <span className="visually-hidden">{name}: </span>}
+        {!(isInGroup && isNewGroup) && <span className="visually-hidden">{name}: </span>}
         {message.body}
       </p>
-      <time dateTime={message.createdAt} title={inFull(message.createdAt)}>
+      <time dateTime={message.createdAt} title={fullTime(message.createdAt)}>
         {timeOfDay(message.createdAt)}
       </time>
     </div>

@@ -1,14 +1,14 @@
 import type { InfiniteData, UseInfiniteQueryResult } from "@tanstack/react-query"
 import { useEffect, useMemo, useRef } from "react"
-import type { Conversation, MessagePage } from "../api/shapes.ts"
+import type { Conversation, MessagePage } from "../api/schemas.ts"
 import { useMarkRead } from "../hooks/useMarkRead.ts"
 import { useMe } from "../hooks/useMe.ts"
 import { useNow } from "../hooks/useNow.ts"
 import type { Sending } from "../hooks/useSending.ts"
 import { useInView, usePageVisible } from "../hooks/useVisible.ts"
-import { arrange } from "../text/arrange.ts"
+import { groupMessages } from "../text/groupMessages.ts"
 import { titleOf } from "../text/names.ts"
-import { dayOf } from "../text/times.ts"
+import { dayHeading } from "../text/times.ts"
 import { EarlierMessages } from "./EarlierMessages.tsx"
 import { Icon } from "./Icon.tsx"
 import { MessageBubble } from "./MessageBubble.tsx"
@@ -20,7 +20,7 @@ export type History = UseInfiniteQueryResult<InfiniteData<MessagePage>>
 
 type Props = { conversation: Conversation; history: History; sending: Sending }
 
-/** Shows what was said, the newest at the bottom; scrolling up brings what is older. */
+/** The messages, the newest at the bottom. Scrolling up loads older ones. */
 export function MessageList({ conversation, history, sending }: Props) {
   const me = useMe()
   const now = useNow()
@@ -51,19 +51,23 @@ export function MessageList({ conversation, history, sending }: Props) {
         ref={scroller}
         className="scroller"
         role="log"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: the keyboard scrolls it
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: makes it scrollable with the keyboard
         tabIndex={0}
         aria-label={`Messages: ${titleOf(conversation, me)}`}
       >
         <div className="column">
           {history.hasNextPage && <EarlierMessages history={history} />}
           {history.data && messages.length + outgoing.length === 0 && (
-            <p className="hint">Nothing was said yet. Begin!</p>
+            <p className="hint">No messages yet. Say hello.</p>
           )}
-          {arrange(messages).map(({ message, isNewDay, isNewRun }) => (
-            <div key={message.id} className="entry" data-run={isNewRun || undefined}>
-              {isNewDay && <h2 className="day">{dayOf(message.createdAt, now)}</h2>}
-              <MessageBubble message={message} conversation={conversation} isNewRun={isNewRun} />
+          {groupMessages(messages).map(({ message, isNewDay, isNewGroup }) => (
+            <div key={message.id} className="entry" data-group={isNewGroup || undefined}>
+              {isNewDay && <h2 className="day">{dayHeading(message.createdAt, now)}</h2>}
+              <MessageBubble
+                message={message}
+                conversation={conversation}
+                isNewGroup={isNewGroup}
+              />
               {message === lastOfMine && (
                 <ReadReceipt message={message} conversation={conversation} />
               )}
@@ -79,7 +83,7 @@ export function MessageList({ conversation, history, sending }: Props) {
         <button
           type="button"
           className="latest icon-button"
-          aria-label="To the newest message"
+          aria-label="Scroll to the newest message"
           onClick={toBottom}
         >
           <Icon name="down" />

@@ -3,7 +3,7 @@ import { type FormEvent, useDeferredValue, useEffect, useRef, useState } from "r
 import { useLocation } from "wouter"
 import { peopleQuery } from "../api/queries.ts"
 import { rest } from "../api/rest.ts"
-import type { Conversation, User } from "../api/shapes.ts"
+import type { Conversation, User } from "../api/schemas.ts"
 import { useMe } from "../hooks/useMe.ts"
 import { conversationWith } from "../text/names.ts"
 import { Avatar } from "./Avatar.tsx"
@@ -12,7 +12,7 @@ import "./NewConversation.css"
 
 type Props = { conversations: readonly Conversation[]; onClose: () => void }
 
-/** Asks with whom to talk, and opens the conversation: a new one, or the one there is already with just these people. */
+/** The dialog for a new conversation. If there is one with exactly these people, it is opened. */
 export function NewConversation({ conversations, onClose }: Props) {
   const me = useMe()
   const queries = useQueryClient()
@@ -94,7 +94,7 @@ export function NewConversation({ conversations, onClose }: Props) {
               <input type="checkbox" checked={isChosen(user)} onChange={() => toggle(user)} />
             </label>
           ))}
-          {found && people.length === 0 && <p className="hint">Nobody is called that.</p>}
+          {found && people.length === 0 && <p className="hint">No users found.</p>}
         </fieldset>
         {chosen.length > 1 && (
           <label className="field">

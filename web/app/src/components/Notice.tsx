@@ -7,7 +7,7 @@ type Props = {
   action?: { label: string; run: () => void }
 }
 
-/** Fills a page that has nothing else to show. */
+/** A message that fills an otherwise empty page. */
 export function Notice({ title, children, action }: Props) {
   return (
     <section className="notice">

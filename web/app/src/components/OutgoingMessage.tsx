@@ -2,7 +2,7 @@ import type { Outgoing, Sending } from "../hooks/useSending.ts"
 
 type Props = { message: Outgoing; sending: Sending }
 
-/** Shows a message that is on its way, or did not get there. */
+/** A message that is being sent, or that failed. */
 export function OutgoingMessage({ message, sending }: Props) {
   return (
     <div className="outgoing" data-mine data-failed={message.hasFailed || undefined}>

@@ -7,12 +7,12 @@ import { usePresenceStore } from "../stores/presence.ts"
 import { lastSeen } from "../text/times.ts"
 import "./PresencePill.css"
 
-/** Says "Online now", "Away" or "Last seen 5 min ago", and changes by itself. */
+/** "Online now", "Away" or "Last seen 5 min ago", updated live. */
 export function PresencePill({ userId }: { userId: string }) {
   const now = useNow()
   const live = usePresenceStore(({ users }) => users[userId])
-  const isHeard = useMayFetch({ kind: "user", id: userId })
-  const { data: stored } = useQuery({ ...presenceQuery(userId), enabled: isHeard })
+  const mayFetch = useMayFetch({ kind: "user", id: userId })
+  const { data: stored } = useQuery({ ...presenceQuery(userId), enabled: mayFetch })
   const status = live?.status ?? stored?.status
   if (!status) return <p className="pill" />
   return (

@@ -1,10 +1,10 @@
-import type { Conversation, Message } from "../api/shapes.ts"
+import type { Conversation, Message } from "../api/schemas.ts"
 import { useMe } from "../hooks/useMe.ts"
 import { listNames, partnerIn, readersOf } from "../text/names.ts"
 
 type Props = { message: Message; conversation: Conversation }
 
-/** Says below one's newest message who has read it. */
+/** Who has read my newest message. */
 export function ReadReceipt({ message, conversation }: Props) {
   const me = useMe()
   const readers = readersOf(message.id, conversation.members, me)

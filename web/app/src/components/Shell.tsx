@@ -4,13 +4,13 @@ import { ConnectionBanner } from "./ConnectionBanner.tsx"
 import { Sidebar } from "./Sidebar.tsx"
 import "./Shell.css"
 
-/** Is the frame of every page: the list beside what is open; on a phone one of the two. */
+/** The layout of every page: the list beside what is open; on a narrow screen one of the two. */
 export function Shell({ children }: { children: ReactNode }) {
   const [isHome] = useRoute("/")
   return (
     <div className="shell" data-showing={isHome ? "list" : "page"}>
       <a className="skip" href="#main">
-        Skip to the page
+        Skip to content
       </a>
       <ConnectionBanner />
       <Sidebar />

@@ -13,7 +13,7 @@ import { Icon } from "./Icon.tsx"
 import { NewConversation } from "./NewConversation.tsx"
 import "./Sidebar.css"
 
-/** Shows the conversations, and hears about them and the people in them. */
+/** The list of conversations. It subscribes to them and to the presence of their members. */
 export function Sidebar() {
   const me = useMe()
   const [, navigate] = useLocation()

@@ -1,5 +1,5 @@
 import { Link } from "wouter"
-import type { Conversation } from "../api/shapes.ts"
+import type { Conversation } from "../api/schemas.ts"
 import { useMe } from "../hooks/useMe.ts"
 import { usePresenceStore, useStatusOf } from "../stores/presence.ts"
 import { othersIn, partnerIn, titleOf } from "../text/names.ts"
@@ -7,16 +7,16 @@ import { Avatar } from "./Avatar.tsx"
 import { BackLink } from "./BackLink.tsx"
 import "./ThreadHeader.css"
 
-const spoken = { online: "Online", away: "Away", offline: "Offline" }
+const labels = { online: "Online", away: "Away", offline: "Offline" }
 
-/** Says with whom one talks, and who of them is here. */
+/** The title of a conversation, and which of its members are online. */
 export function ThreadHeader({ conversation }: { conversation: Conversation }) {
   const me = useMe()
   const others = othersIn(conversation, me)
   const partner = partnerIn(conversation, me)
   const title = titleOf(conversation, me)
   const status = useStatusOf(others.map(({ id }) => id))
-  const present = usePresenceStore(
+  const onlineCount = usePresenceStore(
     ({ users }) => others.filter(({ id }) => users[id]?.status === "online").length,
   )
   return (
@@ -26,11 +26,11 @@ export function ThreadHeader({ conversation }: { conversation: Conversation }) {
       <div>
         <h1>{partner ? <Link href={`/u/${partner.id}`}>{title}</Link> : title}</h1>
         {partner ? (
-          <p>{status && spoken[status]}</p>
+          <p>{status && labels[status]}</p>
         ) : (
           <p>
             <span>
-              {present} of {others.length} online
+              {onlineCount} of {others.length} online
             </span>
             {others.map((user) => (
               <Link key={user.id} href={`/u/${user.id}`}>

@@ -1,9 +1,9 @@
-import type { Conversation, User } from "../api/shapes.ts"
+import type { Conversation, User } from "../api/schemas.ts"
 import { useTypists } from "../stores/typing.ts"
 import { listNames } from "../text/names.ts"
 import "./TypingLine.css"
 
-/** Says who is typing; a screen reader is told as well. */
+/** Who is typing. Screen readers announce it. */
 export function TypingLine({ conversation }: { conversation: Conversation }) {
   const typists = useTypists(conversation)
   return (

@@ -1,10 +1,10 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query"
 import { useEffect, useRef } from "react"
 import { rest } from "../api/rest.ts"
-import type { Conversation, Message } from "../api/shapes.ts"
+import type { Conversation, Message } from "../api/schemas.ts"
 import { useMe } from "./useMe.ts"
 
-/** Reports the newest message of others as read once it is seen. The server takes that for no activity. */
+/** Mark the newest message of others as read once it is seen. For the server this is not activity. */
 export function useMarkRead(
   conversation: Conversation,
   messages: readonly Message[],
@@ -14,7 +14,7 @@ export function useMarkRead(
   const queries = useQueryClient()
   const reported = useRef("")
   const { mutate } = useMutation({
-    mutationFn: (messageId: string) => rest.markRead(conversation.id, messageId),
+    mutationFn: (messageId: string) => rest.markRead(conversation.id, { messageId }),
     onSuccess: () => queries.invalidateQueries({ queryKey: ["conversations"] }),
     onError: () => {
       reported.current = ""

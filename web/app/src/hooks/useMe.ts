@@ -1,12 +1,12 @@
 import { createContext, useContext } from "react"
-import type { User } from "../api/shapes.ts"
+import type { User } from "../api/schemas.ts"
 
-/** Holds who is logged in. */
+/** The user who is logged in. */
 export const MeContext = createContext<User | undefined>(undefined)
 
-/** Gives who is logged in; only for what is shown to somebody who is. */
+/** Return the user who is logged in. Only for components inside a MeContext. */
 export function useMe(): User {
   const me = useContext(MeContext)
-  if (!me) throw new Error("nobody is logged in here: wrap it in a MeContext")
+  if (!me) throw new Error("nobody is logged in: wrap the component in a MeContext")
   return me
 }

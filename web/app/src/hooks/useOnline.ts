@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from "react"
 
-function listen(changed: () => void): () => void {
+function subscribe(changed: () => void): () => void {
   addEventListener("online", changed)
   addEventListener("offline", changed)
   return () => {
@@ -9,7 +9,7 @@ function listen(changed: () => void): () => void {
   }
 }
 
-/** Tells whether the device has a network, as far as the browser knows. */
+/** Return whether the device has a network, as far as the browser knows. */
 export function useOnline(): boolean {
-  return useSyncExternalStore(listen, () => navigator.onLine)
+  return useSyncExternalStore(subscribe, () => navigator.onLine)
 }

@@ -1,27 +1,27 @@
 import { useMutation, useMutationState, useQueryClient } from "@tanstack/react-query"
 import { rest } from "../api/rest.ts"
 
-/** A message on its way: shown at once, replaced by the server's own as soon as that is fetched. */
+/** A message that is being sent. It is shown at once, and replaced when the server's copy has been fetched. */
 export type Outgoing = {
   key: number
   body: string
   hasFailed: boolean
   problem: string
-  /** The server's id, once it has answered. */
+  /** The id from the server's answer. */
   sentId: string | undefined
 }
 
 export type Sending = ReturnType<typeof useSending>
 
-/** Sends messages of one conversation one after another, and says which are on their way. */
+/** Send the messages of a conversation one after another, and return those that are being sent. */
 export function useSending(conversationId: string) {
   const queries = useQueryClient()
   const mutationKey = ["send", conversationId]
   const { mutate } = useMutation({
     mutationKey,
-    mutationFn: (body: string) => rest.send(conversationId, body),
+    mutationFn: (body: string) => rest.sendMessage(conversationId, { body }),
     scope: { id: `send ${conversationId}` },
-    gcTime: Number.POSITIVE_INFINITY, // what could not be sent stays until somebody decides
+    gcTime: Number.POSITIVE_INFINITY, // a failed message stays until the user retries or discards it
     onSuccess: () => {
       queries.invalidateQueries({ queryKey: ["messages", conversationId] })
       queries.invalidateQueries({ queryKey: ["conversations"] })

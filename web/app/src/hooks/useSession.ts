@@ -4,7 +4,7 @@ import { meQuery } from "../api/queries.ts"
 import { realtime } from "../api/realtime.ts"
 import { keepSession } from "../api/session.ts"
 
-/** Keeps what belongs to a login running while there is one: the socket, and the session's renewal. */
+/** Return the user who is logged in. While there is one, keep the socket connected and the session renewed. */
 export function useSession() {
   const { data: me, error, refetch } = useQuery(meQuery)
   const userId = me?.id

@@ -2,11 +2,11 @@ import type { Topic } from "@hubbub/client"
 import { useEffect } from "react"
 import { realtime } from "../api/realtime.ts"
 
-/** Hears about topics for as long as they are shown. */
+/** Subscribe to topics while the component is shown. */
 export function useTopics(slot: "open" | "listed", topics: readonly Topic[]): void {
-  const wanted = JSON.stringify(topics)
+  const serialized = JSON.stringify(topics)
   useEffect(() => {
-    realtime.watch(slot, JSON.parse(wanted))
+    realtime.watch(slot, JSON.parse(serialized))
     return () => realtime.watch(slot, [])
-  }, [slot, wanted])
+  }, [slot, serialized])
 }

@@ -1,16 +1,16 @@
 import { type RefObject, useEffect, useState, useSyncExternalStore } from "react"
 
-function listen(changed: () => void): () => void {
+function subscribe(changed: () => void): () => void {
   document.addEventListener("visibilitychange", changed)
   return () => document.removeEventListener("visibilitychange", changed)
 }
 
-/** Tells whether the page can be seen. */
+/** Return whether the page is visible. */
 export function usePageVisible(): boolean {
-  return useSyncExternalStore(listen, () => document.visibilityState === "visible")
+  return useSyncExternalStore(subscribe, () => document.visibilityState === "visible")
 }
 
-/** Tells whether an element is scrolled into view. */
+/** Return whether an element is scrolled into view. */
 export function useInView(element: RefObject<Element | null>): boolean {
   const [isInView, setInView] = useState(false)
   useEffect(() => {

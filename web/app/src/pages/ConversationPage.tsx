@@ -13,7 +13,7 @@ import { useMayFetch } from "../stores/connection.ts"
 import { othersIn, titleOf } from "../text/names.ts"
 import "./ConversationPage.css"
 
-/** Shows one conversation: what was said, what is being typed, and where to answer. */
+/** One conversation: its messages, who is typing, and the composer. */
 export function ConversationPage({ id }: { id: string }) {
   const me = useMe()
   const topic = { kind: "conversation", id } as const
@@ -25,7 +25,7 @@ export function ConversationPage({ id }: { id: string }) {
   const sending = useSending(id)
 
   if (history.error && !history.data)
-    return <Refusal error={history.error} retry={history.refetch} />
+    return <LoadError error={history.error} retry={history.refetch} />
   if (!conversation) return null
   return (
     <article className="thread" aria-label={`Conversation: ${titleOf(conversation, me)}`}>
@@ -37,16 +37,16 @@ export function ConversationPage({ id }: { id: string }) {
   )
 }
 
-function Refusal({ error, retry }: { error: Error; retry: () => void }) {
+function LoadError({ error, retry }: { error: Error; retry: () => void }) {
   if (error instanceof RestError && error.status < 500) {
     return (
-      <Notice title="This conversation is not yours to see">
-        It does not exist, or you are no member of it.
+      <Notice title="Conversation not available">
+        It does not exist, or you are not a member.
       </Notice>
     )
   }
   return (
-    <Notice title="The messages cannot be loaded" action={{ label: "Try again", run: retry }}>
+    <Notice title="Messages could not be loaded" action={{ label: "Try again", run: retry }}>
       {error.message}
     </Notice>
   )

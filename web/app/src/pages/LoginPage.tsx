@@ -4,18 +4,17 @@ import { logIn } from "../api/session.ts"
 import { Logo } from "../components/Logo.tsx"
 import "./LoginPage.css"
 
-/** The backend names its demo users here, in development only: their passwords are their names. */
+/** Return the demo users that the backend lists in the page, in development only. Their passwords are their names. */
 function demoUsers(): string[] {
   const meta = document.querySelector<HTMLMetaElement>('meta[name="demo-users"]')
   return meta?.content.split(" ").filter(Boolean) ?? []
 }
 
-/** Asks who is there. */
+/** The login form. */
 export function LoginPage() {
   const username = useRef<HTMLInputElement>(null)
   const { mutate, error, isPending } = useMutation({
-    mutationFn: (credentials: { username: string; password: string }) =>
-      logIn(credentials.username, credentials.password),
+    mutationFn: logIn,
     onError: () => username.current?.focus(),
   })
   const submit = (event: FormEvent<HTMLFormElement>) => {
@@ -56,7 +55,7 @@ export function LoginPage() {
         </button>
         {demos.length > 0 && (
           <section aria-labelledby="demo">
-            <h2 id="demo">Or try it as</h2>
+            <h2 id="demo">Or log in as a test user</h2>
             <div className="demos">
               {demos.map((name) => (
                 <button

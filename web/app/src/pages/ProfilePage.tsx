@@ -7,13 +7,14 @@ import { Notice } from "../components/Notice.tsx"
 import { useTopics } from "../hooks/useTopics.ts"
 import "./ProfilePage.css"
 
-/** Shows somebody, and whether they are there. */
+/** A user's profile, with their presence. */
 export function ProfilePage({ id }: { id: string }) {
   useTopics("open", [{ kind: "user", id }])
   const { data: user, error } = useQuery(userQuery(id))
   if (error && !user) {
     const isUnknown = error instanceof RestError && error.status < 500
-    return <Notice title="There is nobody here">{isUnknown ? "" : error.message}</Notice>
+    if (isUnknown) return <Notice title="User not found">There is no user at this address.</Notice>
+    return <Notice title="The profile could not be loaded">{error.message}</Notice>
   }
   return (
     <article className="profile">

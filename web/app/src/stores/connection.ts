@@ -3,7 +3,7 @@ import { create } from "zustand"
 
 type ConnectionStore = {
   state: State
-  /** Whether the first attempt to connect has ended, well or not. */
+  /** Whether the first attempt to connect has succeeded or failed. */
   isSettled: boolean
   /** The topics that the server has granted or refused. */
   answered: ReadonlySet<string>
@@ -39,8 +39,8 @@ export function topicKey({ kind, id }: Topic): string {
 }
 
 /**
- * Tells whether REST may be asked about a topic: once signals on it are heard, so that nothing falls between the answer
- * and the first signal. Where there is no connection, REST is all there is, and is asked at once.
+ * Return whether REST may be asked about a topic. While connected, only after the server has answered the subscription:
+ * no change can then be missed between the answer of REST and the first signal. Without a connection, at once.
  */
 export function useMayFetch(topic?: Topic): boolean {
   return useConnectionStore(({ state, isSettled, answered }) => {

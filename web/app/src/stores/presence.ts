@@ -5,7 +5,7 @@ export type Seen = { status: Status; lastSeenAt?: string }
 
 type PresenceStore = { users: Readonly<Record<string, Seen>> }
 
-/** Who is online, as the server last announced it; nobody is in it who is not subscribed to. */
+/** The announced presence of the users whose topics are subscribed to. */
 export const usePresenceStore = create<PresenceStore>(() => ({ users: {} }))
 
 export const presence = {
@@ -18,7 +18,7 @@ export const presence = {
     usePresenceStore.setState((store) => ({ users: { ...store.users, ...seen } }))
   },
 
-  /** Forgets the users about whom changes are not heard any more. */
+  /** Remove the users whose topics are no longer subscribed to. */
   keepOnly(userIds: ReadonlySet<string>): void {
     usePresenceStore.setState(({ users }) => ({
       users: Object.fromEntries(Object.entries(users).filter(([id]) => userIds.has(id))),
@@ -26,7 +26,7 @@ export const presence = {
   },
 }
 
-/** Gives the status of the one of these users who is most present; nothing while no status is known. */
+/** Return the best status among these users: online, then away, then offline; undefined if none is known. */
 export function useStatusOf(userIds: readonly string[]): Status | undefined {
   return usePresenceStore(({ users }) => {
     const statuses = userIds.map((id) => users[id]?.status)

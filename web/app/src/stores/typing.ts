@@ -1,24 +1,24 @@
 import { create } from "zustand"
-import type { Conversation, User } from "../api/shapes.ts"
+import type { Conversation, User } from "../api/schemas.ts"
 
-/** A person whose last signal is older than this has stopped typing, or left. */
-const CLEARED_AFTER = 6_000
+/** A user whose last signal is older than this no longer counts as typing. */
+const EXPIRES_AFTER = 6_000
 
 type TypingStore = { conversations: Readonly<Record<string, readonly string[]>> }
 
-/** Who is typing, by conversation. */
+/** The ids of the users who are typing, by conversation. */
 export const useTypingStore = create<TypingStore>(() => ({ conversations: {} }))
 
 const timers = new Map<string, ReturnType<typeof setTimeout>>()
 
 export const typing = {
-  heard(conversationId: string, userId: string, isTyping: boolean): void {
+  receive(conversationId: string, userId: string, isTyping: boolean): void {
     const key = JSON.stringify([conversationId, userId])
     clearTimeout(timers.get(key))
     timers.delete(key)
     if (isTyping) {
-      const clear = () => typing.heard(conversationId, userId, false)
-      timers.set(key, setTimeout(clear, CLEARED_AFTER))
+      const clear = () => typing.receive(conversationId, userId, false)
+      timers.set(key, setTimeout(clear, EXPIRES_AFTER))
     }
     const before = useTypingStore.getState().conversations[conversationId] ?? []
     if (before.includes(userId) === isTyping) return
@@ -35,10 +35,10 @@ export const typing = {
   },
 }
 
-const nobody: readonly string[] = []
+const noUserIds: readonly string[] = []
 
-/** Gives the members who are typing in a conversation. */
+/** Return the members who are typing in a conversation. */
 export function useTypists(conversation: Conversation): User[] {
-  const ids = useTypingStore(({ conversations }) => conversations[conversation.id] ?? nobody)
+  const ids = useTypingStore(({ conversations }) => conversations[conversation.id] ?? noUserIds)
   return conversation.members.map(({ user }) => user).filter(({ id }) => ids.includes(id))
 }

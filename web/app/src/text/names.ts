@@ -1,8 +1,8 @@
-import type { Conversation, Member, User } from "../api/shapes.ts"
+import type { Conversation, Member, User } from "../api/schemas.ts"
 
 const list = new Intl.ListFormat("en", { type: "conjunction" })
 
-/** Joins names: "Bob", "Bob and Carol", "Bob, Carol, and Dave". */
+/** Join names: "Bob", "Bob and Carol", "Bob, Carol, and Dave". */
 export function listNames(names: readonly string[]): string {
   return list.format(names)
 }
@@ -11,7 +11,7 @@ export function othersIn(conversation: Conversation, me: User): User[] {
   return conversation.members.map(({ user }) => user).filter(({ id }) => id !== me.id)
 }
 
-/** Gives the other person of a conversation of two that has no title of its own. */
+/** Return the other member of a conversation of two without a title. */
 export function partnerIn(conversation: Conversation, me: User): User | undefined {
   const others = othersIn(conversation, me)
   return conversation.title === undefined && others.length === 1 ? others[0] : undefined
@@ -23,7 +23,7 @@ export function titleOf(conversation: Conversation, me: User): string {
   return names.length > 0 ? listNames(names) : "Just you"
 }
 
-/** Finds the untitled conversation of exactly these people and me, so that none is started twice. */
+/** Return the untitled conversation of exactly these people and me, so that none is started twice. */
 export function conversationWith(
   conversations: readonly Conversation[],
   people: readonly User[],
@@ -46,14 +46,14 @@ export function initials(name: string): string {
   return letters.join("").toUpperCase()
 }
 
-/** Gives one of eight hues, always the same for an id. */
+/** Return one of eight hues, always the same for an id. */
 export function hueOf(id: string): number {
   let hash = 0
   for (const character of id) hash = (hash * 31 + (character.codePointAt(0) ?? 0)) % 1_000_003
   return hash % 8
 }
 
-/** Gives the others who have read a message: a place further on counts, for ids grow. */
+/** Return the others who have read a message. Ids grow, so a greater last read id counts too. */
 export function readersOf(messageId: string, members: readonly Member[], me: User): User[] {
   return members
     .filter(

@@ -23,8 +23,8 @@ export function timeOfDay(iso: string): string {
   return clock.format(new Date(iso))
 }
 
-/** "Today", "Yesterday", "Monday", "3 March 2026": the heading above a day's messages. */
-export function dayOf(iso: string, now: number): string {
+/** "Today", "Yesterday", "Monday", "3 March 2026": the heading above the messages of a day. */
+export function dayHeading(iso: string, now: number): string {
   const days = daysBetween(new Date(iso), new Date(now))
   if (days <= 0) return "Today"
   if (days === 1) return "Yesterday"
@@ -32,18 +32,18 @@ export function dayOf(iso: string, now: number): string {
 }
 
 /** "14:05" today, "Yesterday", "Mon", then "3 Mar": beside a conversation in the list. */
-export function briefly(iso: string, now: number): string {
+export function shortTime(iso: string, now: number): string {
   const days = daysBetween(new Date(iso), new Date(now))
   if (days <= 0) return timeOfDay(iso)
   if (days === 1) return "Yesterday"
   return days < 7 ? weekday.format(new Date(iso)).slice(0, 3) : dayAndMonth.format(new Date(iso))
 }
 
-export function inFull(iso: string): string {
+export function fullTime(iso: string): string {
   return `${date.format(new Date(iso))}, ${timeOfDay(iso)}`
 }
 
 function daysBetween(earlier: Date, later: Date): number {
-  const midnight = (moment: Date) => new Date(moment).setHours(0, 0, 0, 0)
+  const midnight = (date: Date) => new Date(date).setHours(0, 0, 0, 0)
   return Math.round((midnight(later) - midnight(earlier)) / DAY)
 }

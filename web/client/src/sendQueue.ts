@@ -1,12 +1,15 @@
-const MOST = 64
-const LONGEST = 10_000
+const MAX_LENGTH = 64
+const MAX_AGE = 10_000
 
-/** Signals that wait for a connection: few and not for long, the oldest dropped first. Nothing is lost uncounted. */
-export class Outbox {
+/**
+ * Signals that wait for a connection: at most 64, for at most 10 s. The oldest are dropped first, and every drop is
+ * counted.
+ */
+export class SendQueue {
   #dropped = 0
   #waiting: { text: string; since: number }[] = []
 
-  /** How many signals were dropped because they waited too long or were too many. */
+  /** How many signals were dropped because they were too old or too many. */
   get dropped(): number {
     this.#expire()
     return this.#dropped
@@ -14,10 +17,10 @@ export class Outbox {
 
   push(text: string): void {
     this.#waiting.push({ text, since: performance.now() })
-    if (this.#waiting.length > MOST) this.#drop(1)
+    if (this.#waiting.length > MAX_LENGTH) this.#drop(1)
   }
 
-  /** Takes out what is still fresh, oldest first. */
+  /** Remove and return all signals that have not expired, oldest first. */
   drain(): string[] {
     this.#expire()
     return this.#waiting.splice(0).map(({ text }) => text)
@@ -28,7 +31,7 @@ export class Outbox {
   }
 
   #expire(): void {
-    const earliest = performance.now() - LONGEST
+    const earliest = performance.now() - MAX_AGE
     const fresh = this.#waiting.findIndex(({ since }) => since > earliest)
     this.#drop(fresh < 0 ? this.#waiting.length : fresh)
   }
