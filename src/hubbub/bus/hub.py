@@ -120,14 +120,14 @@ class Hub(Generic[L]):
         """Return the sockets that hear an event, each once.
 
         This is the guardrail (seed, "Subscriptions"): a socket hears an event because it is subscribed to one of its
-        topics, or because it belongs to one of the users for whom the event is "self", and for no other reason. There
+        topics, or because it belongs to a user for which the event is "self", and for no other reason. There
         is no way to address every socket.
 
         As long as its subscribers stay the same, a topic returns the same tuple.
 
         Args:
             topics: The event's topics.
-            users: The users for whom it is "self".
+            users: The users for which it is "self".
             exclude: The id of a socket that is left out: the sender of a relayed event.
             matched: The topic or user that brought this copy of the event, if each brings one. Only its listeners hear
                 this copy, and of these only those that no earlier copy reached; topics come before users.

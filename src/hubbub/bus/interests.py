@@ -13,8 +13,8 @@ from hubbub.contract.topics import Interest
 class Interests:
     """Keeps the broker's subscriptions of this node in step with the hub.
 
-    Whoever adds a listener holds its interests until the hub has it. Otherwise a listener that leaves at the same
-    moment would unsubscribe from an interest that the new one is about to rely on.
+    Code that adds a listener holds its interests until the hub has the listener. Otherwise a listener that leaves at
+    the same moment would unsubscribe from an interest that the new one is about to rely on.
 
     Args:
         broker: Where the node is subscribed.

@@ -69,7 +69,7 @@ def _not_in_contract(contract: Contract, envelope: Envelope[ServerEvent]) -> Con
 
 
 def _users_of(spec: EventSpec, envelope: Envelope[ServerEvent], users: Iterable[str] | None) -> tuple[str, ...]:
-    """Return the users for whom an event is "self": those its payload names, or its publisher if it is addressed."""
+    """Return the users for which an event is "self": those its payload names, or its publisher if it is addressed."""
     if not spec.audience.addressed:
         if users is None:
             return spec.users_of(envelope.data)

@@ -24,7 +24,7 @@ class PendingWrite(NamedTuple):
 
 
 class PendingOffline(NamedTuple):
-    """A user without a socket on any node, whom this node announces offline unless the user comes back."""
+    """A user without a socket on any node. This node announces the user offline, unless the user comes back."""
 
     user_id: str
     epoch: int
@@ -71,7 +71,7 @@ class LocalUsers:
         self._users: dict[str, _User] = {}
         self._buckets: list[set[str]] = [set() for _ in range(buckets)]
         self._active: dict[str, None] = {}  # users who are not away, by their last activity
-        self._unwritten: dict[str, None] = {}  # users about whom something else may be stored
+        self._unwritten: dict[str, None] = {}  # users that may be stored differently
         self._offline: dict[str, PendingOffline] = {}
 
     def __len__(self) -> int:

@@ -29,7 +29,7 @@ from hubbub.redis.throttled_logger import OutageLog, ThrottledLogger
 logger = logging.getLogger("hubbub.presence")
 
 READ_SECONDS: Final = 1.0
-"""How long a snapshot may take. After it, the subscriber is told to fetch again."""
+"""How long a snapshot may take. After it, the subscriber gets a resync."""
 
 REFRESH_LIMIT: Final = 1024
 """Users read again in one round, so that a round after a gap does not keep the next one from beginning."""
@@ -212,7 +212,7 @@ class RedisPresence:
         self.replica.mark_stale(interests)
 
     def forget(self, interests: Iterable[Interest]) -> None:
-        """Forget users whom nobody on this node listens to any more."""
+        """Forget users without a listener on this node."""
         self.replica.forget(interests)
 
     # --- details ------------------------------------------------------------------------------------------------------

@@ -146,7 +146,7 @@ class Replica:
             entry.freshness = Freshness.REPEATED
 
     def forget(self, interests: Iterable[Interest]) -> None:
-        """Forget users whom nobody here listens to any more."""
+        """Forget users without a listener here."""
         for interest in interests:
             if isinstance(interest, str) or interest.kind == "user":
                 user_id = interest if isinstance(interest, str) else interest.id
@@ -198,7 +198,7 @@ class Replica:
         return due
 
     def _absorb_nothing(self, user_id: str, entry: Entry, now: float) -> tuple[Presence, int | None]:
-        """Decide about a user of whom nothing is stored: offline, or present on a node that has not written it yet.
+        """Decide about a user without a stored status: offline, or present on a node that has not written it yet.
 
         A user who counts as present stays so for a while, in which the node with the user's socket finds out that
         nothing is stored. Only a second look, soon after that time, ends it.

@@ -115,7 +115,7 @@ class PresenceRepository:
             recent: Users seen on another node after this time may be about to come back.
 
         Returns:
-            The users who went offline by it; and those whom this node is to announce offline later, with when each was
+            The users who went offline by it; and those that this node is to announce offline later, with when each was
             seen.
         """
         calls = [self._reap(dead, user_id, seen, recent) for user_id, seen in users.items()]
