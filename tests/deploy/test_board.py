@@ -1,4 +1,4 @@
-"""The Grafana board asks for what a running node tells, and leaves nothing of it out."""
+"""The Grafana board shows exactly the metrics that a running node exports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.websocket import RawSocket, frame
 
 BOARD = Path(__file__).parents[2] / "docs" / "grafana.json"
 
-#: Families that are told and not on the board: they belong to the Python client, and say nothing about the bus.
+# Families that are not on the board: they come from the Python client, and say nothing about the bus.
 NOT_ON_THE_BOARD = {
     "process_virtual_memory_bytes",
     "process_start_time_seconds",
@@ -30,12 +30,12 @@ NOT_ON_THE_BOARD = {
     "python_gc_objects_uncollectable",
     "python_gc_collections",
 }
-#: What Prometheus adds to every series, and `le`, which histogram_quantile wants to see.
+# What Prometheus adds to every series, and `le`, which histogram_quantile needs.
 ADDED_LABELS = {"job", "instance", "le"}
 
 
-class Told(NamedTuple):
-    """What a node told: its families, and the labels that the samples of each name have."""
+class Exported(NamedTuple):
+    """What a node exports: its families, and the labels that samples have, by name."""
 
     families: list[Metric]
     labels: dict[str, set[str]]
@@ -47,13 +47,14 @@ def board() -> Any:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+async def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     folder = tmp_path_factory.mktemp("node")
     run = (HUBBUB, "run", "hubbub_messenger.app:app", "--port", "0")
     async with command(folder, *run, HUBBUB_ENVIRONMENT="development") as server, httpx.AsyncClient() as rest:
         login = {"username": "alice", "password": "alice"}
         token = (await rest.post(server.address.http + "/api/session", json=login)).json()["token"]
-        async with RawSocket.open(server.address, f"Bearer {token}") as flood:  # a rate has no series before the first
+        # hubbub_over_rate has no series before its first count.
+        async with RawSocket.open(server.address, f"Bearer {token}") as flood:
             await flood.write(frame(9, b"") * 200)
             assert await flood.close_code() == 4429
         async with Client.open(server.address, f"Bearer {token}", "user:bob"):
@@ -62,7 +63,7 @@ async def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     labels: dict[str, set[str]] = {}
     for sample in (sample for family in families for sample in family.samples):
         labels.setdefault(sample.name, set()).update(sample.labels)
-    return Told(families, labels)
+    return Exported(families, labels)
 
 
 def panels(board: Any) -> list[Any]:
@@ -79,32 +80,32 @@ def names_in(expression: str) -> list[str]:
     return re.findall(r"\b((?:hubbub|process|python)_\w+)(?=\{)", expression)
 
 
-def test_a_node_tells_every_metric_that_the_board_asks_for(board: Any, told: Told) -> None:
+def test_a_node_exports_every_metric_on_the_board(board: Any, exported: Exported) -> None:
     for expression in expressions(board):
         assert names_in(expression), expression
-        assert set(names_in(expression)) <= told.labels.keys(), expression
+        assert set(names_in(expression)) <= exported.labels.keys(), expression
 
 
-def test_every_metric_that_a_node_tells_is_on_the_board(board: Any, told: Told) -> None:
-    asked = {name for expression in expressions(board) for name in names_in(expression)}
+def test_every_metric_that_a_node_exports_is_on_the_board(board: Any, exported: Exported) -> None:
+    shown = {name for expression in expressions(board) for name in names_in(expression)}
 
-    for family in told.families:
-        is_asked = any(name.startswith(family.name) for name in asked)
-        assert is_asked != (family.name in NOT_ON_THE_BOARD), family.name
+    for family in exported.families:
+        is_shown = any(name.startswith(family.name) for name in shown)
+        assert is_shown != (family.name in NOT_ON_THE_BOARD), family.name
 
 
-def test_the_board_groups_by_labels_that_the_metrics_have(board: Any, told: Told) -> None:
+def test_the_board_groups_by_labels_that_the_metrics_have(board: Any, exported: Exported) -> None:
     for panel in panels(board):
         for target in panel["targets"]:
             groups = ",".join(re.findall(r"by \(([^)]*)\)", target["expr"]))
             named = {label.strip() for label in groups.split(",") if label}
             named |= set(re.findall(r"[{,](\w+)=?[=~!]", target["expr"]))
             named |= set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
-            has = set[str]().union(*(told.labels[name] for name in names_in(target["expr"])))
+            has = set[str]().union(*(exported.labels[name] for name in names_in(target["expr"])))
             assert named <= has | ADDED_LABELS, target["expr"]
 
 
-def test_whoever_imports_the_board_chooses_the_source_of_data(board: Any) -> None:
+def test_the_data_source_is_chosen_when_the_board_is_imported(board: Any) -> None:
     (source,) = [one for one in board["templating"]["list"] if one["type"] == "datasource"]
     chosen = {"type": "prometheus", "uid": f"${{{source['name']}}}"}
 
@@ -116,7 +117,7 @@ def test_whoever_imports_the_board_chooses_the_source_of_data(board: Any) -> Non
     assert (board["id"], board["uid"]) == (None, None)
 
 
-def test_every_variable_that_is_asked_for_is_declared(board: Any) -> None:
+def test_every_variable_that_is_used_is_declared(board: Any) -> None:
     declared = {one["name"] for one in board["templating"]["list"]}
     used = set(re.findall(r"\$\{?(\w+)", " ".join(expressions(board))))
 

@@ -1,4 +1,4 @@
-"""compose.yaml: two nodes behind Caddy, with what they need, and nothing secret in the file."""
+"""compose.yaml: two nodes behind Caddy with their services, and no secret in the file."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ CADDY = Path(sys.executable).with_name("caddy")
 
 
 @pytest.mark.parametrize("name", NODES)
-def test_a_node_is_told_nothing_that_the_messenger_does_not_know(name: str) -> None:
+def test_a_node_gets_only_variables_that_the_messenger_knows(name: str) -> None:
     known = {f"HUBBUB_{field.upper()}" for field in Settings.model_fields}
 
     assert {key for key in SERVICES[name]["environment"] if key.startswith("HUBBUB_")} <= known
 
 
-def test_both_nodes_are_told_the_same() -> None:
+def test_both_nodes_get_the_same_variables() -> None:
     first, second = (SERVICES[name] for name in NODES)
 
     assert first["environment"] == second["environment"]
@@ -42,19 +42,19 @@ def test_both_nodes_are_told_the_same() -> None:
 
 def test_every_variable_is_in_the_example_and_every_secret_in_it_is_empty() -> None:
     used = set(re.findall(r"\$\{?([A-Z_]+)", TEXT))
-    given = dict(re.findall(r"^([A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
+    example = dict(re.findall(r"^([A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
 
-    assert used == given.keys()
-    for name, value in given.items():
+    assert used == example.keys()
+    for name, value in example.items():
         is_secret = re.search("SECRET|TOKEN|PASSWORD", name) is not None
         assert is_secret == (value == ""), name
         if is_secret:
-            assert f"${{{name}:?" in TEXT, f"without {name} nothing may start"
+            assert f"${{{name}:?" in TEXT, f"compose must not start without {name}"
 
 
 def test_everything_has_a_health_check_and_waits_for_what_it_needs() -> None:
     for name, service in SERVICES.items():
-        assert "healthcheck" in service or name in NODES, name  # theirs is the image's
+        assert "healthcheck" in service or name in NODES, name  # the image has the nodes' health check
         for condition in service.get("depends_on", {}).values():
             assert condition == {"condition": "service_healthy"}
     assert set(SERVICES["caddy"]["depends_on"]) == set(NODES)
@@ -73,13 +73,13 @@ def test_the_proxy_has_two_descriptors_for_each_of_a_nodes() -> None:
     assert limits["caddy"] >= sum(limits[name] for name in NODES)
 
 
-def test_the_proxy_asks_the_nodes_that_there_are() -> None:
+def test_the_proxy_has_exactly_the_nodes_as_upstreams() -> None:
     (nodes,) = re.findall(r"\{\$HUBBUB_NODES:([^}]*)\}", (ROOT / "deploy" / "Caddyfile").read_text())
 
     assert nodes.split() == [f"{name}:8000" for name in NODES]
 
 
-async def test_caddy_serves_two_nodes_and_does_without_one_that_ends(tmp_path: Path) -> None:
+async def test_caddy_serves_two_nodes_and_continues_when_one_stops(tmp_path: Path) -> None:
     http, admin, *ports = free_ports(4)
     config = tmp_path / "Caddyfile"
     config.write_text(f"{{\n\tadmin 127.0.0.1:{admin}\n}}\n" + (ROOT / "deploy" / "Caddyfile").read_text())
@@ -110,10 +110,10 @@ async def test_caddy_serves_two_nodes_and_does_without_one_that_ends(tmp_path: P
 
 
 async def _serving(caddy: asyncio.subprocess.Process) -> None:
-    """Reads what Caddy logs until it listens."""
+    """Read what Caddy logs until it listens."""
     assert caddy.stderr is not None
     while b"serving initial configuration" not in (line := await caddy.stderr.readline()):
-        assert line, "Caddy ended before it listened"
+        assert line, "Caddy exited before it listened"
 
 
 async def _story(site: Address, first: Running) -> None:

@@ -1,4 +1,4 @@
-"""``hubbub run`` takes as many file descriptors as it may: every socket is one."""
+"""`hubbub run` raises the limit on file descriptors, because every socket takes one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_the_soft_limit_is_raised_to_the_hard_one_and_the_log_says_so(serv
     assert server.log.count(f"the limit on file descriptors was {SOFT}, and is now {HARD}") == 1
 
 
-async def test_more_sockets_are_served_than_the_soft_limit_had_room_for(server: Running) -> None:
+async def test_more_sockets_are_served_than_the_soft_limit_allowed(server: Running) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(SOFT + 20):
             await stack.enter_async_context(RawSocket.open(server.address, "alice"))

@@ -1,4 +1,4 @@
-"""The guide to deploying: what it says of Kubernetes and of the command line fits what a node does."""
+"""docs/deploying.md: what it says about Kubernetes and the command line is true of a node."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_kubernetes_waits_longer_than_its_own_sleep_and_the_drain(pod: Any) -> N
     assert pod["terminationGracePeriodSeconds"] > int(seconds) + STOP_SECONDS
 
 
-def test_kubernetes_restarts_what_is_dead_and_sends_traffic_to_what_is_ready(pod: Any) -> None:
+def test_kubernetes_restarts_dead_nodes_and_sends_traffic_to_ready_ones(pod: Any) -> None:
     (container,) = pod["containers"]
     paths = {
         probe: container[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")
@@ -53,6 +53,6 @@ def test_the_options_that_the_guide_names_are_those_of_hubbub_run() -> None:
         assert option.replace("--no-", "--") in known.replace("--no-", "--")
 
 
-def test_the_files_that_the_guide_names_are_there() -> None:
+def test_the_files_that_the_guide_links_to_exist() -> None:
     for link in re.findall(r"\]\(([^)#:]+)", GUIDE):
         assert (ROOT / "docs" / link).exists(), link

@@ -1,4 +1,4 @@
-"""The image: what the Dockerfile says is done as it is written, without Docker, which not every machine has."""
+"""The Dockerfile: its commands are run as they are written, without Docker, which not every machine has."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STOP_SECONDS = TERMINATE_SECONDS + 2 * MIN_SHUTDOWN_SECONDS
 
 
 def instructions() -> list[tuple[str, str]]:
-    """Gives the Dockerfile's instructions, each with its arguments in one line."""
+    """Return the Dockerfile's instructions, each with its arguments in one line."""
     text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
     lines = re.sub(r"\\\n\s*", "", text).splitlines()
     return [(word, rest) for word, _, rest in (line.partition(" ") for line in lines if line)]
@@ -41,13 +41,13 @@ def last_stage() -> list[tuple[str, str]]:
 
 
 def only(word: str) -> str:
-    """Gives the arguments of the one instruction of the last stage with this word."""
+    """Return the arguments of the only instruction of the last stage with this name."""
     (found,) = [arguments for one, arguments in last_stage() if one == word]
     return found
 
 
 def runs() -> list[str]:
-    """Gives the command that the image runs, with the executable of this environment."""
+    """Return the command that the image runs, with the executable of this environment."""
     entry, arguments = json.loads(only("ENTRYPOINT")), json.loads(only("CMD"))
     return [str(BIN / entry[0]), *entry[1:], *arguments]
 
@@ -71,14 +71,14 @@ async def probe(port: int) -> int:
     return process.returncode
 
 
-async def test_the_command_serves_production_passes_the_health_check_and_ends_with_0_on_sigterm(tmp_path: Path) -> None:
+async def test_the_command_serves_passes_the_health_check_and_exits_with_0_on_sigterm(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     assert await probe(port) != 0
-    here = ("--host", "127.0.0.1", "--drain", "0.2")  # the later of two options counts
+    here = ("--host", "127.0.0.1", "--drain", "0.2")  # of a repeated option, the last counts
     async with command(tmp_path, *runs(), *here, **environment(port)) as server:
         assert await probe(port) == 0
         async with RawSocket.open(server.address, "nobody") as socket:
-            assert await socket.close_code() == 4401  # what a node in production says to a stranger
+            assert await socket.close_code() == 4401  # a node in production does not know this user
         server.process.send_signal(signal.SIGTERM)
         assert (await server.ended())[0] == 0
     assert "alice" not in server.log
@@ -110,7 +110,7 @@ def test_it_runs_as_a_numbered_user_who_is_not_root() -> None:
 def test_sigterm_reaches_the_server_itself() -> None:
     assert only("STOPSIGNAL") == "SIGTERM"
     for word in ("ENTRYPOINT", "CMD"):
-        assert isinstance(json.loads(only(word)), list)  # a shell in between would keep the signal to itself
+        assert isinstance(json.loads(only(word)), list)  # a shell in between would not pass the signal on
 
 
 def test_no_secret_is_in_it() -> None:
@@ -145,7 +145,7 @@ def test_the_extras_and_the_version_of_uv_are_those_of_the_project() -> None:
 
 
 @pytest.mark.parametrize("name", ["compose.yaml", "deploy/hubbub@.service"])
-def test_what_runs_a_node_waits_longer_than_a_drain(name: str) -> None:
+def test_compose_and_systemd_wait_longer_than_a_drain(name: str) -> None:
     (seconds,) = re.findall(r"(?:stop_grace_period: |TimeoutStopSec=)(\d+)", (ROOT / name).read_text())
 
     assert int(seconds) > 2 * STOP_SECONDS

@@ -1,7 +1,6 @@
-"""The configurations of the page on proxies, each in front of a node, over TLS: REST, a socket, and nothing else.
+"""The configurations of docs/proxies.md, each over TLS in front of a node: they pass REST and sockets, and no more.
 
-Caddy is installed with the other tools of the tests. nginx and HAProxy are in no package registry for Python: their
-tests run where they are installed.
+Caddy is a development dependency. nginx and HAProxy are not on PyPI: their tests run if they are installed.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ SITE = "app.example"
 
 
 class Place(NamedTuple):
-    """Where a proxy runs in a test, in place of where it runs in the page."""
+    """Ports and files of a proxy in a test, in place of those on the page."""
 
     folder: Path
     port: int
@@ -48,7 +47,7 @@ class Place(NamedTuple):
     both: Path
 
     def put(self, text: str, *changes: tuple[str, str]) -> Path:
-        """Writes a page's configuration with the test's ports and files; each change must change something."""
+        """Write the page's configuration with the test's ports and files. Each change must apply."""
         for old, new in changes:
             assert old in text, old
             text = text.replace(old, new)
@@ -71,10 +70,10 @@ def nginx(text: str, place: Place) -> list[str]:
 def haproxy(text: str, place: Place) -> list[str]:
     file = place.put(
         text,
-        ("maxconn 32768", "maxconn 1000"),  # so many descriptors not every machine gives
+        ("maxconn 32768", "maxconn 1000"),  # not every machine allows that many descriptors
         ("bind :443", f"bind 127.0.0.1:{place.port}"),
         ("127.0.0.1:8000", f"127.0.0.1:{place.node}"),
-        ("127.0.0.1:8001", f"127.0.0.1:{place.node}"),  # one node is both: until it is checked, each counts as up
+        ("127.0.0.1:8001", f"127.0.0.1:{place.node}"),  # both are one node
         (f"/etc/ssl/{SITE}.pem", str(place.both)),
     )
     return ["haproxy", "-db", "-f", str(file)]
@@ -90,7 +89,7 @@ def caddy(text: str, place: Place) -> list[str]:
 
 
 def certificate(folder: Path) -> tuple[Path, Path, Path]:
-    """Makes a certificate for the site; gives its file, that of its key, and one with both."""
+    """Make a certificate for the site, and return the files of the certificate, its key, and both together."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, SITE)])
     now = datetime.now(UTC)
@@ -105,7 +104,7 @@ def certificate(folder: Path) -> tuple[Path, Path, Path]:
 
 @contextlib.asynccontextmanager
 async def running(arguments: list[str], port: int) -> AsyncIterator[None]:
-    """Runs a proxy until the end of the block; begins when it listens."""
+    """Run a proxy until the end of the block, which starts when it listens."""
     process = await asyncio.create_subprocess_exec(*arguments, stdout=PIPE, stderr=STDOUT, env=dict(os.environ))
     try:
         async with asyncio.timeout(20):
@@ -115,7 +114,7 @@ async def running(arguments: list[str], port: int) -> AsyncIterator[None]:
                     _, writer = await asyncio.open_connection("127.0.0.1", port)
                     writer.close()
                     break
-                await asyncio.sleep(0.02)  # nginx and HAProxy say nothing when they are up
+                await asyncio.sleep(0.02)  # nginx and HAProxy log nothing when they are up
         yield
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -131,7 +130,7 @@ async def running(arguments: list[str], port: int) -> AsyncIterator[None]:
     ]
     + [("caddyfile", caddy)],
 )
-async def test_a_proxy_passes_on_what_it_must(
+async def test_a_proxy_passes_requests_and_sockets_and_hides_metrics(
     language: str, arrange: Callable[[str, Place], list[str]], tmp_path: Path
 ) -> None:
     (text,) = (block.text for block in blocks(PAGE) if block.language == language)
@@ -151,7 +150,7 @@ async def test_a_proxy_passes_on_what_it_must(
                     return await rest.request(method, path, extensions=as_site, **content)  # type: ignore[arg-type]
 
                 while (login := await ask("POST", "/api/session", json=ALICE)).status_code in (502, 503):
-                    await asyncio.sleep(0.05)  # until it has asked for the node's health
+                    await asyncio.sleep(0.05)  # until its first health check
                 assert login.status_code == 200, login.text
                 assert "secure" in login.headers["set-cookie"].lower()  # the node knows that the browser has TLS
                 cookie = {"Cookie": f"hubbub_session={login.json()['token']}"}

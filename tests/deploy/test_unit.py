@@ -1,4 +1,4 @@
-"""The systemd unit, without systemd: what it starts starts, and what it says fits what a node does."""
+"""The systemd unit, without systemd: its command works, and its settings fit a node."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def service() -> configparser.SectionProxy:
     return unit["Service"]
 
 
-async def test_the_command_serves_and_ends_with_0(service: configparser.SectionProxy, tmp_path: Path) -> None:
+async def test_the_command_serves_and_exits_with_0(service: configparser.SectionProxy, tmp_path: Path) -> None:
     (port,) = free_ports(1)
     program, *arguments = shlex.split(service["ExecStart"].replace("%i", str(port)))
     assert program.endswith("/bin/hubbub")
@@ -34,17 +34,17 @@ async def test_the_command_serves_and_ends_with_0(service: configparser.SectionP
         assert (await server.ended())[0] == 0
 
 
-def test_the_first_signal_goes_to_the_parent_of_the_workers_alone(service: configparser.SectionProxy) -> None:
-    """To all of them, the parent's word would be the second one, which ends a worker at once."""
+def test_the_first_signal_goes_only_to_the_parent_of_the_workers(service: configparser.SectionProxy) -> None:
+    """If systemd signalled all of them, the parent's signal would be a worker's second one, which stops it at once."""
     assert service["KillMode"] == "mixed"
     assert "KillSignal" not in service
 
 
-def test_what_ends_is_started_again_and_has_descriptors_for_its_sockets(service: configparser.SectionProxy) -> None:
+def test_a_node_is_restarted_and_has_descriptors_for_its_sockets(service: configparser.SectionProxy) -> None:
     assert service["Restart"] == "always"
     assert int(service["LimitNOFILE"]) >= 65536
 
 
-def test_no_secret_is_in_it_since_everybody_can_read_units(service: configparser.SectionProxy) -> None:
+def test_no_secret_is_in_it_because_everybody_can_read_units(service: configparser.SectionProxy) -> None:
     assert "Environment" not in service
     assert service["EnvironmentFile"] == "/etc/hubbub/env"

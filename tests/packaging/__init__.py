@@ -1,1 +1,1 @@
-"""What people install: wheel, sdist and npm package, each used where nothing of this repository is."""
+"""Wheel, sdist and npm package, each installed and used outside this repository."""

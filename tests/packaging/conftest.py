@@ -1,4 +1,4 @@
-"""What is built once for all of these tests, and the environments that several share."""
+"""What is built once for all packaging tests, and the environments that several share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.packaging.environments import Environment, succeed, uv
 
 @dataclass(frozen=True)
 class Built:
-    """What `make build` puts into dist/."""
+    """What `make build` writes into dist/."""
 
     wheel: Path
     sdist: Path

@@ -1,4 +1,4 @@
-"""Clean virtual environments, made and filled by uv."""
+"""Clean virtual environments, made by uv."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from typing import Final
 
 from tests.contract.programs import ROOT
 
-#: The versions of the lock file, so that a release of somebody else's changes no outcome here.
+# The versions of the lock file, so that a new release of a dependency does not change the results.
 _EXPORT: Final = ("export", "--frozen", "--all-extras", "--no-dev", "--no-emit-project", "--no-hashes", "--quiet")
 
 
 def uv() -> str:
-    """Finds uv as the Makefile does: on the PATH, or where `make` has put it."""
+    """Return the path of uv, found as the Makefile does: on the PATH, or where `make` has installed it."""
     found = shutil.which("uv") or shutil.which("uv", path=ROOT / ".uv" / "bin")
     if found is None:
         raise RuntimeError("uv is missing: `make test` brings it, or `pip install uv`")
@@ -27,7 +27,7 @@ def uv() -> str:
 
 
 def run(*command: str | Path, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Runs a program to its end, outside of any virtual environment; what it says on stderr is in stdout as well."""
+    """Run a program to its end, outside any virtual environment. Its stderr is in stdout too."""
     inherited = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}}
     return subprocess.run(
         command, cwd=cwd, env=inherited | variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -35,7 +35,7 @@ def run(*command: str | Path, cwd: Path | None = None, **variables: str) -> subp
 
 
 def succeed(*command: str | Path, cwd: Path | None = None, **variables: str) -> str:
-    """Runs a program that must exit with 0; gives what it printed."""
+    """Run a program that must exit with 0, and return its output."""
     ended = run(*command, cwd=cwd, **variables)
     assert ended.returncode == 0, ended.stdout
     return ended.stdout
@@ -43,13 +43,13 @@ def succeed(*command: str | Path, cwd: Path | None = None, **variables: str) -> 
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment with nothing in it but what is installed here."""
+    """A virtual environment."""
 
     folder: Path
 
     @classmethod
     def make(cls, folder: Path, *requirements: str) -> Environment:
-        """Makes one in ``folder`` with this Python, and installs into it."""
+        """Make an environment in a folder with this Python, and install requirements into it."""
         succeed(uv(), "venv", "--quiet", "--python", sys.executable, folder)
         constraints = folder / "constraints.txt"
         succeed(uv(), *_EXPORT, "--project", ROOT, "--output-file", constraints)
@@ -70,12 +70,12 @@ class Environment:
         return str(self.bin / "hubbub")
 
     def packages(self) -> list[str]:
-        """Gives the names of what is installed, sorted."""
+        """Return the names of the installed packages, sorted."""
         listed = json.loads(succeed(uv(), "pip", "list", "--quiet", "--python", self.python, "--format", "json"))
         return sorted(package["name"] for package in listed)
 
     def sizes(self) -> Counter[str]:
-        """Gives the bytes of what is installed, by folder, without what Python compiles later."""
+        """Return the bytes of the installed files, by folder, without compiled ones."""
         sizes: Counter[str] = Counter()
         (installed,) = self.folder.glob("lib/*/site-packages")
         for path in installed.rglob("*"):
@@ -84,5 +84,5 @@ class Environment:
         return sizes
 
     def run(self, code: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        """Runs lines of Python in a folder."""
+        """Run Python code in a folder."""
         return run(self.python, "-c", code, cwd=cwd)

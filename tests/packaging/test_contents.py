@@ -1,4 +1,4 @@
-"""Wheel and sdist hold everything that they need, and nothing besides."""
+"""Wheel and sdist have everything that they need, and nothing else."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def wheel(built: Built) -> zipfile.ZipFile:
 
 
 def sources() -> set[str]:
-    """Gives every file of the two packages in this working tree, the built web app included."""
+    """Return every file of the two packages in this working tree, with the built web app."""
     files = (path for name in PACKAGES for path in (ROOT / "src" / name).rglob("*") if path.is_file())
     return {path.relative_to(ROOT / "src").as_posix() for path in files if "__pycache__" not in path.parts}
 
@@ -64,7 +64,7 @@ def test_the_wheel_has_every_file_of_the_packages_and_its_metadata(
         "hubbub_messenger/static/favicon.svg",
     ],
 )
-def test_what_is_not_python_is_in_the_wheel_too(wheel: zipfile.ZipFile, needed: str) -> None:
+def test_files_other_than_python_are_in_the_wheel_too(wheel: zipfile.ZipFile, needed: str) -> None:
     assert needed in files_of(wheel)
 
 
@@ -77,7 +77,7 @@ def test_the_page_finds_its_scripts_and_styles_in_the_wheel(wheel: zipfile.ZipFi
     assert all(name in page for name in assets)
 
 
-def test_the_wheel_gives_nothing_away(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_leaks_nothing(wheel: zipfile.ZipFile) -> None:
     kinds = {Path(name).suffix for name in files_of(wheel) if ".dist-info/" not in name}
 
     assert kinds == {".py", ".typed", ".lua", ".mako", ".html", ".js", ".css", ".svg"}
@@ -88,7 +88,7 @@ def test_the_wheel_gives_nothing_away(wheel: zipfile.ZipFile) -> None:
         assert str(Path.home()).encode() + b"/" not in text, name
 
 
-def test_the_licence_is_in_all_that_is_given_away(wheel: zipfile.ZipFile) -> None:
+def test_the_licence_is_in_every_package(wheel: zipfile.ZipFile) -> None:
     licence = (ROOT / "LICENSE").read_text()
     name = next(name for name in files_of(wheel) if name.endswith("/licenses/LICENSE"))
 

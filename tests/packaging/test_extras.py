@@ -1,4 +1,4 @@
-"""What `pip install 'hubbub[...]'` adds, and what is said where it is missing."""
+"""What `pip install 'hubbub[...]'` adds, and the error if an extra is missing."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from tests.packaging.conftest import Built
 from tests.packaging.environments import Environment, succeed
 from tests.processes import command
 
-# No web framework: what is installed must do.
+# No web framework: what is installed must be enough.
 APP = """
 from hubbub import DEVELOPMENT_SECRET, Gateway, JWTAuthenticator, MessageNew, MessengerDomain, notify
 
@@ -51,7 +51,7 @@ def installed(
     return Environment.make(tmp_path_factory.mktemp("sdist"), str(built.sdist))
 
 
-async def test_an_app_hears_its_own_signal(installed: Environment, tmp_path: Path) -> None:
+async def test_a_client_hears_the_signal_of_an_app(installed: Environment, tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(APP)
 
     async with (
@@ -70,7 +70,7 @@ async def test_an_app_hears_its_own_signal(installed: Environment, tmp_path: Pat
     assert (signal["type"], signal["data"]["messageId"]) == ("server.messenger.message_new", "m1")
 
 
-def test_the_version_is_told_in_both_places(bare: Environment, tmp_path: Path) -> None:
+def test_the_command_and_the_metadata_have_the_same_version(bare: Environment, tmp_path: Path) -> None:
     assert succeed(bare.hubbub, "--version", cwd=tmp_path) == f"hubbub {version('hubbub')}\n"
     code = "from importlib.metadata import version; print(version('hubbub'))"
     assert bare.run(code, tmp_path).stdout == f"{version('hubbub')}\n"
@@ -84,7 +84,7 @@ for module in pkgutil.walk_packages(hubbub.__path__, "hubbub."):
         importlib.import_module(module.name)
     except hubbub.ConfigurationError as error:
         assert "pip install 'hubbub[" in str(error), (module.name, error)
-    except ModuleNotFoundError as error:  # behind a door that has said so
+    except ModuleNotFoundError as error:  # the module that imports these has named the extra
         of_redis = ("hubbub.brokers.redis.", "hubbub.presence.redis.", "hubbub.redis.")
         assert module.name.startswith(of_redis) and error.name == "redis", module.name
 """
@@ -94,9 +94,9 @@ for module in pkgutil.walk_packages(hubbub.__path__, "hubbub."):
 
 
 def test_it_is_small(bare: Environment, messenger: Environment, tell: Callable[[str], None]) -> None:
-    for name, environment, most in (("hubbub", bare, 40), ("hubbub[messenger]", messenger, 110)):
+    for name, environment, max_megabytes in (("hubbub", bare, 40), ("hubbub[messenger]", messenger, 110)):
         sizes, packages = environment.sizes(), environment.packages()
         largest = ", ".join(f"{folder} {size / 1e6:.1f}" for folder, size in sizes.most_common(4))
         tell(f"{name}: {sizes.total() / 1e6:.1f} MB (the largest: {largest}) in {len(packages)} packages")
         tell(f"{name} brings {', '.join(packages)}")
-        assert sizes.total() < most * 1e6
+        assert sizes.total() < max_megabytes * 1e6

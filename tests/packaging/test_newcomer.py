@@ -1,4 +1,4 @@
-"""Somebody with the README alone, in a folder of their own: every block as it is written, up to a browser's console."""
+"""The README works for a newcomer: every block as it is written, up to a browser's console."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.processes import command
 README = (ROOT / "README.md").read_text()
 BLOCKS = dict(re.findall(r'^```\w+ title="(.+?)"\n(.*?)^```$', README, re.MULTILINE | re.DOTALL))
 
-#: The README installs from a clone. The wheel that is made from one needs no second build.
+# The README installs from a clone. The tests install the wheel, which is built from one already.
 FROM_A_CLONE = "../hubbub"
 PATIENCE = 30_000
 
@@ -72,13 +72,13 @@ def test_a_domain_is_one_file_and_one_line(messenger: Environment, tmp_path: Pat
 
 
 async def paste(console: CDPSession, text: str) -> None:
-    """Runs a text as DevTools runs what is pasted into its console."""
+    """Run a text as DevTools runs what is pasted into its console."""
     answer = await console.send("Runtime.evaluate", {"expression": text, "replMode": True})
     assert "exceptionDetails" not in answer, answer
 
 
 def packages(wheel: str) -> list[str]:
-    """Gives what the README installs, with the wheel in place of the clone."""
+    """Return what the README installs, with the wheel in place of the clone."""
     *_, install = BLOCKS["install"].strip().splitlines()
     words = install.split()
     assert words[:3] == ["pip", "install", FROM_A_CLONE]

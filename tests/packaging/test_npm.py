@@ -1,4 +1,4 @@
-"""`npm pack` for @hubbub/client: installed into a Node project that has nothing else, imported, and type-checked."""
+"""The npm package @hubbub/client: installed into an empty Node project, imported, and type-checked."""
 
 from __future__ import annotations
 
@@ -54,9 +54,7 @@ def project(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_package_has_its_source_what_is_built_from_it_and_nothing_else(
-    package: Path, tell: Callable[[str], None]
-) -> None:
+def test_the_package_has_its_source_and_its_build_and_nothing_else(package: Path, tell: Callable[[str], None]) -> None:
     with tarfile.open(package) as archive:
         files = {name.removeprefix("package/") for name in archive.getnames()}
 
@@ -66,7 +64,7 @@ def test_the_package_has_its_source_what_is_built_from_it_and_nothing_else(
     tell(f"the npm package is {package.stat().st_size / 1000:.0f} KB")
 
 
-def test_it_needs_no_other_package_and_runs_no_script_where_it_is_installed(project: Path) -> None:
+def test_it_has_no_dependencies_and_no_install_scripts(project: Path) -> None:
     installed = json.loads((project / "node_modules" / "@hubbub" / "client" / "package.json").read_text())
 
     assert {path.name for path in (project / "node_modules").iterdir() if path.is_dir()} == {"@hubbub"}
@@ -92,7 +90,7 @@ client.stop()
 @pytest.mark.parametrize("resolution", ["nodenext", "bundler"])
 @pytest.mark.parametrize("world", ["browser", "node"])
 def test_it_is_typed(project: Path, resolution: str, world: str) -> None:
-    def complaints(text: str) -> list[str]:
+    def errors(text: str) -> list[str]:
         options = {
             "strict": True,
             "exactOptionalPropertyTypes": True,
@@ -109,9 +107,9 @@ def test_it_is_typed(project: Path, resolution: str, world: str) -> None:
         (project / "program.ts").write_text(text)
         return run(TSC, "--project", project, "--pretty", "false", cwd=project).stdout.splitlines()
 
-    assert complaints(PROGRAM) == []
-    wrong = [line for line in complaints(WRONG) if line.startswith("program.ts")]
-    assert [line.partition(",")[0] for line in wrong] == ["program.ts(3", "program.ts(4"]
+    assert errors(PROGRAM) == []
+    found = [line for line in errors(WRONG) if line.startswith("program.ts")]
+    assert [line.partition(",")[0] for line in found] == ["program.ts(3", "program.ts(4"]
 
 
 def node() -> str:
