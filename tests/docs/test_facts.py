@@ -1,4 +1,4 @@
-"""What the pages say in tables and examples is what the code has: close codes, limits, events, numbers."""
+"""The tables and examples of the pages agree with the code: close codes, limits, events, numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.docs.pages import ROOT, blocks, table
 WIRE = "docs/wire.md"
 CODES = "docs/close-codes.md"
 
-#: How the pages say whether a client may come back; the longest that fits counts.
+# How the pages say whether a client may reconnect. The longest phrase that fits counts.
 WORDS = {
     "no": Reconnect.NEVER,
     "never": Reconnect.NEVER,
@@ -76,7 +76,7 @@ def test_the_page_of_limits_has_the_same_numbers() -> None:
 
 
 def amount(text: str) -> float | None:
-    """Reads the first number of a cell, with its unit; None where there is none."""
+    """Return the number at the start of a cell, in its unit, or None if there is none."""
     found = re.match(r"([\d,]+)(?: (KiB))?", text)
     return int(found[1].replace(",", "")) * (1024 if found[2] else 1) if found else None
 

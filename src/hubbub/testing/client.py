@@ -31,7 +31,8 @@ MAX_STEP: Final = 20.0
 class Client:
     """One open WebSocket of a test. What it expects and does not receive in time is an AssertionError.
 
-    Events are kept until they are expected, so events of different kinds may arrive in any order.
+    `Address.connect` returns one. Events are kept until they are expected, so events of different kinds may arrive in
+    any order.
 
     Attributes:
         socket: The connection of the package `websockets`, for everything that this class does not offer.

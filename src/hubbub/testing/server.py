@@ -34,8 +34,8 @@ class Address:
     """The address of a test server.
 
     Attributes:
-        host: Of the listening socket.
-        port: Of the listening socket.
+        host: The IP address that the server listens on.
+        port: The port that it listens on.
         credentials: Returns the headers that identify a user. None if the test passes headers itself.
     """
 
@@ -86,7 +86,7 @@ class Address:
             user: The user to connect as. None for no credentials.
             headers: More headers, such as a cookie.
             path: The path of the WebSocket endpoint.
-            patience: Seconds that the client's `expect` waits before it fails.
+            patience: Seconds that the client waits for what it expects. The default is 5.
 
         Raises:
             websockets.exceptions.InvalidStatus: If the upgrade is refused over HTTP.
