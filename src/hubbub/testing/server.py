@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -127,7 +128,7 @@ async def serve(app: Any, *, credentials: Credentials | None = None, **options: 
         host, port = server.servers[0].sockets[0].getsockname()[:2]
         yield Address(host, port, credentials)
     finally:
-        server.should_exit = True
+        server.stop()
         await running
 
 
@@ -159,13 +160,17 @@ class _TestServer(Server):
     """A server that signals when it is up, and does not handle signals: the test runner does."""
 
     def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
+        super().__init__(config, terminate_seconds=0.0)
         self.is_up = asyncio.Event()
-        self._window = 0.0
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
         self.is_up.set()
+
+    def stop(self) -> None:
+        """Shut down as after SIGTERM, with a drain of 0 seconds."""
+        if not self.should_exit:
+            self.handle_exit(signal.SIGTERM, None)
 
     async def serve(self, sockets: Any = None) -> None:
         try:
