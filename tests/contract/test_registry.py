@@ -1,4 +1,4 @@
-"""How an event is declared, and the mistakes that are caught where it is."""
+"""How an event is declared, and the mistakes that are caught there."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_base_class_is_the_direction(name: str, base: type[Any], direction: 
         ("server.a.b", ClientEvent, [], {}, "must have the base ServerEvent, without ClientEvent"),
         ("server.a.b", Both, [], {}, "must have the base ServerEvent, without ClientEvent"),
         ("server.a.b", Payload, [], {}, "must have the base ServerEvent"),
-        ("server.a.b", ServerEvent, [], {"internal": True}, "an internal event has the base Payload"),
+        ("server.a.b", ServerEvent, [], {"internal": True}, "an internal event must have the base Payload"),
         (
             "server.a.b",
             ServerEvent,
@@ -66,7 +66,7 @@ def test_the_base_class_is_the_direction(name: str, base: type[Any], direction: 
             "its audience names 'n', so Thing needs it as a str",
         ),
         ("server.a.b", ServerEvent, [("a", str)], {"topics": {"Shop!": "a"}}, "topic kind 'Shop!' must match"),
-        ("client.a.b", ClientEvent, [("a", str)], {"users": ["a"]}, "that the server does not send has no audience"),
+        ("client.a.b", ClientEvent, [("a", str)], {"users": ["a"]}, "only an event that the server sends may have an"),
     ],
 )
 def test_a_declaration_that_does_not_fit_together_is_refused(
@@ -98,8 +98,8 @@ def test_the_same_event_twice_is_one_event() -> None:
     assert list(Contract([Typing, Typing])) == ["client.messenger.typing"]
 
 
-def test_a_subclass_of_an_event_is_no_event_until_it_is_declared() -> None:
-    with pytest.raises(ContractError, match=r"is no event: decorate it with @event"):
+def test_a_subclass_of_an_event_is_not_an_event_until_it_is_declared() -> None:
+    with pytest.raises(ContractError, match=r"is not an event: decorate it with @event"):
         spec_of(payload_named("MessageEdited", MessageNew, []))
 
 

@@ -17,8 +17,11 @@ P = TypeVar("P", bound=Payload)
 class Envelope(msgspec.Struct, Generic[D], frozen=True, gc=False):
     """One event: ``{type, data, ts, id?}`` (the seed's ``WsEnvelope``).
 
-    ts: milliseconds since the epoch.
-    id: on a client's event its own correlation id; on a server's event reserved.
+    Attributes:
+        type: The event's name.
+        data: Its payload.
+        ts: Milliseconds since the epoch.
+        id: On a client's event, a correlation id that the client chose. On a server's event, reserved.
     """
 
     type: str
@@ -28,7 +31,16 @@ class Envelope(msgspec.Struct, Generic[D], frozen=True, gc=False):
 
     @classmethod
     def of(cls, payload: P, *, ts: int | None = None, id: str | None = None) -> Envelope[P]:
-        """Wraps a payload under its declared name, stamped now unless ``ts`` (milliseconds) says otherwise."""
+        """Return a payload in its envelope, under the name that ``@event`` declared.
+
+        Args:
+            payload: The event.
+            ts: Milliseconds since the epoch; by default now.
+            id: What becomes the envelope's ``id``.
+
+        Raises:
+            ContractError: The payload's class is not declared with ``@event``.
+        """
         return Envelope(
             spec_of(type(payload)).name,
             payload,
@@ -38,12 +50,12 @@ class Envelope(msgspec.Struct, Generic[D], frozen=True, gc=False):
 
     @property
     def correlation_id(self) -> str | None:
-        """Gives ``id``, or None where there is none."""
+        """Return ``id``, or None if there is none."""
         return None if self.id is msgspec.UNSET else self.id
 
 
 def now_ms() -> int:
-    """Gives the time as the wire writes it: milliseconds since the epoch."""
+    """Return the time in milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
 
 
@@ -52,7 +64,7 @@ _first_step = msgspec.json.Decoder(Envelope[msgspec.Raw])
 
 
 class _Decoders(dict[type[Payload], msgspec.json.Decoder[Any]]):
-    """The second step's decoders, by payload; each is made when it is first needed."""
+    """The decoders of the second step, by payload class. Each is made when it is first needed."""
 
     def __missing__(self, payload: type[Payload]) -> msgspec.json.Decoder[Any]:
         decoder = self[payload] = msgspec.json.Decoder(payload)
@@ -63,10 +75,13 @@ _second_step = _Decoders()
 
 
 def encode(envelope: Envelope[Payload]) -> bytes:
-    """Writes an event as JSON in UTF-8.
+    """Return an event as JSON in UTF-8.
 
-    Raises ContractError where a value does not have the type it declares: what was written is read back, since msgspec
-    checks types only then. So a wrong event fails at its publisher, not at its thousand listeners.
+    The JSON is decoded again, because msgspec checks types only then. So a wrong event fails at its publisher, and not
+    at its thousand listeners.
+
+    Raises:
+        ContractError: A value does not have the type that its field declares.
     """
     payload_type = type(envelope.data)
     try:
@@ -78,25 +93,27 @@ def encode(envelope: Envelope[Payload]) -> bytes:
 
 
 def decode(text: str, contract: Contract) -> Envelope[Payload]:
-    """Reads a client's message: first the envelope, then ``data`` by its type.
+    """Return the event in a client's message: first decode the envelope, then ``data`` by its type.
 
-    Unknown fields are ignored, declared ones checked exactly.
+    Unknown fields are ignored. Declared fields are checked exactly.
 
-    Raises MalformedEvent for anything that is not a client's event of the contract, and UnknownEvent for a
-    well-formed event of an unknown ``client.*`` type.
+    Raises:
+        MalformedEvent: The message is not a client's event of the contract.
+        UnknownEvent: The event is well-formed, but its ``client.*`` type is unknown.
     """
     try:
         raw = _first_step.decode(text)
         spec = contract.from_clients.get(raw.type)
         if spec is None:
-            raise _stranger(raw)
+            raise _rejection(raw)
         data: Payload = _second_step[spec.payload].decode(raw.data)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise MalformedEvent(f"malformed event: {error}") from None
     return Envelope(raw.type, data, raw.ts, raw.id)
 
 
-def _stranger(raw: Envelope[msgspec.Raw]) -> MalformedEvent | UnknownEvent:
+def _rejection(raw: Envelope[msgspec.Raw]) -> MalformedEvent | UnknownEvent:
+    """Return the error for an event of a type that clients do not send."""
     if not raw.type.startswith("client."):
         return MalformedEvent("malformed event: a client sends client.* events only")
     if not bytes(raw.data).lstrip().startswith(b"{"):

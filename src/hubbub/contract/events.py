@@ -1,7 +1,7 @@
-"""THE event map: every built-in event, with its payload and its audience.
+"""The event map: every built-in event, with its payload and its audience.
 
-Names and payloads are the seed's, word for word; the four that the seed does not have (``ready``, ``subscribed``,
-``resync``, ``conversations_changed``) are there because a client cannot be correct without them.
+Names and payloads are the seed's, word for word. ``ready``, ``subscribed``, ``resync`` and ``conversations_changed``
+are added, because a client cannot be correct without them.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ class InternalDisconnect(Payload, frozen=True):
     """A registered socket is gone. The bus's own event: handed to domains, never sent."""
 
     user_id: str
-    """Whose socket it was."""
+    """The user whose socket it was."""
     socket_id: str
-    """That of its context."""
+    """The ``socket_id`` of its context."""
     reason: DisconnectReason
     """``heartbeat_timeout``: pongs were missed; ``auth_failed``: 4401 or 4403; otherwise ``client_close``."""
 
@@ -78,11 +78,11 @@ class MessageNew(ServerEvent, frozen=True):
     """A message was created over REST. Times are ISO 8601 in UTC."""
 
     conversation_id: str
-    """The topic that hears it."""
+    """The conversation. Its subscribers hear the event."""
     message_id: str
-    """What to fetch over REST."""
+    """The message to fetch over REST."""
     sender_id: str
-    """The user whose own sockets hear it too."""
+    """The sender, whose own sockets hear the event too."""
     created_at: str
     """ISO 8601 in UTC."""
 
@@ -92,11 +92,11 @@ class MessageRead(ServerEvent, frozen=True):
     """A member has read a conversation up to this message. Times are ISO 8601 in UTC."""
 
     conversation_id: str
-    """The topic that hears it."""
+    """The conversation. Its subscribers hear the event."""
     message_id: str
     """The last message that was read."""
     reader_id: str
-    """The user whose own sockets hear it too."""
+    """The reader, whose own sockets hear the event too."""
     read_at: str
     """ISO 8601 in UTC."""
 
@@ -111,11 +111,11 @@ class Typing(ClientEvent, ServerEvent, frozen=True):
     """Somebody types, or has stopped. Relayed with the sender's own ``userId``; a receiver clears it after 6 s."""
 
     conversation_id: str
-    """The topic that hears it."""
+    """The conversation. Its subscribers hear the event."""
     user_id: str
-    """Who types: the relay sets it, whatever the client wrote."""
+    """The user who types. The relay sets it, whatever the client wrote."""
     is_typing: bool
-    """False once they have stopped."""
+    """False when the user has stopped."""
 
 
 # --- presence -------------------------------------------------------------------------------------------------------
@@ -126,9 +126,9 @@ class PresenceUpdate(ServerEvent, frozen=True):
     """A user's announced status changed. ``lastSeenAt`` is ISO 8601 in UTC, absent while online."""
 
     user_id: str
-    """The topic ``user:<id>`` hears it, and this user's own sockets."""
+    """The user. Subscribers of ``user:<id>`` and the user's own sockets hear the event."""
     status: Status
-    """What is announced from now on."""
+    """The status announced from now on."""
     last_seen_at: str | UnsetType = UNSET
     """ISO 8601 in UTC; absent while online."""
 
@@ -137,9 +137,9 @@ class UserStatus(Payload, frozen=True):
     """One user's announced status."""
 
     user_id: str
-    """Whose."""
+    """The user."""
     status: Status
-    """As it was last announced."""
+    """The status that was last announced."""
 
 
 @event("server.presence.batch")
@@ -147,7 +147,7 @@ class PresenceBatch(ServerEvent, frozen=True):
     """The snapshot that follows a subscription to ``user`` topics."""
 
     users: tuple[UserStatus, ...]
-    """One for each ``user`` topic that is new."""
+    """One for each ``user`` topic that the subscription added."""
 
 
 SYSTEM_EVENTS: Final = (Subscribe, Ready, Subscribed, Resync, Error, InternalDisconnect)

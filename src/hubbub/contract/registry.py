@@ -19,7 +19,7 @@ _NAME_PATTERN = re.compile(r"(client|server)(\.[a-z][a-z0-9_]*){2}")
 
 
 class Payload(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
-    """Is the base of every ``data`` on the wire: snake_case in Python, camelCase in JSON.
+    """The base of every ``data`` on the wire: snake_case in Python, camelCase in JSON.
 
     An optional field is ``field: str | msgspec.UnsetType = msgspec.UNSET``: absent on the wire, never ``null``.
     """
@@ -28,11 +28,11 @@ class Payload(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, g
 
 
 class ClientEvent(Payload, frozen=True):
-    """Is the base of the payloads that clients send."""
+    """The base of the payloads that clients send."""
 
 
 class ServerEvent(Payload, frozen=True):
-    """Is the base of the payloads that the server sends. A payload with both bases goes both ways."""
+    """The base of the payloads that the server sends. A payload with both bases goes both ways."""
 
 
 class Direction(Enum):
@@ -47,9 +47,10 @@ class Direction(Enum):
 class Audience(msgspec.Struct, frozen=True):
     """Who hears an event: payload fields that name topics, payload fields that name users ("self"), or neither.
 
-    topics: (topic kind, payload field) pairs: the sockets subscribed to that topic.
-    users: payload fields: every socket of that user.
-    addressed: the publisher names the users, since the payload does not.
+    Attributes:
+        topics: Pairs of topic kind and payload field. The sockets subscribed to that topic hear the event.
+        users: Payload fields. Every socket of that user hears the event.
+        addressed: Whether the publisher names the users, because the payload does not.
     """
 
     topics: tuple[tuple[str, str], ...] = ()
@@ -70,25 +71,25 @@ class EventSpec(msgspec.Struct, frozen=True):
 
     @property
     def from_client(self) -> bool:
-        """Tells whether a client may send it."""
+        """Return whether a client may send it."""
         return self.direction in (Direction.CLIENT, Direction.BOTH)
 
     @property
     def to_client(self) -> bool:
-        """Tells whether the server may send it."""
+        """Return whether the server may send it."""
         return self.direction in (Direction.SERVER, Direction.BOTH)
 
     @property
     def doc(self) -> str:
-        """Gives the payload's own docstring, never that of its base."""
+        """Return the payload's own docstring, never that of its base."""
         return inspect.cleandoc(self.payload.__doc__ or "")
 
     def topics_of(self, payload: Payload) -> tuple[Topic, ...]:
-        """Gives the topics whose subscribers hear this payload."""
+        """Return the topics whose subscribers hear this payload."""
         return tuple([Topic(kind, getattr(payload, field)) for kind, field in self.audience.topics])
 
     def users_of(self, payload: Payload) -> tuple[str, ...]:
-        """Gives the users for whom this payload is "self"."""
+        """Return the users for whom this payload is "self"."""
         return tuple([getattr(payload, field) for field in self.audience.users])
 
 
@@ -100,18 +101,20 @@ def event(
     addressed: bool = False,
     internal: bool = False,
 ) -> Callable[[type[P]], type[P]]:
-    """Declares a payload class as an event of the contract.
+    """Declare a payload class as an event of the contract.
 
-    name: ``client.<domain>.<event>`` or ``server.<domain>.<event>``.
-    topics: topic kind -> the payload field that holds its id; subscribers of that topic hear the event.
-    users: payload fields that hold user ids; all sockets of those users hear it, subscribed or not ("self").
-    addressed: the publisher names those users instead: ``notify(event, users=[...])``.
-    internal: the bus's own event, never on the wire.
+    An event without an audience goes to one socket only, as an answer. The direction is the payload's base class:
+    ``ClientEvent``, ``ServerEvent`` or both; an internal event has the base ``Payload``.
 
-    With no audience at all, the event goes to one socket only, as an answer. The direction is the payload's base
-    class: ``ClientEvent``, ``ServerEvent``, or both (plain ``Payload`` where it is internal).
+    Args:
+        name: ``client.<domain>.<event>`` or ``server.<domain>.<event>``.
+        topics: Topic kind -> the payload field that holds the topic's id. Subscribers of that topic hear the event.
+        users: Payload fields that hold user ids. All sockets of those users hear the event, subscribed or not ("self").
+        addressed: Whether the publisher names those users instead: ``notify(event, users=[...])``.
+        internal: Whether this is the bus's own event, which is never on the wire.
 
-    Raises ConfigurationError where these do not fit together.
+    Raises:
+        ConfigurationError: These do not fit together.
     """
     audience = Audience(tuple((topics or {}).items()), tuple(users), addressed)
 
@@ -129,7 +132,7 @@ def _direction(name: str, payload: type[Payload], internal: bool) -> Direction:
     up, down = issubclass(payload, ClientEvent), issubclass(payload, ServerEvent)
     if internal:
         if up or down:
-            raise ConfigurationError(f"event {name!r}: an internal event has the base Payload, since nobody sends it")
+            raise ConfigurationError(f"event {name!r}: an internal event must have the base Payload: it is never sent")
         return Direction.INTERNAL
     if up != name.startswith("client.") or not (up or down):
         base = "ClientEvent" if name.startswith("client.") else "ServerEvent, without ClientEvent"
@@ -150,11 +153,19 @@ def _check_audience(spec: EventSpec) -> None:
                 f"event {spec.name!r}: its audience names {field!r}, so {spec.payload.__name__} needs it as a str field"
             )
     if spec.audience and spec.direction in (Direction.CLIENT, Direction.INTERNAL):
-        raise ConfigurationError(f"event {spec.name!r}: an event that the server does not send has no audience")
+        raise ConfigurationError(f"event {spec.name!r}: only an event that the server sends may have an audience")
 
 
 class Contract(Mapping[str, EventSpec]):
-    """The events that one gateway speaks, by name."""
+    """The events that one gateway speaks, by name.
+
+    Args:
+        payloads: The payload classes, each declared with ``@event``. Repetitions are ignored.
+
+    Raises:
+        ConfigurationError: Two classes declare the same event.
+        ContractError: A class is not declared with ``@event``.
+    """
 
     def __init__(self, payloads: Iterable[type[Payload]]) -> None:
         self._specs: dict[str, EventSpec] = {}
@@ -186,8 +197,12 @@ class Contract(Mapping[str, EventSpec]):
 
 
 def spec_of(payload: type[Payload]) -> EventSpec:
-    """Gives what ``@event`` declared for a payload class; raises ContractError where it declared nothing."""
+    """Return what ``@event`` declared for a payload class.
+
+    Raises:
+        ContractError: The class itself is not declared with ``@event``.
+    """
     spec: EventSpec | None = payload.__dict__.get("__event__")
     if spec is None:
-        raise ContractError(f"{payload.__qualname__} is no event: decorate it with @event(name, ...)")
+        raise ContractError(f"{payload.__qualname__} is not an event: decorate it with @event(name, ...)")
     return spec

@@ -1,4 +1,4 @@
-"""What a socket can be interested in."""
+"""What a socket can subscribe to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 MAX_ID_LENGTH: Final = 128
 KIND_PATTERN: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
-# Half of a surrogate pair has no UTF-8: with one in it, an id would break the encoding of every event about it.
+# Half of a surrogate pair has no UTF-8. An id with one in it would break the encoding of every event that carries it.
 _UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -25,17 +25,21 @@ class Topic(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def parse(cls, text: str) -> Topic:
-        """Reads the canonical string form back; raises ValueError where it is not one."""
+        """Return the topic that ``str`` wrote.
+
+        Raises:
+            ValueError: The text is not ``kind:id`` with a valid kind and id.
+        """
         kind, separator, id = text.partition(":")
         if not separator or not KIND_PATTERN.fullmatch(kind) or not is_valid_id(id):
             raise ValueError(f"expected kind:id, got {text!r}")
         return cls(kind, id)
 
 
-#: What a node can listen to: a topic, or a user, by id, for what is addressed to that user ("self").
+#: What a node can listen to: a topic, or a user by id, for the events addressed to that user ("self").
 Interest: TypeAlias = Topic | str
 
 
 def is_valid_id(id: str) -> bool:
-    """Tells whether a topic or user id is usable: 1 to 128 characters, no control character, no lone surrogate."""
+    """Return whether a topic or user id is usable: 1 to 128 characters, no control character, no lone surrogate."""
     return 0 < len(id) <= MAX_ID_LENGTH and not _UNUSABLE.search(id)

@@ -1,1 +1,1 @@
-"""What is generated from a contract: JSON Schema, TypeScript, AsyncAPI, and a check of changes."""
+"""Documents generated from a contract (JSON Schema, TypeScript, AsyncAPI), and the check of its changes."""

@@ -1,4 +1,4 @@
-"""Contract -> AsyncAPI 3: one channel, an operation for each event and direction, told from the server's side."""
+"""Contract -> AsyncAPI 3: one channel, and an operation for each event and direction, as seen by the server."""
 
 from __future__ import annotations
 
@@ -27,18 +27,24 @@ def asyncapi(
     url: str = "ws://127.0.0.1:8000/ws",
     cookie: str | None = "hubbub_session",
 ) -> str:
-    """Writes the contract as an AsyncAPI document in JSON."""
+    """Return the contract as an AsyncAPI document in JSON. For the arguments, see ``asyncapi_document``."""
     return as_text(asyncapi_document(contract, title=title, version=version, url=url, cookie=cookie))
 
 
 def asyncapi_document(
     contract: Contract, *, title: str, version: str, url: str, cookie: str | None = None
 ) -> dict[str, Any]:
-    """Gives the AsyncAPI document.
+    """Return the AsyncAPI document as data.
 
-    title, version: those of the app.
-    url: where the endpoint is, such as ``wss://example.org/ws``.
-    cookie: the name of the cookie that may carry the token; None where only ``Authorization: Bearer`` may.
+    Args:
+        contract: The events. An internal event is left out.
+        title: The title of the app.
+        version: The version of the app.
+        url: The URL of the endpoint, such as ``wss://example.org/ws``.
+        cookie: The name of the cookie that may carry the token; None if only ``Authorization: Bearer`` may.
+
+    Raises:
+        ContractError: A type has no JSON, or two types have one name.
     """
     events = [spec for spec in in_order(contract) if spec.direction is not Direction.INTERNAL]
     shapes = walk(contract)
@@ -57,15 +63,15 @@ def asyncapi_document(
 
 
 class AsyncAPICache:
-    """The AsyncAPI document of one contract, written once for each place it is served at.
+    """Caches the last AsyncAPI document of one contract.
 
     Args:
-        contract: What to describe.
-        cookie: The name of the cookie that may carry the token; None without one.
+        contract: The contract to describe.
+        cookie: The name of the cookie that may carry the token, or None.
     """
 
-    #: Stands for the host in the document that is kept. One that named the host would have to be written again for
-    #: each host that a request names.
+    #: The host in the cached document. It is replaced on each call: a request can name any host, and writing a
+    #: document for each of them would cost more.
     _ANY_HOST: Final = "host.invalid"
 
     def __init__(self, contract: Contract, cookie: str | None) -> None:
@@ -143,7 +149,7 @@ def _channel(url: str, events: list[EventSpec]) -> dict[str, Any]:
 
 
 def _operations(events: list[EventSpec], action: str) -> list[tuple[str, dict[str, Any]]]:
-    """Gives the operations of one direction: the server receives what clients send, and sends what they hear."""
+    """Return the operations of one direction. The server receives what clients send, and sends what they hear."""
     return [
         (
             f"{action}.{spec.name}",
@@ -180,7 +186,7 @@ def _message(spec: EventSpec, payload: dict[str, Any], shapes: Shapes) -> dict[s
 
 
 def _draft_07(schema: Any) -> Any:
-    """Writes a fixed-length array as JSON Schema draft 7 does, on which AsyncAPI's own schemas are built."""
+    """Return a schema with its fixed-length arrays as in JSON Schema draft 7, on which AsyncAPI builds."""
     if isinstance(schema, list):
         return [_draft_07(each) for each in schema]
     if not isinstance(schema, dict):

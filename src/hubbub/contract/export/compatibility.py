@@ -1,9 +1,9 @@
-"""OLD contract, NEW contract -> which changes break whom.
+"""Old contract, new contract -> the changes, and which clients and servers each of them breaks.
 
-Four parties talk while a change rolls out: old and new clients with old and new servers. What goes up is judged by
-whether the new server still accepts what old clients send (else old clients break) and the old server what new clients
-send (else old servers break); what goes down the other way round. A server answers an unknown event with an error and
-a client ignores it, so a new event is safe; unknown fields are ignored, so a new optional field is safe.
+While a change rolls out, old and new clients talk with old and new servers. For an event that clients send: if new
+servers refuse what old clients send, old clients break; if old servers refuse what new clients send, old servers break.
+For an event that the server sends it is the other way round. A new event is safe: a server answers an unknown event
+with an error, and a client ignores it. A new optional field is safe: unknown fields are ignored.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from hubbub.close_codes import Reconnect
 from hubbub.contract.export.json_schema import AUDIENCE, CLOSE_CODES, DIRECTION
-from hubbub.contract.export.schema_diff import Definitions, Difference, Side, accepts, differences
+from hubbub.contract.export.schema_diff import Definitions, Difference, Schema, accepts, differences
 from hubbub.errors import ContractError
 
 Party: TypeAlias = Literal["old clients", "old servers"]
@@ -31,8 +31,10 @@ _SIDES: Final = {
 class Change:
     """One change between two contracts.
 
-    subject: the event, or the close code.
-    breaks: who cannot live with it; nobody where it is safe.
+    Attributes:
+        subject: The event, or the close code.
+        text: What has changed.
+        breaks: The parties that the change breaks; empty if it is safe.
     """
 
     subject: str
@@ -44,21 +46,22 @@ class Change:
 class _Event:
     name: str
     sides: frozenset[str]
-    envelope: Side
+    envelope: Schema
     audience: frozenset[str]
 
     @property
-    def data(self) -> Side:
-        return self.envelope.part(self.envelope.schema["properties"]["data"])
+    def data(self) -> Schema:
+        return self.envelope.part(self.envelope.keywords["properties"]["data"])
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
-    """Compares two JSON Schema exports (``schema_document``); gives breaking changes first.
+    """Return the changes between two JSON Schema exports (``schema_document``), the breaking ones first.
 
-    Raises ContractError where one of them is no such document.
+    Raises:
+        ContractError: One of them is not such a document.
     """
     before, after = _events(old), _events(new)
-    found = [*_gone(before, after), *_new(before, after)]
+    found = [*_removed(before, after), *_added(before, after)]
     for name in sorted(before.keys() & after.keys()):
         found += _changed(before[name], after[name])
     if CLOSE_CODES in old and CLOSE_CODES in new:
@@ -70,7 +73,7 @@ def _events(document: dict[str, Any]) -> dict[str, _Event]:
     try:
         definitions = Definitions(document)
         events = [
-            _Event(name, _SIDES[schema[DIRECTION]], Side(schema, definitions), _audience(schema.get(AUDIENCE, {})))
+            _Event(name, _SIDES[schema[DIRECTION]], Schema(schema, definitions), _audience(schema.get(AUDIENCE, {})))
             for name, schema in document["$defs"].items()
             if DIRECTION in schema and schema["properties"]["data"] is not None
         ]
@@ -85,29 +88,29 @@ def _audience(audience: dict[str, Any]) -> frozenset[str]:
     listeners = [f"subscribers of {kind}:<{field}>" for kind, field in audience.get("topics", {}).items()]
     listeners += [f"the user in {field}" for field in audience.get("users", ())]
     if audience.get("addressed"):
-        listeners.append("the users whom the server names")
+        listeners.append("the users that the server names")
     return frozenset(listeners or ["the socket that asked"])
 
 
-def _gone(before: dict[str, _Event], after: dict[str, _Event]) -> Iterator[Change]:
+def _removed(before: dict[str, _Event], after: dict[str, _Event]) -> Iterator[Change]:
     for name in before.keys() - after.keys():
         successors = _successors(before[name], before, after)
         text = f"event renamed to {successors[0]}" if len(successors) == 1 else "event removed"
         yield Change(name, text, ("old clients",))
 
 
-def _successors(gone: _Event, before: dict[str, _Event], after: dict[str, _Event]) -> list[str]:
-    """Gives the new events that look just like one that is gone."""
+def _successors(removed: _Event, before: dict[str, _Event], after: dict[str, _Event]) -> list[str]:
+    """Return the new events that have the sides and the payload of one that was removed."""
     return [
         name
         for name in sorted(after.keys() - before.keys())
-        if after[name].sides == gone.sides
-        and accepts(after[name].data, gone.data)
-        and accepts(gone.data, after[name].data)
+        if after[name].sides == removed.sides
+        and accepts(after[name].data, removed.data)
+        and accepts(removed.data, after[name].data)
     ]
 
 
-def _new(before: dict[str, _Event], after: dict[str, _Event]) -> Iterator[Change]:
+def _added(before: dict[str, _Event], after: dict[str, _Event]) -> Iterator[Change]:
     for name in after.keys() - before.keys():
         yield Change(name, "event added")
 
@@ -138,7 +141,7 @@ def _broken(difference: Difference, sides: frozenset[str]) -> tuple[Party, ...]:
 
 
 def _close_codes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Change]:
-    """A client acts on a code by the policy it was built with; a code it does not know means "with backoff"."""
+    """Compare by what old clients do: a client built before a code existed reconnects after it with backoff."""
     for code in sorted(after):
         policy = after[code]["reconnect"]
         known = before.get(code, {}).get("reconnect", Reconnect.WITH_BACKOFF.value)

@@ -1,4 +1,4 @@
-"""What a contract says to people: docstrings and audiences as Markdown, close codes as a table."""
+"""The prose in the exports: docstrings and audiences as Markdown, close codes as a table."""
 
 from __future__ import annotations
 
@@ -15,18 +15,22 @@ SERVER_ID = "On `server.system.error` the id of the client's event that caused i
 
 
 def markdown(docstring: str) -> str:
-    """Turns the double backticks of a Python docstring into Markdown's single ones."""
+    """Return a docstring as Markdown: double backticks become single ones."""
     return docstring.replace("``", "`")
 
 
 def summary(spec: EventSpec) -> str:
-    """Gives the first sentence of an event's docstring, without its full stop."""
+    """Return the first sentence of an event's docstring, without its full stop."""
     paragraph = " ".join(markdown(spec.doc).split("\n\n")[0].split())
     return paragraph.split(". ")[0].removesuffix(".")
 
 
 def audience(spec: EventSpec) -> dict[str, Any]:
-    """Gives an event's audience in the names of the wire: ``{topics: {kind: field}, users: [field], addressed}``."""
+    """Return an event's audience as data, with field names of the wire.
+
+    Returns:
+        ``{topics: {kind: field}, users: [field], addressed}``.
+    """
     wire = {field.name: field.encode_name for field in fields(spec.payload)}
     return {
         "topics": {kind: wire[field] for kind, field in sorted(spec.audience.topics)},
@@ -36,7 +40,7 @@ def audience(spec: EventSpec) -> dict[str, Any]:
 
 
 def who_hears(spec: EventSpec) -> str:
-    """Says in one sentence who hears an event."""
+    """Return one sentence about who hears an event."""
     heard = audience(spec)
     listeners = [f"the subscribers of `{kind}:<{field}>`" for kind, field in heard["topics"].items()]
     listeners += [f"every socket of `{field}`" for field in heard["users"]]
@@ -46,7 +50,7 @@ def who_hears(spec: EventSpec) -> str:
 
 
 def close_code_table() -> str:
-    """Gives the close codes as a Markdown table."""
+    """Return the close codes as a Markdown table."""
     rows = [f"| {close.code} | {close.reason} | {close.reconnect.value} |" for close in CLOSE_CODES.values()]
     rows.append("| any other, 1006 included | | with backoff |")
     return "\n".join(["| code | reason | the client may reconnect |", "|---|---|---|", *rows])

@@ -1,4 +1,4 @@
-"""Shape -> an example document, the same one every time."""
+"""Shapes -> an example of an event, the same one every time."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ _BASE64: Final = "SHViYnVi"
 
 
 class _NoExample(Exception):
-    """A shape of which nothing can be made up: it would contain itself, or must match a pattern."""
+    """A shape has no example: it would contain itself, or must match a pattern."""
 
 
 def example(spec: EventSpec, shapes: Shapes) -> dict[str, Any] | None:
-    """Gives an event's whole envelope, every optional field of its payload included; None where none can be made up.
+    """Return an event in its envelope, with every optional field of the payload; None if no example can be made.
 
-    A field's own example is that of ``Meta(examples=[...])``; without one it is made from the field's name and type.
+    A field's example is the first of its ``Meta(examples=[...])``, or else made from the field's name and type.
     """
     try:
         return {"type": spec.name, "data": _value(shapes.payloads[spec.name], "data", shapes, ()), "ts": _TS}
@@ -92,7 +92,11 @@ def _value(shape: Shape, name: str, shapes: Shapes, above: tuple[str, ...]) -> A
 
 
 def _first(options: Iterable[Shape], name: str, shapes: Shapes, above: tuple[str, ...], *, required: bool) -> list[Any]:
-    """Gives an example of the first shape that has one, in a list; none where none is required."""
+    """Return a list with an example of the first shape that has one; an empty list if there is none.
+
+    Raises:
+        _NoExample: There is none, and one is required.
+    """
     for option in options:
         with contextlib.suppress(_NoExample):
             return [_value(option, name, shapes, above)]
@@ -102,7 +106,7 @@ def _first(options: Iterable[Shape], name: str, shapes: Shapes, above: tuple[str
 
 
 def _field(field: Field, owner: str, shapes: Shapes, above: tuple[str, ...]) -> Iterable[tuple[str, Any]]:
-    """Gives a field's name with its example; nothing where an optional field has none."""
+    """Return a list with a field's name and example; an empty list if an optional field has no example."""
     own, *_ = field.shape.keywords.get("examples") or [None]
     if own is not None:
         return [(field.name, own)]
@@ -127,7 +131,7 @@ def _text(shape: Text, name: str) -> str:
 
 
 def _number(shape: Number) -> int | float:
-    """Gives 1, or something like it within the bounds."""
+    """Return 1, or if that is out of bounds, a number near a bound."""
     step = shape.multiple_of or 1
     low = shape.ge if shape.ge is not None else shape.gt
     high = shape.le if shape.le is not None else shape.lt

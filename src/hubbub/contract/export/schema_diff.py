@@ -1,7 +1,7 @@
 """Where two JSON Schemas differ, and which of the two refuses what the other accepts.
 
-It knows the keywords that msgspec writes. Where it cannot tell, each schema is taken to refuse the other's documents:
-a comparison that errs on the side of "breaks".
+It knows the keywords that ``json_schema`` writes. If it cannot tell, it takes each schema to refuse documents of the
+other: it errs on the side of "breaks".
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 
 from hubbub.errors import ContractError
 
-Schema: TypeAlias = dict[str, Any]
+Keywords: TypeAlias = dict[str, Any]
 
-#: Keyword -> whether a bound implies another one: what is at least 3 is at least 2.
+#: Keyword -> whether one bound implies another: what is at least 3 is at least 2.
 _BOUNDS: Mapping[str, Callable[[Any, Any], bool]] = {
     "minimum": operator.ge,
     "exclusiveMinimum": operator.ge,
@@ -29,7 +29,7 @@ _BOUNDS: Mapping[str, Callable[[Any, Any], bool]] = {
     "maxItems": operator.le,
     "maxProperties": operator.le,
 }
-#: Keywords that say nothing about what is accepted, or that are compared by their own rule.
+#: Keywords that do not restrict what is accepted, and those that are compared by a rule of their own.
 _OTHER_KEYWORDS = frozenset(
     (
         *("$ref", "title", "description", "default", "examples"),
@@ -43,10 +43,12 @@ _OTHER_KEYWORDS = frozenset(
 class Difference:
     """One place where two schemas differ.
 
-    path: such as ``data.topics[].kind``.
-    new_refuses_old: the new schema refuses some document of the old one.
-    old_refuses_new: the reverse.
-    removed: a field is gone, and with it what somebody relied on, whatever the schemas accept.
+    Attributes:
+        path: The place, such as ``data.topics[].kind``.
+        text: What differs there.
+        new_refuses_old: Whether the new schema refuses some document of the old one.
+        old_refuses_new: Whether the old schema refuses some document of the new one.
+        removed: Whether a field is gone. Old clients may rely on it, whatever the schemas accept.
     """
 
     path: str
@@ -59,109 +61,141 @@ class Difference:
 class Definitions:
     """The ``$defs`` of one schema document."""
 
-    def __init__(self, document: Schema) -> None:
-        self._defs: Mapping[str, Schema] = document.get("$defs", {})
+    def __init__(self, document: Keywords) -> None:
+        self._defs: Mapping[str, Keywords] = document.get("$defs", {})
 
-    def resolve(self, schema: Schema) -> Schema:
-        """Follows ``$ref``; raises ContractError where it leads nowhere."""
+    def resolve(self, keywords: Keywords) -> Keywords:
+        """Return the keywords of a schema after following ``$ref``.
+
+        Raises:
+            ContractError: A ``$ref`` leads nowhere.
+        """
         for _ in range(len(self._defs) + 1):
-            if "$ref" not in schema:
-                return schema
-            schema = self._defs.get(schema["$ref"].removeprefix("#/$defs/"), {"$ref": "#/$defs/?"})
+            if "$ref" not in keywords:
+                return keywords
+            keywords = self._defs.get(keywords["$ref"].removeprefix("#/$defs/"), {"$ref": "#/$defs/?"})
         raise ContractError("the schema has a $ref that leads nowhere; export it again")
 
 
 @dataclass(frozen=True)
-class Side:
-    """A schema and the document it stands in."""
+class Schema:
+    """A schema, with the definitions of its document."""
 
-    schema: Schema
+    keywords: Keywords
     definitions: Definitions
 
-    def resolved(self) -> Side:
-        """Follows ``$ref``."""
-        return Side(self.definitions.resolve(self.schema), self.definitions)
+    def resolved(self) -> Schema:
+        """Return the schema after following ``$ref``."""
+        return Schema(self.definitions.resolve(self.keywords), self.definitions)
 
-    def part(self, schema: Any) -> Side:
-        """Gives a schema inside this one; ``true`` and what is missing accept everything, ``false`` nothing."""
-        return Side({"anyOf": []} if schema is False else schema if isinstance(schema, dict) else {}, self.definitions)
+    def part(self, part: Any) -> Schema:
+        """Return a schema inside this one. ``True`` and a missing one (None) accept everything, ``False`` nothing."""
+        return Schema({"anyOf": []} if part is False else part if isinstance(part, dict) else {}, self.definitions)
 
-    def alternatives(self) -> Iterator[Side]:
-        """Gives the schemas of which a document must fit one: ``anyOf``, ``oneOf`` and ``enum`` taken apart."""
-        side = self.resolved()
-        options = side.schema.get("anyOf", side.schema.get("oneOf"))
+    def alternatives(self) -> Iterator[Schema]:
+        """Yield the schemas of which a document must fit one, with ``anyOf``, ``oneOf`` and ``enum`` taken apart."""
+        schema = self.resolved()
+        options = schema.keywords.get("anyOf", schema.keywords.get("oneOf"))
         if options is not None:
             for option in options:
-                yield from side.part(option).alternatives()
-        elif "enum" in side.schema:
-            yield from (side.part({"const": value}) for value in side.schema["enum"])
+                yield from schema.part(option).alternatives()
+        elif "enum" in schema.keywords:
+            yield from (schema.part({"const": value}) for value in schema.keywords["enum"])
         else:
-            yield side
+            yield schema
 
 
-def differences(old: Side, new: Side, path: str = "") -> Iterator[Difference]:
-    """Gives the places where two schemas differ; a type that contains itself is compared once."""
-    return _walk(old, new, path, ())
+#: The pairs of schemas that are being compared, outermost first. Schemas are the same if they are one object.
+Above: TypeAlias = tuple[tuple[Keywords, Keywords], ...]
 
 
-#: The pairs of schemas that are being compared, outermost first. They are told apart by identity.
-Above: TypeAlias = tuple[tuple[Schema, Schema], ...]
+def differences(old: Schema, new: Schema, path: str = "") -> Iterator[Difference]:
+    """Yield the places where two schemas differ. A type that contains itself is compared once."""
+    return _compare(old, new, path, ())
 
 
-def _is_among(old: Side, new: Side, above: Above) -> bool:
-    return any(one is old.schema and other is new.schema for one, other in above)
+def accepts(wide: Schema, narrow: Schema, above: Above = ()) -> bool:
+    """Return whether every document that fits ``narrow`` fits ``wide``; False also if it cannot tell."""
+    wide, narrow = wide.resolved(), narrow.resolved()
+    if _is_among(wide, narrow, above):
+        return True
+    above = (*above, (wide.keywords, narrow.keywords))
+    choices = [*wide.alternatives()]
+    return all(any(_accepts_one(choice, each, above) for choice in choices) for each in narrow.alternatives())
 
 
-def _walk(old: Side, new: Side, path: str, above: Above) -> Iterator[Difference]:
-    was, now = old.resolved(), new.resolved()
-    if _is_among(was, now, above):
+def describe(schema: Schema) -> str:
+    """Return a schema in a few words; an object that has a name, by its name."""
+    keywords = schema.resolved().keywords
+    options = keywords.get("anyOf", keywords.get("oneOf"))
+    if options is not None:
+        return " | ".join(describe(schema.part(option)) for option in options)
+    if "enum" in keywords:
+        return " | ".join(json.dumps(value, ensure_ascii=False) for value in keywords["enum"])
+    bounds = ", ".join(f"{keyword} {value}" for keyword, value in keywords.items() if keyword not in _OTHER_KEYWORDS)
+    kind = str(keywords.get("type", "anything"))
+    if "properties" in keywords:
+        kind = str(schema.keywords.get("$ref", kind).rpartition("/")[2])
+    elif isinstance(keywords.get("additionalProperties"), dict):
+        kind = f"table of {describe(schema.part(keywords['additionalProperties']))}"
+    elif isinstance(keywords.get("items"), dict):
+        kind = f"array of {describe(schema.part(keywords['items']))}"
+    return f"{kind} ({bounds})" if bounds else kind
+
+
+def _is_among(old: Schema, new: Schema, above: Above) -> bool:
+    return any(one is old.keywords and other is new.keywords for one, other in above)
+
+
+def _compare(old: Schema, new: Schema, path: str, above: Above) -> Iterator[Difference]:
+    before, after = old.resolved(), new.resolved()
+    if _is_among(before, after, above):
         return
-    above = (*above, (was.schema, now.schema))
-    gone, came = [*was.alternatives()], [*now.alternatives()]
-    for one, other in _pairs(gone, came):
-        gone.remove(one)
-        came.remove(other)
-        yield from _inside(one, other, path, above)
-    before, after = was.part(_any_of(gone)), now.part(_any_of(came))
-    yield from _retyped(old, new, path, not accepts(after, before), not accepts(before, after))
+    above = (*above, (before.keywords, after.keywords))
+    only_before, only_after = [*before.alternatives()], [*after.alternatives()]
+    for one, other in _pairs(only_before, only_after):
+        only_before.remove(one)
+        only_after.remove(other)
+        yield from _compare_pair(one, other, path, above)
+    gone, added = before.part(_any_of(only_before)), after.part(_any_of(only_after))
+    yield from _type_change(old, new, path, not accepts(added, gone), not accepts(gone, added))
 
 
-def _pairs(old: list[Side], new: list[Side]) -> list[tuple[Side, Side]]:
-    """Pairs the objects, tables and arrays of two unions: alike in form, and where there are several also in tag."""
-    tagged = any(sum("properties" in side.schema for side in sides) > 1 for sides in (old, new))
-    forms = {form: side for side in old if (form := _form(side, tagged))}
-    return [(forms[form], side) for side in new if (form := _form(side, tagged)) in forms]
+def _pairs(old: list[Schema], new: list[Schema]) -> list[tuple[Schema, Schema]]:
+    """Return pairs of objects, tables and arrays of two unions: of one form, and if there are several, of one tag."""
+    tagged = any(sum("properties" in schema.keywords for schema in schemas) > 1 for schemas in (old, new))
+    forms = {form: schema for schema in old if (form := _form(schema.keywords, tagged))}
+    return [(forms[form], schema) for schema in new if (form := _form(schema.keywords, tagged)) in forms]
 
 
-def _form(side: Side, tagged: bool) -> str:
-    """Names the form of an object, a table or an array, whatever is in it; of anything else gives ""."""
-    schema = side.schema
-    if "properties" in schema:
-        return f"object {[*schema['properties'].items()][:1]}" if tagged else "object"
-    if isinstance(schema.get("additionalProperties"), dict):
+def _form(keywords: Keywords, tagged: bool) -> str:
+    """Return a name for the form of an object, a table or an array, whatever is in it; "" for any other schema."""
+    if "properties" in keywords:
+        return f"object {[*keywords['properties'].items()][:1]}" if tagged else "object"
+    if isinstance(keywords.get("additionalProperties"), dict):
         return "table"
-    if isinstance(schema.get("items"), dict) and "prefixItems" not in schema:
+    if isinstance(keywords.get("items"), dict) and "prefixItems" not in keywords:
         return "array"
-    return f"array of {len(schema['prefixItems'])}" if "prefixItems" in schema else ""
+    return f"array of {len(keywords['prefixItems'])}" if "prefixItems" in keywords else ""
 
 
-def _any_of(sides: list[Side]) -> Schema:
-    return {"anyOf": [side.schema for side in sides]}
+def _any_of(schemas: list[Schema]) -> Keywords:
+    return {"anyOf": [schema.keywords for schema in schemas]}
 
 
-def _inside(old: Side, new: Side, path: str, above: Above) -> Iterator[Difference]:
-    """Compares two schemas of one form, part by part."""
-    if "properties" in old.schema:
-        yield from _fields(old, new, path, above)
-        yield from _closedness(old.schema, new.schema, path)
+def _compare_pair(old: Schema, new: Schema, path: str, above: Above) -> Iterator[Difference]:
+    """Compare two schemas of one form, part by part."""
+    if "properties" in old.keywords:
+        yield from _compare_fields(old, new, path, above)
+        yield from _compare_unknown_fields(old.keywords, new.keywords, path)
     else:
-        for place, one, other in _parts(old.schema, new.schema):
-            yield from _walk(old.part(one), new.part(other), f"{path}{place}", above)
-    refused = not _bounds_imply(new.schema, old.schema), not _bounds_imply(old.schema, new.schema)
-    yield from _retyped(old, new, path, *refused)
+        for place, one, other in _parts(old.keywords, new.keywords):
+            yield from _compare(old.part(one), new.part(other), f"{path}{place}", above)
+    refused = not _bounds_imply(new.keywords, old.keywords), not _bounds_imply(old.keywords, new.keywords)
+    yield from _type_change(old, new, path, *refused)
 
 
-def _parts(old: Schema, new: Schema) -> Iterator[tuple[str, Schema, Schema]]:
+def _parts(old: Keywords, new: Keywords) -> Iterator[tuple[str, Keywords, Keywords]]:
     if "prefixItems" in old:
         for place, (one, other) in enumerate(zip(old["prefixItems"], new["prefixItems"], strict=True)):
             yield f"[{place}]", one, other
@@ -171,80 +205,72 @@ def _parts(old: Schema, new: Schema) -> Iterator[tuple[str, Schema, Schema]]:
         yield "{}", old["additionalProperties"], new["additionalProperties"]
 
 
-def _retyped(old: Side, new: Side, path: str, new_refuses_old: bool, old_refuses_new: bool) -> Iterator[Difference]:
+def _type_change(
+    old: Schema, new: Schema, path: str, new_refuses_old: bool, old_refuses_new: bool
+) -> Iterator[Difference]:
     if new_refuses_old or old_refuses_new:
         verb = "changed" if new_refuses_old and old_refuses_new else "narrowed" if new_refuses_old else "widened"
         text = f"type {verb}: {describe(old)} became {describe(new)}"
         yield Difference(path, text, new_refuses_old, old_refuses_new)
 
 
-def _fields(old: Side, new: Side, path: str, above: Above) -> Iterator[Difference]:
-    before, after = old.schema["properties"], new.schema["properties"]
+def _compare_fields(old: Schema, new: Schema, path: str, above: Above) -> Iterator[Difference]:
+    before, after = old.keywords["properties"], new.keywords["properties"]
     for name in {**before, **after}:
         place = f"{path}.{name}" if path else name
-        was_required, is_required = name in old.schema.get("required", ()), name in new.schema.get("required", ())
+        was_required, is_required = name in old.keywords.get("required", ()), name in new.keywords.get("required", ())
         if name not in after:
-            closed = new.schema.get("additionalProperties") is False
+            closed = new.keywords.get("additionalProperties") is False
             yield Difference(place, "field removed", closed, was_required, removed=True)
         elif name not in before:
-            closed = old.schema.get("additionalProperties") is False
+            closed = old.keywords.get("additionalProperties") is False
             yield Difference(place, f"{'required' if is_required else 'optional'} field added", is_required, closed)
         else:
             if was_required != is_required:
                 text = "field became required" if is_required else "field became optional"
                 yield Difference(place, text, new_refuses_old=is_required, old_refuses_new=was_required)
-            yield from _walk(old.part(before[name]), new.part(after[name]), place, above)
+            yield from _compare(old.part(before[name]), new.part(after[name]), place, above)
 
 
-def _closedness(old: Schema, new: Schema, path: str) -> Iterator[Difference]:
-    was_closed, is_closed = (schema.get("additionalProperties") is False for schema in (old, new))
+def _compare_unknown_fields(old: Keywords, new: Keywords, path: str) -> Iterator[Difference]:
+    was_closed, is_closed = (keywords.get("additionalProperties") is False for keywords in (old, new))
     if was_closed != is_closed:
         text = f"unknown fields are {'refused' if is_closed else 'ignored'} now"
         yield Difference(path, text, new_refuses_old=is_closed, old_refuses_new=was_closed)
 
 
-def accepts(wide: Side, narrow: Side, above: Above = ()) -> bool:
-    """Tells whether every document that fits ``narrow`` fits ``wide``; False also where it cannot tell."""
-    wide, narrow = wide.resolved(), narrow.resolved()
-    if _is_among(wide, narrow, above):
-        return True
-    above = (*above, (wide.schema, narrow.schema))
-    choices = [*wide.alternatives()]
-    return all(any(_accepts_one(choice, each, above) for choice in choices) for each in narrow.alternatives())
-
-
-def _accepts_one(wide: Side, narrow: Side, above: Above) -> bool:
-    kind, given = wide.schema.get("type"), narrow.schema.get("type")
-    if "const" in wide.schema:
-        return "const" in narrow.schema and _same(wide.schema["const"], narrow.schema["const"])
-    if kind is None:
-        return _bounds_imply(wide.schema, narrow.schema)
-    if "const" in narrow.schema:
-        return kind in _types_of(narrow.schema["const"]) and _bounds_imply(wide.schema, {})
-    if given != kind and (kind, given) != ("number", "integer"):
+def _accepts_one(wide: Schema, narrow: Schema, above: Above) -> bool:
+    wide_type, narrow_type = wide.keywords.get("type"), narrow.keywords.get("type")
+    if "const" in wide.keywords:
+        return "const" in narrow.keywords and _is_same(wide.keywords["const"], narrow.keywords["const"])
+    if wide_type is None:
+        return _bounds_imply(wide.keywords, narrow.keywords)
+    if "const" in narrow.keywords:
+        return wide_type in _types_of(narrow.keywords["const"]) and _bounds_imply(wide.keywords, {})
+    if narrow_type != wide_type and (wide_type, narrow_type) != ("number", "integer"):
         return False
-    if not _bounds_imply(wide.schema, narrow.schema):
+    if not _bounds_imply(wide.keywords, narrow.keywords):
         return False
-    if kind == "array":
+    if wide_type == "array":
         return _accepts_array(wide, narrow, above)
-    return kind != "object" or _accepts_object(wide, narrow, above)
+    return wide_type != "object" or _accepts_object(wide, narrow, above)
 
 
-def _accepts_array(wide: Side, narrow: Side, above: Above) -> bool:
-    places, given = wide.schema.get("prefixItems", ()), narrow.schema.get("prefixItems", ())
+def _accepts_array(wide: Schema, narrow: Schema, above: Above) -> bool:
+    places, given = wide.keywords.get("prefixItems", ()), narrow.keywords.get("prefixItems", ())
     if len(places) > len(given):
         return False
-    rest = wide.part(wide.schema.get("items"))
+    rest = wide.part(wide.keywords.get("items"))
     pairs = [(wide.part(places[i]) if i < len(places) else rest, narrow.part(each)) for i, each in enumerate(given)]
-    pairs.append((rest, narrow.part(narrow.schema.get("items"))))
+    pairs.append((rest, narrow.part(narrow.keywords.get("items"))))
     return all(accepts(one, other, above) for one, other in pairs)
 
 
-def _accepts_object(wide: Side, narrow: Side, above: Above) -> bool:
-    fields, given = wide.schema.get("properties", {}), narrow.schema.get("properties", {})
-    if not set(wide.schema.get("required", ())) <= set(narrow.schema.get("required", ())):
+def _accepts_object(wide: Schema, narrow: Schema, above: Above) -> bool:
+    fields, given = wide.keywords.get("properties", {}), narrow.keywords.get("properties", {})
+    if not set(wide.keywords.get("required", ())) <= set(narrow.keywords.get("required", ())):
         return False
-    rest, others = wide.schema.get("additionalProperties", True), narrow.schema.get("additionalProperties", True)
+    rest, others = wide.keywords.get("additionalProperties", True), narrow.keywords.get("additionalProperties", True)
     if rest is False and others is not False:
         return False
     if isinstance(rest, dict) and not given and not accepts(wide.part(rest), narrow.part(others), above):
@@ -252,8 +278,8 @@ def _accepts_object(wide: Side, narrow: Side, above: Above) -> bool:
     return all(accepts(wide.part(fields.get(name, rest)), narrow.part(each), above) for name, each in given.items())
 
 
-def _bounds_imply(wide: Schema, narrow: Schema) -> bool:
-    """Tells whether what ``narrow`` says beside its type implies all that ``wide`` says."""
+def _bounds_imply(wide: Keywords, narrow: Keywords) -> bool:
+    """Return whether the bounds in ``narrow`` imply all of those in ``wide``."""
     for keyword, bound in wide.items():
         if keyword in _OTHER_KEYWORDS or keyword.startswith("x-"):
             continue
@@ -263,7 +289,7 @@ def _bounds_imply(wide: Schema, narrow: Schema) -> bool:
     return True
 
 
-def _same(one: Any, other: Any) -> bool:
+def _is_same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
@@ -276,22 +302,3 @@ def _types_of(value: Any) -> tuple[str, ...]:
         type(None): ("null",),
     }
     return names.get(type(value), ())
-
-
-def describe(side: Side) -> str:
-    """Writes a schema in a few words: objects by their name, where they have one."""
-    schema = side.resolved().schema
-    options = schema.get("anyOf", schema.get("oneOf"))
-    if options is not None:
-        return " | ".join(describe(side.part(option)) for option in options)
-    if "enum" in schema:
-        return " | ".join(json.dumps(value, ensure_ascii=False) for value in schema["enum"])
-    bounds = ", ".join(f"{key} {value}" for key, value in schema.items() if key not in _OTHER_KEYWORDS)
-    kind = str(schema.get("type", "anything"))
-    if "properties" in schema:
-        kind = str(side.schema.get("$ref", kind).rpartition("/")[2])
-    elif isinstance(schema.get("additionalProperties"), dict):
-        kind = f"table of {describe(side.part(schema['additionalProperties']))}"
-    elif isinstance(schema.get("items"), dict):
-        kind = f"array of {describe(side.part(schema['items']))}"
-    return f"{kind} ({bounds})" if bounds else kind

@@ -31,9 +31,9 @@ class Text(_Base):
     """A string.
 
     Attributes:
-        format: Its JSON Schema format, such as ``uuid``, where it has one.
-        content: What it holds, by the name of that format, where it is more than text. A ``datetime`` that needs no
-            timezone holds a ``date-time`` and has no format.
+        format: Its JSON Schema format, such as ``uuid``, if it has one.
+        content: What it holds if it is more than text, named like a format. A ``datetime`` that needs no timezone holds
+            a ``date-time`` and has no format.
     """
 
     min_length: int | None = None
@@ -142,7 +142,7 @@ class Field:
     """One field of an object, by its name on the wire.
 
     Attributes:
-        default: What an absent field means, as JSON; ``UNSET`` where the author gave no such value.
+        default: The value that an absent field has, as JSON; ``UNSET`` if there is none.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Contract -> ``contracts.ts``: the types of a client, as a person would write them."""
+"""Contract -> ``contracts.ts``: the types for a client, laid out as a person would write them."""
 
 from __future__ import annotations
 
@@ -37,29 +37,32 @@ export type CloseCode = {
 }
 """
 
-#: Words that no type in TypeScript can be called, and that a class in Python can.
+#: Words that can name a class in Python and no type in TypeScript.
 _RESERVED: Final = """
 any bigint boolean never null number object string symbol undefined unknown void case catch const debugger default
 delete do enum export extends false function implements instanceof interface let new package private protected public
 static super switch this throw true typeof var
 """
 
-#: Names that the file uses itself; a payload type of the same name would shadow them.
-_TAKEN: Final = frozenset(
+#: Names that the file uses itself. A payload type of the same name would shadow them.
+_USED: Final = frozenset(
     ["WsEnvelope", "WsEvents", "CloseCode", "Reconnect", "Record", "Pick", "Object", "String", "ArrayOf", "Envelope"]
     + [f"{side}Event{suffix}" for side in ("Client", "Server") for suffix in ("", "s", "Name")]
 )
 
 
 def typescript(contract: Contract, *, guards: bool = False) -> str:
-    """Writes the contract as one TypeScript file, without imports.
+    """Return the contract as one TypeScript file without imports.
 
-    guards: also ``isClientEvent`` and ``isServerEvent``, which check a parsed message at run time.
+    Args:
+        contract: The events.
+        guards: Whether to write ``isClientEvent`` and ``isServerEvent`` too, which check a parsed message at run time.
 
-    Raises ContractError where a type cannot be written, or two types want the same name.
+    Raises:
+        ContractError: A type has no JSON, two types have one name, or a type has a name that the file uses itself.
     """
     shapes = walk(contract)
-    for name in sorted(shapes.definitions.keys() & {*_TAKEN, *_RESERVED.split()}):
+    for name in sorted(shapes.definitions.keys() & {*_USED, *_RESERVED.split()}):
         raise ContractError(f"a payload type is called {name}, which means something else in contracts.ts; rename it")
     events = in_order(contract)
     up = [spec.name for spec in events if spec.from_client]

@@ -1,7 +1,7 @@
-"""Shape -> TypeScript that checks it at run time: the same documents pass that the Python decoder accepts.
+"""Shapes -> TypeScript functions that check a document at run time. They accept what the Python decoder accepts.
 
-What JSON Schema calls a format (dates, UUIDs) and patterns are checked on the server alone: their grammars differ too
-much between the languages for two implementations to agree.
+Only the server checks patterns and what JSON Schema calls a format (dates, UUIDs): their grammars differ too much
+between the languages for two implementations to agree.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from hubbub.contract.export.shapes import (
 )
 from hubbub.contract.export.typescript_types import WIDTH, literal, property_name
 
-#: What every object in JavaScript seems to have.
+#: Properties that every object in JavaScript inherits.
 _INHERITED = frozenset(["constructor", "hasOwnProperty", "isPrototypeOf", "toLocaleString", "toString", "valueOf"])
 
 _HELPERS: Mapping[str, str] = {
@@ -65,7 +65,7 @@ function isEnvelope(value: unknown): value is WsEnvelope<string, Record<string, 
 
 
 class Guards:
-    """Writes guards, and remembers which functions they call."""
+    """Writes guards, and collects the functions that they call."""
 
     def __init__(self, shapes: Shapes) -> None:
         self._shapes = shapes
@@ -73,7 +73,14 @@ class Guards:
         self._helpers = {"isObject", "isString", "isEnvelope"}
 
     def event_guard(self, name: str, union: str, events: Iterable[str], doc: str) -> str:
-        """Writes the exported guard of one direction's union."""
+        """Return the exported guard of one direction.
+
+        Args:
+            name: The name of the function.
+            union: The name of the type that it guards.
+            events: The names of the events that it accepts.
+            doc: The doc comment.
+        """
         cases = "".join(self._case(event) for event in events)
         return (
             f"{doc}export function {name}(value: unknown): value is {union} {{\n"
@@ -88,9 +95,9 @@ class Guards:
         )
 
     def functions(self) -> list[str]:
-        """Writes the functions that the guards written so far call, and those that these call."""
+        """Return the functions that the guards written so far call, directly or through each other."""
         written: list[str] = []
-        for name in self._called:  # grows while it is walked
+        for name in self._called:  # _named_guard appends to it
             definition = self._shapes.definitions[name]
             written.append(self._named_guard(name, definition))
         helpers = [text for helper, text in _HELPERS.items() if helper in self._helpers]
@@ -105,7 +112,7 @@ class Guards:
         return f"function is{name}(value: unknown): value is {name} {{\n{_return(checks, '  ')}}}\n"
 
     def _all(self, shape: Shape, value: str) -> list[str]:  # noqa: C901 - one flat table
-        """Gives conditions that must all hold."""
+        """Return conditions that must all hold."""
         match shape:
             case Text():
                 return [f"isString({value})", *_lengths(shape, f"[...{value}]")]
@@ -176,7 +183,7 @@ class Guards:
         return f"is{name}({value})"
 
     def _predicate(self, shape: Shape) -> str:
-        """Gives a function from a value to boolean."""
+        """Return a function from a value to a boolean."""
         checks = self._all(shape, "item")
         only = checks[0].removesuffix("(item)")
         if len(checks) == 1 and only.isidentifier():
@@ -209,7 +216,7 @@ def _any(alternatives: Iterable[str]) -> str:
 
 
 def _return(checks: list[str], indent: str) -> str:
-    """Writes a return statement: on one line, or in parentheses on one line, or a line for each check."""
+    """Return a return statement: on one line, in parentheses on one line, or with a line for each check."""
     if not checks:
         return f"{indent}return true\n"
     if len(checks) == 1:
@@ -225,7 +232,7 @@ def _return(checks: list[str], indent: str) -> str:
 
 
 def _without_parentheses(check: str) -> str:
-    """Takes away the parentheses around a whole condition: ``(a || b)`` but not ``(a) || (b)``."""
+    """Return a condition without the parentheses around all of it: those of ``(a || b)``, not of ``(a) || (b)``."""
     inside = check[1:-1]
     depth = 0
     for character in inside:

@@ -1,4 +1,4 @@
-"""Shape -> TypeScript type, laid out as a person would."""
+"""Shape -> TypeScript type, laid out as a person would write it."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ WIDTH = 100
 
 
 def declaration(name: str, definition: Definition) -> str:
-    """Declares a named type with its doc comment."""
+    """Return the declaration of a named type, with its doc comment."""
     return comment(definition.doc) + alias(name, _members(definition.shape))
 
 
 def alias(name: str, members: list[str]) -> str:
-    """Writes ``export type``, a long union with one line for each member."""
+    """Return an ``export type``; a long union has one line for each member."""
     line = f"export type {name} = {' | '.join(members) or 'never'}"
     if len(line) <= WIDTH or len(members) <= 1:
         return line + "\n"
@@ -45,7 +45,11 @@ def alias(name: str, members: list[str]) -> str:
 
 
 def expression(shape: Shape, indent: str = "") -> str:  # noqa: C901 - one flat table
-    """Writes a shape as a type expression; ``indent`` is that of the line on which it begins."""
+    """Return a shape as a type expression.
+
+    Args:
+        indent: The indentation of the line on which the expression begins.
+    """
     match shape:
         case Text() | Binary():
             return "string"
@@ -75,7 +79,7 @@ def expression(shape: Shape, indent: str = "") -> str:  # noqa: C901 - one flat 
 
 
 def _members(shape: Shape) -> list[str]:
-    """Gives the members of a union; of any other shape, itself."""
+    """Return the expressions of a union's members; for any other shape, its own expression."""
     match shape:
         case OneOf(values) | KnownText(values):
             return [*map(literal, values)]
@@ -86,17 +90,17 @@ def _members(shape: Shape) -> list[str]:
 
 
 def literal(value: str | int | None) -> str:
-    """Writes a scalar as TypeScript does, strings in double quotes."""
+    """Return a scalar as a TypeScript literal, strings in double quotes."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def property_name(name: str) -> str:
-    """Writes a property's name, quoted where it is no identifier."""
+    """Return a property's name, in quotes if it is not an identifier."""
     return name if re.fullmatch(r"[A-Za-z_$][\w$]*", name, re.ASCII) else literal(name)
 
 
 def comment(text: str, indent: str = "") -> str:
-    """Writes a doc comment, on one line where it fits; nothing for no text."""
+    """Return a doc comment, on one line if it fits; an empty string for no text."""
     text = markdown(text).replace("*/", "*\\/")
     if not text:
         return ""

@@ -77,7 +77,7 @@ class _Walker:
         self._topic_kinds = topic_kinds
         #: Each name that is taken -> its class, or for an alias its qualified name.
         self._owners: dict[str, Any] = {"Topic": Topic, "TopicKind": Topic}
-        #: The values of each Literal in an annotation -> its name and qualified name where it has one, and its shape.
+        #: The values of each Literal in an annotation -> its name (None without one), its qualified name and its shape.
         self._literals: dict[frozenset[Any], tuple[str | None, str, OneOf]] = {}
 
     def payload(self, payload: type[Payload]) -> Object:
