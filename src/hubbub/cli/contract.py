@@ -1,4 +1,4 @@
-"""The command line: ``hubbub contract export`` and ``hubbub contract check``."""
+"""The commands ``hubbub contract export`` and ``hubbub contract check``."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from hubbub.errors import ConfigurationError, HubbubError
 
 app = typer.Typer(
     name="contract",
-    help="What is made from the contract: types for clients, documents, and a check of changes.",
+    help="Types for clients and documents from the contract, and a check of its changes.",
     epilog=examples(
-        ("what a client imports", "hubbub contract export main:app --format typescript"),
-        ("whom a change would break", "hubbub contract check released.json main:app"),
+        ("types for a client", "hubbub contract export main:app --format typescript"),
+        ("what a change would break", "hubbub contract check released.json main:app"),
     ),
     context_settings=SETTINGS,
     no_args_is_help=True,
@@ -34,7 +34,7 @@ AppDir = Annotated[Path, typer.Option(metavar="FOLDER", help=APP_DIR_HELP)]
 
 
 class Format(StrEnum):
-    """What a contract can be exported as."""
+    """The formats that a contract can be exported in."""
 
     TYPESCRIPT = "typescript"
     JSON_SCHEMA = "json-schema"
@@ -61,14 +61,14 @@ def export(
         ),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit with 1 where the file of --output is out of step.")
+        bool, typer.Option("--check", help="Write nothing; exit with 1 if the file of --output is out of step.")
     ] = False,
     guards: Annotated[
         bool,
         typer.Option("--guards", help="TypeScript: also write isServerEvent and isClientEvent, checks at run time."),
     ] = False,
     url: Annotated[
-        str, typer.Option(metavar="URL", help="AsyncAPI: where the server is; the path is the gateway's own.")
+        str, typer.Option(metavar="URL", help="AsyncAPI: the URL of the server. The gateway adds its path.")
     ] = "ws://127.0.0.1:8000",
     app_dir: AppDir = Path(),
 ) -> None:
@@ -91,10 +91,11 @@ def export(
 )
 def check_changes(
     old: Annotated[
-        str, typer.Argument(metavar="OLD", help="What is out there: a json-schema export, or module:attribute.")
+        str, typer.Argument(metavar="OLD", help="The contract in use: a json-schema export, or module:attribute.")
     ],
     new: Annotated[
-        str, typer.Argument(metavar="NEW", help="What would replace it: a json-schema export, or module:attribute.")
+        str,
+        typer.Argument(metavar="NEW", help="The contract to replace it: a json-schema export, or module:attribute."),
     ],
     app_dir: AppDir = Path(),
 ) -> None:
@@ -125,7 +126,11 @@ def _export(application: str, format: Format, guards: bool, url: str, app_dir: P
 
 
 def _endpoint(url: str, path: str) -> str:
-    """Gives the URL of the endpoint on a server; raises ConfigurationError where that is no WebSocket server."""
+    """Return the URL of the endpoint on a server.
+
+    Raises:
+        ConfigurationError: ``url`` is not that of a WebSocket server.
+    """
     parts = urlsplit(url)
     if parts.scheme not in {"ws", "wss"} or not parts.netloc:
         raise ConfigurationError(f"expected a url such as wss://app.example, got {url!r}")
@@ -147,7 +152,7 @@ def _document(source: str, app_dir: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{source} is no readable JSON file: {error}") from None
+        raise ConfigurationError(f"{source} is not a readable JSON file: {error}") from None
     return document if isinstance(document, dict) else {}
 
 
