@@ -31,7 +31,7 @@ any_json = st.recursive(_scalars, lambda inner: st.lists(inner, max_size=3) | st
 
 
 def payloads(payload: type[Payload]) -> st.SearchStrategy[Payload]:
-    """Builds payloads from their types, optional fields included; most of them within the bounds of ``Meta``."""
+    """Build payloads from their types, with optional fields; most of them within the bounds of ``Meta``."""
     hints = get_type_hints(payload, include_extras=True)
     fields = {field.name: _field(hints[field.name]) for field in msgspec.structs.fields(payload)}
     return st.builds(payload, **fields)
@@ -56,14 +56,14 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def documents(contract: Contract, keep: Callable[[EventSpec], bool]) -> st.SearchStrategy[Any]:
-    """Builds documents: events of the contract, the same with something wrong, and any JSON."""
+    """Build documents: events of the contract, the same with something wrong, and any JSON."""
     specs = [spec for spec in contract.values() if keep(spec)]
     events = st.one_of([_event(spec.name, payloads(spec.payload)) for spec in specs])
-    strangers = st.fixed_dictionaries(
+    unknown = st.fixed_dictionaries(
         {"type": st.sampled_from([*contract, "client.a.b", "server.a.b", "toString", ""]) | any_json},
         optional={"data": any_json, "ts": any_json, "id": any_json},
     )
-    return st.one_of(events, _spoiled(events), _spoiled(_spoiled(events)), strangers, any_json)
+    return st.one_of(events, _spoiled(events), _spoiled(_spoiled(events)), unknown, any_json)
 
 
 def _event(name: str, data: st.SearchStrategy[Payload]) -> st.SearchStrategy[Any]:
@@ -74,13 +74,13 @@ def _event(name: str, data: st.SearchStrategy[Payload]) -> st.SearchStrategy[Any
 
 
 def as_json(payload: Payload) -> Any:
-    """Gives the JSON of a payload, as Python data."""
+    """Return the JSON of a payload as Python data."""
     return json.loads(msgspec.json.encode(payload))
 
 
 @st.composite
 def _spoiled(draw: st.DrawFn, good: st.SearchStrategy[Any]) -> Any:
-    """Takes something out of a good document, puts something in, or puts something else in its place."""
+    """Remove something from a good document, replace something in it, or add something to it."""
     document = draw(good)
     containers = [each for each in _containers(document) if each]
     if not containers:

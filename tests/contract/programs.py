@@ -34,7 +34,7 @@ COMPILER_OPTIONS: Final = {
 
 
 def node() -> str:
-    """Finds Node, and what ``npm ci`` brings."""
+    """Return the path of Node, after a look for what ``npm ci`` installs."""
     found = shutil.which("node")
     if found is None or not TSC.exists():
         raise RuntimeError(f"Node 20 and its packages are missing: `make test` brings them, or `npm ci` in {TOOLS}")
@@ -42,7 +42,7 @@ def node() -> str:
 
 
 def tsc(folder: Path, sources: Mapping[str, str], *, emit: bool = False) -> list[str]:
-    """Compiles sources, by file name, in a folder; gives the errors."""
+    """Compile sources, by file name, in a folder; return the errors."""
     node()
     options = {**COMPILER_OPTIONS, "noEmit": not emit, "noUnusedLocals": not emit}
     config = {"compilerOptions": options, "include": ["*.ts", "*.mts"]}
@@ -55,7 +55,7 @@ def tsc(folder: Path, sources: Mapping[str, str], *, emit: bool = False) -> list
 
 
 def asyncapi_diagnostics(*files: Path) -> list[list[Any]]:
-    """Gives what ``@asyncapi/parser`` says about each file."""
+    """Return the diagnostics of ``@asyncapi/parser`` for each file."""
     command: list[str | Path] = [node(), TOOLS / "asyncapi.mjs", *files]
     run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=TOOLS)
     return [json.loads(line) for line in run.stdout.splitlines()]
@@ -75,7 +75,7 @@ class Guards:
         )
 
     def accept(self, guard: str, text: str) -> bool:
-        """Tells whether a guard accepts a document, given as JSON on one line."""
+        """Return whether a guard accepts a document, which is JSON on one line."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{guard} {text}\n")
@@ -84,12 +84,12 @@ class Guards:
         return answer == "true\n"
 
     def close(self) -> None:
-        """Ends Node."""
+        """Stop Node."""
         self._process.communicate()
 
 
 def mypy(*files: Path) -> list[tuple[str, int, str]]:
-    """Gives what ``mypy --strict`` finds, as (file name, line, error code)."""
+    """Return the errors of ``mypy --strict`` as (file name, line, error code)."""
     options = ["--no-error-summary", "--hide-error-context", "--no-pretty"]
     command: list[str | Path] = [sys.executable, "-m", "mypy", *options, *files]
     run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)

@@ -38,7 +38,7 @@ def test_a_correlation_id_is_carried() -> None:
     }
 
 
-def test_a_client_event_is_read_in_python_words() -> None:
+def test_a_client_event_is_snake_case_in_python() -> None:
     event = decode(message(id="a"), MESSENGER)
 
     assert event == Envelope("client.messenger.typing", Typing("c1", "alice", True), 1, "a")
@@ -78,7 +78,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("text", MALFORMED.values(), ids=MALFORMED.keys())
-def test_what_is_no_clients_event_is_malformed(text: str) -> None:
+def test_a_message_that_is_not_a_clients_event_is_malformed(text: str) -> None:
     with pytest.raises(MalformedEvent, match=r"^malformed event"):
         decode(text, MESSENGER)
 

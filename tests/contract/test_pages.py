@@ -18,14 +18,14 @@ BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE |
 
 
 def blocks(page: str, language: str) -> list[tuple[str, str]]:
-    """Gives (title, text) of each block in a language."""
+    """Return (title, text) of each block in a language."""
     text = (ROOT / "docs" / page).read_text()
     return [(title, body) for found, title, body in BLOCK.findall(text) if found == language]
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Is a folder with the files of the page."""
+    """A folder with the files of the page."""
     folder = tmp_path_factory.mktemp("shop")
     for name, text in blocks("orders.md", "python"):
         (folder / name).write_text(text)

@@ -16,7 +16,7 @@ def test_the_string_form_is_read_back(kind: str, id: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "conversation", "conversation:", ":c1", "Conversation:c1", "a b:c1", "a:\n"])
-def test_what_is_no_topic_is_refused(text: str) -> None:
+def test_text_that_is_not_a_topic_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected kind:id"):
         Topic.parse(text)
 

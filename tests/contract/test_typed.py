@@ -1,4 +1,4 @@
-"""mypy accepts what an app rightly writes, and catches a wrong payload type, name or direction."""
+"""mypy accepts correct code of an app, and catches a wrong payload type, name or direction."""
 
 from __future__ import annotations
 

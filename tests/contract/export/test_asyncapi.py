@@ -25,7 +25,7 @@ def document() -> dict[str, Any]:
     return asyncapi_document(MESSENGER, title="Messenger", version="1.2.3", url=URL, cookie="hubbub_session")
 
 
-def test_the_parser_finds_nothing_to_say(tmp_path: Path) -> None:
+def test_the_parser_has_no_diagnostic(tmp_path: Path) -> None:
     contracts = {"messenger": MESSENGER, "kinds": WITH_KINDS, "system": Contract(SYSTEM_EVENTS)}
     files = [tmp_path / f"{name}.json" for name in (*contracts, "broken")]
     for file, contract in zip(files, contracts.values(), strict=False):
@@ -85,7 +85,7 @@ def test_every_message_has_an_example_that_fits_the_schema(contract: Contract) -
 
 
 def _examples_of(hint: Any) -> list[Any]:
-    """Gives the examples of a field of this type, in a message of the contract."""
+    """Return the examples of a field of this type, in a message of a contract."""
     contract = Contract([event("server.odd.one")(payload_named("Odd", ServerEvent, [("field", hint)]))])
     document = asyncapi_document(contract, title="", version="", url=URL)
     examples = document["components"]["messages"]["server.odd.one"].get("examples", [])
@@ -120,11 +120,11 @@ class Note(Payload, frozen=True):
     ],
     ids=str,
 )
-def test_an_example_keeps_to_the_bounds_and_comes_to_an_end(hint: Any, expected: Any) -> None:
+def test_an_example_keeps_to_the_bounds_and_ends(hint: Any, expected: Any) -> None:
     assert _examples_of(hint) == [expected]
 
 
-def test_where_no_example_can_be_made_up_there_is_none() -> None:
+def test_a_message_for_which_no_example_can_be_made_has_none() -> None:
     assert _examples_of(Annotated[str, Meta(pattern="^[A-Z]{3}$")]) == []
 
 

@@ -21,7 +21,7 @@ NAME = {"up": "client.shop.thing", "down": "server.shop.thing", "both": "client.
 
 
 def contract(direction: str, *fields: Any, name: str | None = None, **audience: Any) -> dict[str, Any]:
-    """Gives the document of a contract of one event, called Thing."""
+    """Return the document of a contract of one event, called Thing."""
     base = {"up": ClientEvent, "down": ServerEvent, "both": Both}[direction]
     payload = payload_named("Thing", base, list(fields))
     return schema_document(Contract([event(name or NAME[direction], **audience)(payload)]))
@@ -87,7 +87,7 @@ class Twig(Payload, frozen=True, tag=True):
 Optional = str | UnsetType
 A = ("a", str)
 
-#: What changed -> the fields before, the fields after, and whom it breaks where the event goes up, and down.
+#: What changed -> the fields before, the fields after, who breaks if clients send the event, and if the server does.
 FIELDS: dict[str, tuple[list[Any], list[Any], set[str], set[str]]] = {
     "nothing": ([A], [A], set(), set()),
     "optional field added": ([A], [A, ("b", Optional, UNSET)], set(), set()),
@@ -180,7 +180,7 @@ def test_a_change_of_what_the_server_sends(what: str) -> None:
 
 
 @pytest.mark.parametrize("what", FIELDS)
-def test_a_change_of_what_goes_both_ways_breaks_whom_either_way_breaks(what: str) -> None:
+def test_a_change_of_what_goes_both_ways_breaks_all_that_either_way_breaks(what: str) -> None:
     before, after, up, down = FIELDS[what]
 
     assert broken(changes(contract("both", *before), contract("both", *after))) == up | down
@@ -298,7 +298,7 @@ def test_a_close_code_means_what_old_clients_believe(code: str, policy: str, bre
 
 
 @pytest.mark.parametrize("document", [{}, {"$defs": {}}, {"$defs": {"a": {"type": "string"}}}, {"$defs": {"a": 1}}])
-def test_what_is_no_contract_is_refused_with_the_remedy(document: dict[str, Any]) -> None:
+def test_a_document_that_is_not_a_contract_is_refused_with_the_remedy(document: dict[str, Any]) -> None:
     with pytest.raises(ContractError, match="expected what `hubbub contract export --format json-schema` writes"):
         changes(document, schema_document(MESSENGER))
 

@@ -237,7 +237,7 @@ def test_a_type_that_would_shadow_what_the_file_needs_is_refused(name: str) -> N
         typescript(_with_nested(name, "a"))
 
 
-def test_a_type_that_json_has_no_word_for_is_refused() -> None:
+def test_a_type_without_json_is_refused() -> None:
     payload = event("server.odd.one", addressed=True)(payload_named("Odd", ServerEvent, [("value", dict[int, str])]))
 
     with pytest.raises(ContractError, match="cannot be part of a contract; use str"):

@@ -36,7 +36,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guards]:
 
 
 def server_accepts(text: str, contract: Contract) -> bool:
-    """Decides as the server does about what a client sends."""
+    """Return whether the server accepts this from a client."""
     try:
         decode(text, contract)
     except ClientError:
@@ -45,7 +45,7 @@ def server_accepts(text: str, contract: Contract) -> bool:
 
 
 def is_from_server(text: str, contract: Contract) -> bool:
-    """Decides, by the same types, about what a server sends."""
+    """Return whether this is an event that a server sends, by the same types."""
     try:
         spec = contract.get(msgspec.json.decode(text, type=Envelope[msgspec.Raw]).type)
         if spec is None or not spec.to_client:
@@ -163,7 +163,7 @@ def test_both_agree_on_every_kind_of_field(kinds: Guards, document: Any) -> None
 
 
 @pytest.mark.parametrize("text", ["null", "[]", '"client.messenger.typing"', "1e999", "{}"])
-def test_what_is_no_envelope_is_refused(messenger: Guards, text: str) -> None:
+def test_a_document_that_is_not_an_envelope_is_refused(messenger: Guards, text: str) -> None:
     assert not messenger.accept("isServerEvent", text)
     assert not messenger.accept("isClientEvent", text)
 

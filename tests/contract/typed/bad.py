@@ -1,4 +1,4 @@
-"""What mypy refuses: each mistake is marked with the error it must be, and an unused mark is an error too."""
+"""Code that mypy refuses. Each mistake is marked with its error; an unused mark is an error too."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Wrong(Domain):
         router.on(hubbub.Tping, handles_typing)  # type: ignore[attr-defined]
 
 
-def tells(domain: Domain) -> None:
+def publishes(domain: Domain) -> None:
     # A field is missing, misspelt, or of another type.
     notify(MessageRead(conversation_id="c", message_id="m", reader_id="r"))  # type: ignore[call-arg]
     notify(MessageRead(conversation_id="c", message_id="m", reader_id="r", red_at="t"))  # type: ignore[call-arg]

@@ -1,4 +1,4 @@
-"""What an app writes, and mypy accepts."""
+"""Code of an app that mypy accepts."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def on_anything(ctx: Context, message: Envelope[ClientEvent]) -> None:
     print(message.type)  # noqa: T201
 
 
-def tell() -> None:
+def publish() -> None:
     notify(Envelope.of(MessageNew(conversation_id="c", message_id="m", sender_id="s", created_at="t")))
     notify(Shipped(order_id="o", carrier="bike"))
     notify(ConversationsChanged(), users=["alice"])
