@@ -1,4 +1,4 @@
-"""Hubbub side by side with its peers: ``make bench``, or ``python -m benchmarks --help``."""
+"""Compare Hubbub with its peers: ``make bench``, or ``python -m benchmarks --help``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import machine, report
-from benchmarks.contenders import IN_A_HURRY, present
+from benchmarks.contenders import CONTENDERS_OF_QUICK_MODE, available
 from benchmarks.goals import verdicts
 from benchmarks.install import install
 from benchmarks.layout import Crowd
@@ -25,22 +25,23 @@ from benchmarks.stages import FULL, QUICK, Stage, redis_server, stages
 
 
 def main() -> None:
-    """Measures everybody, and writes the report."""
+    """Measure all servers, and write the report."""
     options = _options()
     console = Console()
     scale = QUICK if options.quick else FULL
     scale = replace(scale, runs=options.runs or scale.runs)
-    if scale.sockets > machine.most_sockets():
-        possible = machine.most_sockets() // 100 * 100
+    if scale.sockets > machine.max_sockets():
+        possible = machine.max_sockets() // 100 * 100
         console.print(f"This machine allows {possible:,} sockets a process, not {scale.sockets:,}.")
         scale = replace(scale, sockets=possible, gathered=min(scale.gathered, possible))
     missing = install()
-    contenders, absent = present()
+    contenders, absent = available()
     if options.servers:
         contenders = [one for one in contenders if one.name in options.servers]
     elif options.quick:
-        absent |= {one.title: "the quick mode leaves it out" for one in contenders if one not in IN_A_HURRY}
-        contenders = [one for one in contenders if one in IN_A_HURRY]
+        left_out = [one for one in contenders if one not in CONTENDERS_OF_QUICK_MODE]
+        absent |= {one.title: "the quick mode leaves it out" for one in left_out}
+        contenders = [one for one in contenders if one not in left_out]
     results = Results(
         when=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         mode="quick" if options.quick else "full",
@@ -50,16 +51,16 @@ def main() -> None:
         absent={**missing, **absent},
     )
     folder = options.output or (BUILD / "report" if options.quick else HERE / "report")
-    before, began = Results.load(folder / "report.json"), time.monotonic()
+    before, started_at = Results.load(folder / "report.json"), time.monotonic()
     with redis_server() as redis:
         try:
             _measure(results, stages(scale, redis, contenders), options.only, scale.runs, console)
         except SystemExit:
-            results.took = time.monotonic() - began
+            results.took = time.monotonic() - started_at
             unfinished = report.write(results, BUILD / "report-unfinished", None)
-            console.print(f"\nStopped; what there is: {unfinished}")
+            console.print(f"\nStopped. The report so far: {unfinished}")
             raise
-    results.took = time.monotonic() - began
+    results.took = time.monotonic() - started_at
     page = report.write(results, folder, before)
     for verdict in verdicts(results):
         found = "not measured" if verdict.found is None else report.number(verdict.found)
@@ -76,38 +77,38 @@ def _measure(
     console: Console,
 ) -> None:
     for stage in planned:
-        stage.workloads = [work for work in stage.workloads if not only or only_names(work.key, work.letter, only)]
+        stage.workloads = [work for work in stage.workloads if not only or is_selected(work.key, work.letter, only)]
     with ExitStack() as stack:
         columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
         progress = stack.enter_context(Progress(*columns, console=console))
         task = progress.add_task("", total=sum(stage.steps(runs) for stage in planned) + 1)
 
-        def step(what: str) -> None:
-            progress.update(task, advance=1, description=what)
+        def step(description: str) -> None:
+            progress.update(task, advance=1, description=description)
 
-        step("What the load generator can read")
-        results.checks = load_generator()
+        step("The load generator itself")
+        results.checks = load_generator_speed()
         for stage in planned:
             if stage.workloads:
                 stage.run(runs, results, step)
 
 
-def only_names(key: str, letter: str, only: Sequence[str]) -> bool:
-    """Tells whether a workload was asked for, by its letter or its name."""
+def is_selected(key: str, letter: str, only: Sequence[str]) -> bool:
+    """Return whether ``--only`` names a workload, by its letter or its name."""
     return letter in only or key in only or key.rpartition("-")[0] in only
 
 
-def load_generator() -> dict[str, float]:
-    """Measures what the load generator itself reads, in frames a second of its CPU: bare C sends, nothing is lost."""
+def load_generator_speed() -> dict[str, float]:
+    """Return the frames that the load generator reads per second of its CPU; bare C sends, and nothing may be lost."""
     checks = {}
     with Floor(Crowd(1000)) as floor:
         floor.connect(1000)
         for name, count, burst in (("single", 50, 1), ("joined", 2000, 100)):
             publication = Publication(count, 0.02, 1000, burst=burst)
-            floor.client.expect(publication.deliveries, floor.speech.event)
+            floor.client.expect(publication.deliveries, floor.protocol.event)
             floor.send(publication, joined=True)
-            account = floor.client.arrived()
-            checks[name] = publication.deliveries / account["cpu_seconds"]
+            report_of_client = floor.client.wait_for_expected()
+            checks[name] = publication.deliveries / report_of_client["cpu_seconds"]
     return checks
 
 

@@ -1,4 +1,4 @@
-"""The load generator as Python sees it: ``c/client.c``, told what a server wants to hear."""
+"""The load generator from Python's side: ``c/client.c``, set up for one server's protocol."""
 
 from __future__ import annotations
 
@@ -8,95 +8,111 @@ from typing import Any, Final
 
 from benchmarks.layout import Layout
 from benchmarks.process import BUILD, BenchmarkError, Program, compile_c
-from benchmarks.speech import Speech
+from benchmarks.protocols import ClientProtocol
 
-AT_ONCE: Final = 64
-"""Handshakes, or subscribes, under way at the same time: enough to keep a server busy, far below its backlog."""
+CONCURRENCY: Final = 64
+"""Handshakes, or subscribes, in progress at a time: enough to keep a server busy, far below its backlog."""
 
-SOURCES: Final = 4
-"""Addresses to connect from: one has ports for 28,000 connections, and those just closed keep theirs for a minute."""
+SOURCE_ADDRESSES: Final = 4
+"""Addresses to connect from: one has ports for 28,000 connections, and closed ones keep theirs for a minute."""
 
-PATIENCE: Final = 60.0
-"""Seconds a command may take beyond what it lasts by itself."""
+TIMEOUT: Final = 60.0
+"""Seconds that a command may take beyond its own duration."""
 
 
 class Client(Program):
-    """The C client, for up to ``layout.sockets`` connections of as many users, each with a token of its own."""
+    """The C client, for up to ``layout.sockets`` connections, each of another user with its own token.
+
+    Args:
+        name: names the log and the files with what the client sends.
+        port: of the WebSockets.
+        protocol: what the server speaks.
+        layout: who subscribes to what.
+        core: the processor to bind the client to.
+        post_port: of REST.
+    """
 
     def __init__(
-        self, name: str, port: int, speech: Speech, layout: Layout, core: int | None = None, *, post_port: int
+        self, name: str, port: int, protocol: ClientProtocol, layout: Layout, core: int | None = None, *, post_port: int
     ) -> None:
-        """port: of the sockets. post_port: of REST."""
         BUILD.mkdir(exist_ok=True)
-        everybody = range(layout.sockets)
-        options: list[str | Path] = ["--path", speech.path, "--sources", str(SOURCES), "--mark", speech.mark]
+        connections = range(layout.sockets)
+        options: list[str | Path] = ["--path", protocol.path, "--sources", str(SOURCE_ADDRESSES)]
+        options += ["--timestamp-prefix", protocol.timestamp_prefix]
         for option, lines in (
-            ("headers", (speech.header(index) for index in everybody)),
-            ("greetings", (speech.greeting(index) for index in everybody)),
-            ("messages", (speech.subscribe(index, layout.topics(index)) for index in everybody)),
-            ("signals", (speech.typing(index, layout.room(index)) for index in range(layout.in_rooms))),
+            ("headers", (protocol.header(index) for index in connections)),
+            ("greetings", (protocol.greeting(index) for index in connections)),
+            ("messages", (protocol.subscribe(index, layout.topics(index)) for index in connections)),
+            ("signals", (protocol.typing_event(index, layout.room(index)) for index in range(layout.in_rooms))),
         ):
-            options += _lines(name, option, lines)
-        if speech.ping:
-            options += ["--ping", speech.ping, "--pong", speech.pong]
-        if speech.joins_by_line:
+            options += _file_option(name, option, lines)
+        if protocol.ping:
+            options += ["--ping", protocol.ping, "--pong", protocol.pong]
+        if protocol.joins_by_line:
             options.append("--lines")
-        options += ["--post", "/messages", "--post-port", str(post_port), "--body", speech.body]
-        super().__init__(name, compile_c("client"), str(port), *options, core=core, speaks=True)
+        options += ["--post", "/messages", "--post-port", str(post_port), "--body", protocol.body]
+        super().__init__(name, compile_c("client"), str(port), *options, core=core, interactive=True)
 
     def connect(self, count: int, until: str = "") -> dict[str, Any]:
-        """Opens ``count`` more connections; with ``until``, waits on each for a message that contains it."""
-        return self._complete(self.ask(f"connect {count} {AT_ONCE} {PATIENCE:g} {until}", PATIENCE + 10))
+        """Open ``count`` more connections; with ``until``, wait on each for a message that contains it."""
+        return self._complete(self.request(f"connect {count} {CONCURRENCY} {TIMEOUT:g} {until}", TIMEOUT + 10))
 
     def subscribe(self, until: str) -> dict[str, Any]:
-        """Sends the subscribe event on every connection, and waits on each for the answer."""
-        return self._complete(self.ask(f"send {AT_ONCE} {PATIENCE:g} {until}", PATIENCE + 10))
+        """Send the subscribe event on every connection, and wait on each for a message that contains ``until``."""
+        return self._complete(self.request(f"send {CONCURRENCY} {TIMEOUT:g} {until}", TIMEOUT + 10))
 
     def subscribe_new(self, until: str) -> dict[str, Any]:
-        """Sends the subscribe event on every connection that has not sent it yet, and waits likewise."""
-        seconds = 2 * PATIENCE
-        return self._complete(self.ask(f"tell {AT_ONCE} {seconds:g} {until}", seconds + 10))
+        """Do the same on the connections that have not sent it yet."""
+        timeout = 2 * TIMEOUT
+        return self._complete(self.request(f"send_new {CONCURRENCY} {timeout:g} {until}", timeout + 10))
 
-    def expect(self, messages: int, containing: str, seconds: float = 30.0) -> None:
-        """Starts to count messages that contain a text; ``arrived`` waits for them."""
-        self.ask(f"expect {messages} {seconds:g} {containing}")
+    def expect(self, messages: int, containing: str, timeout: float = 30.0) -> None:
+        """Start to count the messages that contain a text; ``wait_for_expected`` waits for all of them."""
+        self.request(f"expect {messages} {timeout:g} {containing}")
 
-    def arrived(self, listeners: int | None = None) -> dict[str, Any]:
-        """Waits for the expected messages; each connection, or each of ``listeners``, must have got as many."""
-        answer = self._complete(self.answer(90))
-        fewest = answer["fewest"] if listeners is None else answer["least"]
-        if fewest != answer["most"] or listeners not in (None, answer["hearing"]):
-            raise BenchmarkError(f"{self.name}: not everybody heard the same: {answer}")
-        return answer
+    def wait_for_expected(self, receivers: int | None = None) -> dict[str, Any]:
+        """Wait for the expected messages, and return the load generator's report.
 
-    def relay(self, count: int, rate: float, room_size: int, heard: int, containing: str) -> dict[str, Any]:
-        """Sends ``count`` signals, ``rate`` a second, each heard by so many of its room."""
-        seconds = count / rate + PATIENCE
-        command = f"relay {count} {rate:g} {room_size} {heard} {seconds:g} {containing}"
-        return self._complete(self.ask(command, seconds + 10))
+        Args:
+            receivers: the number of connections that must have received messages; None for all of them.
 
-    def post(self, count: int, rate: float, heard: int, containing: str) -> dict[str, Any]:
-        """Posts ``count`` messages, ``rate`` a second, each heard by so many connections."""
-        seconds = count / rate + PATIENCE
-        return self._complete(self.ask(f"post {count} {rate:g} {heard} {seconds:g} {containing}", seconds + 10))
+        Raises:
+            BenchmarkError: something is missing, or some connections received more messages than others.
+        """
+        report = self._complete(self.read_answer(90))
+        fewest = report["min_messages"] if receivers is None else report["min_of_receivers"]
+        if fewest != report["max_messages"] or receivers not in (None, report["receivers"]):
+            raise BenchmarkError(f"{self.name}: the connections have not all received the same: {report}")
+        return report
 
-    def storm(self, count: int, at_once: int, ready: str, subscribed: str) -> dict[str, Any]:
-        """Cuts ``count`` connections, and brings them back all at once, subscribed."""
+    def relay(self, count: int, rate: float, room_size: int, receivers: int, containing: str) -> dict[str, Any]:
+        """Send ``count`` signals, ``rate`` a second, each received by ``receivers`` members of its room."""
+        timeout = count / rate + TIMEOUT
+        command = f"relay {count} {rate:g} {room_size} {receivers} {timeout:g} {containing}"
+        return self._complete(self.request(command, timeout + 10))
+
+    def post(self, count: int, rate: float, receivers: int, containing: str) -> dict[str, Any]:
+        """Post ``count`` messages, ``rate`` a second, each received by ``receivers`` connections."""
+        timeout = count / rate + TIMEOUT
+        return self._complete(self.request(f"post {count} {rate:g} {receivers} {timeout:g} {containing}", timeout + 10))
+
+    def storm(self, count: int, concurrency: int, ready: str, subscribed: str) -> dict[str, Any]:
+        """Cut ``count`` connections, and open and subscribe them again, ``concurrency`` at a time."""
         self.drop(count)
-        return self._complete(self.ask(f"storm {at_once} {PATIENCE:g} {ready}\t{subscribed}", PATIENCE + 10))
+        return self._complete(self.request(f"storm {concurrency} {TIMEOUT:g} {ready}\t{subscribed}", TIMEOUT + 10))
 
     def drop(self, count: int) -> None:
-        """Cuts connections, without a close frame."""
-        self.ask(f"drop {count}")
+        """Cut connections without a close frame."""
+        self.request(f"drop {count}")
 
-    def _complete(self, answer: dict[str, Any]) -> dict[str, Any]:
-        if not answer["complete"]:
-            raise BenchmarkError(f"{self.name}: not everything arrived: {answer}")
-        return answer
+    def _complete(self, report: dict[str, Any]) -> dict[str, Any]:
+        if not report["complete"]:
+            raise BenchmarkError(f"{self.name}: not everything arrived: {report}")
+        return report
 
 
-def _lines(name: str, option: str, lines: Iterable[str]) -> list[str | Path]:
-    """Writes the lines of an option into a file; gives the option, or nothing where no line says anything."""
+def _file_option(name: str, option: str, lines: Iterable[str]) -> list[str | Path]:
+    """Write the lines of an option into a file; return the option, or nothing if all lines are empty."""
     text = "".join(f"{line}\n" for line in lines)
     if not text.strip():
         return []

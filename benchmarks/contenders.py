@@ -1,4 +1,4 @@
-"""Everybody who takes part: Hubbub, the floor, and the peers, each the best idiomatic server we know how to write."""
+"""All servers that are compared: Hubbub, the floor, and the peers, each the best idiomatic server we can write."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import shutil
 import subprocess
 from typing import ClassVar, Final
 
+from benchmarks import protocols
 from benchmarks.install import ENVIRONMENT, NODE_MODULES, PEERS, installed_version, python_versions
 from benchmarks.process import Program, free_port
+from benchmarks.protocols import ClientProtocol, EventsOnly
 from benchmarks.servers import Floor, Hubbub, Server
-from benchmarks.speech import Centrifugo as CentrifugoSpeech
-from benchmarks.speech import Chanx, Silence, SocketIO, Speech
 
-SLOW: Final = 10_000
-"""Sockets of those who take over a millisecond to connect one."""
+SOCKETS_OF_SLOW: Final = 10_000
+"""Sockets of the servers that take over a millisecond to connect one."""
 
 
 class Node(Server):
@@ -24,13 +24,13 @@ class Node(Server):
     arguments: ClassVar[tuple[str, ...]] = ()
 
     def start(self) -> Program:
-        """Makes the server's program."""
+        """Return the server's program."""
         script = PEERS / self.folder / "server.js"
         return self.program("node", "--expose-gc", script, str(self.port), *self.arguments)
 
     @classmethod
     def version(cls) -> str:
-        """Tells what is measured, with its version."""
+        """Return what is measured, with its version."""
         node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
         return f"{cls.package} {installed_version(cls.package)}, Node {node}"
 
@@ -50,11 +50,11 @@ class Ws(Node):
 
 
 class WsBare(Ws):
-    """Node's ``ws`` that asks nobody who they are, and knows no rooms."""
+    """Node's ``ws`` without authentication and rooms."""
 
     name, title = "ws-bare", "ws, no authentication"
     arguments = ("bare",)
-    speech = Silence()
+    protocol = EventsOnly()
     has_topics = False
 
 
@@ -63,7 +63,7 @@ class SocketIONode(Node):
 
     name, title = "socket.io", "Socket.IO"
     folder, package = "socket_io", "socket.io"
-    speech = SocketIO()
+    protocol = protocols.SocketIO()
     has_redis = True
 
 
@@ -72,21 +72,21 @@ class Uvicorn(Server):
 
     folder: ClassVar[str]
     packages: ClassVar[tuple[str, ...]]
-    speech: ClassVar[Speech] = Speech()
+    protocol: ClassVar[ClientProtocol] = ClientProtocol()
 
     def start(self) -> Program:
-        """Makes the server's program: uvicorn with its fastest parts, its pings as often as the others', and quiet."""
+        """Return the server's program: uvicorn with its fastest parts, a ping every 25 s, and no access log."""
         options = ("--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio", "--ws-ping-interval", "25")
-        where = ("--app-dir", PEERS / self.folder, "--port", str(self.http_port), "--log-level", "warning")
-        return self.program(ENVIRONMENT / "bin" / "uvicorn", "server:app", *where, *options, **self.told())
+        app = ("--app-dir", PEERS / self.folder, "--port", str(self.http_port), "--log-level", "warning")
+        return self.program(ENVIRONMENT / "bin" / "uvicorn", "server:app", *app, *options, **self.settings())
 
-    def told(self) -> dict[str, str]:
-        """Gives what this server is told beside what all are."""
+    def settings(self) -> dict[str, str]:
+        """Return the settings of this server beside those that all have."""
         return {}
 
     @classmethod
     def version(cls) -> str:
-        """Tells what is measured, with its version."""
+        """Return what is measured, with its version."""
         return python_versions(*cls.packages)
 
 
@@ -95,8 +95,8 @@ class PythonSocketIO(Uvicorn):
 
     name, title = "python-socketio", "python-socketio"
     folder, packages = "python_socketio", ("python-socketio", "uvicorn")
-    most_sockets = SLOW
-    speech = SocketIO()
+    max_sockets = SOCKETS_OF_SLOW
+    protocol = protocols.SocketIO()
     has_redis = True
 
 
@@ -106,7 +106,7 @@ class ChannelsUvicorn(Uvicorn):
     name, title = "channels-uvicorn", "Channels (uvicorn)"
     folder, packages = "channels", ("channels", "channels-redis", "django", "uvicorn")
     has_redis = needs_redis = True
-    most_sockets = SLOW
+    max_sockets = SOCKETS_OF_SLOW
 
 
 class ChannelsDaphne(Server):
@@ -114,17 +114,17 @@ class ChannelsDaphne(Server):
 
     name, title = "channels-daphne", "Channels (Daphne)"
     has_redis = needs_redis = True
-    most_sockets = SLOW
+    max_sockets = SOCKETS_OF_SLOW
 
     def start(self) -> Program:
-        """Makes the server's program."""
+        """Return the server's program."""
         daphne = (ENVIRONMENT / "bin" / "python", "-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port))
         command = (f"PYTHONPATH={PEERS / 'channels'}", *daphne, "-v", "0", "--ping-interval", "25", "server:app")
         return self.program(*command)
 
     @classmethod
     def version(cls) -> str:
-        """Tells what is measured, with its version."""
+        """Return what is measured, with its version."""
         return python_versions("channels", "channels-redis", "django", "daphne")
 
 
@@ -140,36 +140,36 @@ class ChanxServer(Uvicorn):
 
     name, title = "chanx", "chanx (FastAPI)"
     folder, packages = "chanx", ("chanx", "fast-channels", "uvicorn")
-    speech = Chanx()
+    protocol = protocols.Chanx()
     has_redis = needs_redis = True
-    most_sockets = SLOW
+    max_sockets = SOCKETS_OF_SLOW
 
 
 class Centrifugo(Uvicorn):
-    """Centrifugo, and a FastAPI backend that publishes by its HTTP API: both together are what is measured."""
+    """Centrifugo, and a FastAPI backend that publishes through its HTTP API; both are measured together."""
 
     name, title = "centrifugo", "Centrifugo and FastAPI"
     folder, packages = "centrifugo", ("cent", "fastapi", "uvicorn")
-    speech = CentrifugoSpeech()
+    protocol = protocols.Centrifugo()
     has_redis = True
 
     def start(self) -> Program:
-        """Makes the backend's program, which starts Centrifugo."""
+        """Return the backend's program, which starts Centrifugo."""
         self.http_port = free_port()
         return super().start()
 
-    def told(self) -> dict[str, str]:
-        """Tells the backend where Centrifugo listens."""
+    def settings(self) -> dict[str, str]:
+        """Return the port that the backend starts Centrifugo on."""
         return {"PORT": str(self.port)}
 
     @classmethod
     def version(cls) -> str:
-        """Tells what is measured, with its version."""
-        said = subprocess.run([cls.name, "version"], capture_output=True, text=True, check=True).stdout.strip()
-        return f"{said}; {super().version()}"
+        """Return what is measured, with its version."""
+        own = subprocess.run([cls.name, "version"], capture_output=True, text=True, check=True).stdout.strip()
+        return f"{own}; {super().version()}"
 
 
-EVERYBODY: Final[tuple[type[Server], ...]] = (
+CONTENDERS: Final[tuple[type[Server], ...]] = (
     Floor,
     Uws,
     Hubbub,
@@ -184,16 +184,15 @@ EVERYBODY: Final[tuple[type[Server], ...]] = (
     PythonSocketIO,
 )
 
+CONTENDERS_OF_QUICK_MODE: Final = (Floor, Uws, Hubbub, WsBare, SocketIONode, FastAPINaive)
+"""The servers that the goals name, and the fastest of the Python peers."""
 
-IN_A_HURRY: Final = (Floor, Uws, Hubbub, WsBare, SocketIONode, FastAPINaive)
-"""Whom the quick mode measures: those whom the goals name, and of the Python peers the quickest."""
 
-
-def present() -> tuple[list[type[Server]], dict[str, str]]:
-    """Gives who can take part here, and by name why the others cannot."""
-    able: list[type[Server]] = []
+def available() -> tuple[list[type[Server]], dict[str, str]]:
+    """Return the servers that can run here, and by title the reason why the others cannot."""
+    servers: list[type[Server]] = []
     absent: dict[str, str] = {}
-    for contender in EVERYBODY:
+    for contender in CONTENDERS:
         if issubclass(contender, Node) and not (NODE_MODULES / contender.package).exists():
             absent[contender.title] = f"{contender.package} is not installed in {NODE_MODULES.name}"
         elif issubclass(contender, (Uvicorn, ChannelsDaphne)) and not (ENVIRONMENT / "bin" / "uvicorn").exists():
@@ -201,5 +200,5 @@ def present() -> tuple[list[type[Server]], dict[str, str]]:
         elif contender is Centrifugo and shutil.which(contender.name) is None:
             absent[contender.title] = "no centrifugo on the PATH (its binary is in no package registry)"
         else:
-            able.append(contender)
-    return able, absent
+            servers.append(contender)
+    return servers, absent

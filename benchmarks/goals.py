@@ -1,4 +1,4 @@
-"""What the benchmark must show: ratios of one run, and a few figures."""
+"""The goals of the benchmark: ratios within one run, and a few figures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PEERS: Final = ("uws", "ws", "centrifugo", "socket.io", *PYTHON)
 
 
 class Verdict(NamedTuple):
-    """One line: what was asked, what was found, and whether that is enough. None where it could not be measured."""
+    """One goal, what was found, and whether it is met; None if it could not be measured."""
 
     what: str
     goal: str
@@ -24,11 +24,11 @@ class Verdict(NamedTuple):
 
 
 class Goal(NamedTuple):
-    """At most so much of a column: of ours alone, or divided by another server's."""
+    """The most that a column may be: Hubbub's own figure, or divided by another server's."""
 
     letter: str
     column: str
-    most: float
+    maximum: float
     what: str
     other: str = ""
     unit: str = ""
@@ -47,22 +47,22 @@ GOALS: Final = (
     Goal("e", "memory", 1.0, "memory per socket (stretch: 0.9)", "ws-bare"),
     Goal("f", "core", 2.0, "of a core", unit=" %"),
 )
-TIMES_THE_BEST: Final = 3.0
-"""What saturation is to be at least, times that of the best peer."""
+MIN_RATIO_TO_BEST_PEER: Final = 3.0
+"""The least that saturation may be, divided by the best peer's."""
 
-OF_PYTHON: Final = 0.5
-"""The part of any Python peer's CPU that every workload may take at most."""
+MAX_RATIO_TO_PYTHON: Final = 0.5
+"""The most that the CPU of any workload may be, divided by any Python peer's."""
 
 
 def verdicts(results: Results) -> Iterator[Verdict]:
-    """Judges a run of the benchmark."""
+    """Compare a run of the benchmark with the goals."""
     for section in results.section_of("b3"):
-        yield _best_peer(section, "deliveries", TIMES_THE_BEST)
+        yield _best_peer(section, "deliveries", MIN_RATIO_TO_BEST_PEER)
     for goal in GOALS:
         yield from (_judge(section, goal) for section in results.section_of(goal.letter))
     for section in results.sections.values():
         if "cpu" in section.columns and section.letter != "b3":
-            goal = Goal(section.letter, "cpu", OF_PYTHON, f"CPU per {section.unit}")
+            goal = Goal(section.letter, "cpu", MAX_RATIO_TO_PYTHON, f"CPU per {section.unit}")
             yield from (_judge(section, goal._replace(other=peer)) for peer in PYTHON if peer in section.outcomes)
 
 
@@ -74,13 +74,15 @@ def _judge(section: Section, goal: Goal) -> Verdict:
         values = ratios(ours, section.outcomes.get(goal.other, Outcome()), goal.column)
         what += f" ÷ {goal.other}"
     found = statistics.median(values) if values else None
-    return Verdict(what, f"≤ {goal.most:g}{goal.unit}", found, values, None if found is None else found <= goal.most)
+    return Verdict(
+        what, f"≤ {goal.maximum:g}{goal.unit}", found, values, None if found is None else found <= goal.maximum
+    )
 
 
-def _best_peer(section: Section, column: str, least: float) -> Verdict:
+def _best_peer(section: Section, column: str, minimum: float) -> Verdict:
     medians = {name: section.outcomes.get(name, Outcome()).median(column) or 0.0 for name in PEERS}
     best = max(PEERS, key=lambda name: medians[name])
     values = ratios(section.outcomes.get(OURS, Outcome()), section.outcomes.get(best, Outcome()), column)
     found = statistics.median(values) if values else None
     what = f"({section.letter}) {section.title}: ÷ the best peer, {best}"
-    return Verdict(what, f"≥ {least:g}", found, values, None if found is None else found >= least)
+    return Verdict(what, f"≥ {minimum:g}", found, values, None if found is None else found >= minimum)

@@ -1,4 +1,4 @@
-"""The peers' own set-up: into git-ignored folders, from pinned and locked lists. ``python -m benchmarks.install``."""
+"""Install the peers' packages from lock files into folders that git ignores: ``python -m benchmarks.install``."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ STAMP: Final = ".installed"
 
 
 def install() -> dict[str, str]:
-    """Installs what is not there yet; gives, by name, what could not be installed, and why."""
+    """Install what is missing; return the reason, by name, for each part that could not be installed."""
     missing = {}
-    for name, lock, target, act in (
+    for name, lock, target, installer in (
         ("Node", PEERS / "package-lock.json", NODE_MODULES, _install_node),
         ("Python", PEERS / "requirements.txt", ENVIRONMENT, _install_python),
     ):
@@ -28,7 +28,7 @@ def install() -> dict[str, str]:
         if stamp.exists() and stamp.stat().st_mtime > lock.stat().st_mtime:
             continue
         print(f"Installing the peers on {name} into {target.relative_to(HERE.parent)} ...", flush=True)
-        failure = act()
+        failure = installer()
         if failure:
             missing[name] = failure
         else:
@@ -43,7 +43,7 @@ def _install_node() -> str:
         return "no node and npm on the PATH"
     failure = _run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
     if not failure:
-        # The one package without which Node has no good SQLite has to be compiled: two minutes, once.
+        # Node's only good SQLite has to be compiled, which takes two minutes, once.
         _run("npm", "rebuild", "better-sqlite3", "--foreground-scripts")
     return failure
 
@@ -57,32 +57,32 @@ def _install_python() -> str:
 
 
 def _run(*command: str) -> str:
-    """Runs a command in the peers' folder; gives the end of what it said where it failed."""
+    """Run a command in the peers' folder; return the end of its output if it failed, else nothing."""
     try:
         done = subprocess.run(command, cwd=PEERS, capture_output=True, text=True, check=False)
     except OSError as error:
         return str(error)
-    said: str = (done.stdout + done.stderr)[-500:]
-    return said or f"exit status {done.returncode}" if done.returncode else ""
+    output: str = (done.stdout + done.stderr)[-500:]
+    return output or f"exit status {done.returncode}" if done.returncode else ""
 
 
 def installed_version(package: str, folder: Path = NODE_MODULES) -> str:
-    """Gives the version of a package on Node."""
+    """Return the version of an installed npm package."""
     manifest = json.loads((folder / package / "package.json").read_text())
     return str(manifest["version"])
 
 
 def python_versions(*packages: str) -> str:
-    """Gives the versions of packages in the peers' Python environment."""
+    """Return the versions of Python and of packages in the peers' environment, as one line."""
     code = (
         "import sys; from importlib.metadata import version as of; "
         "print('Python', sys.version.split()[0], *[f', {name} {of(name)}' for name in sys.argv[1:]])"
     )
     command = [str(ENVIRONMENT / "bin" / "python"), "-c", code, *packages]
-    said: str = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return said.strip().replace(" ,", ",")
+    output: str = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return output.strip().replace(" ,", ",")
 
 
 if __name__ == "__main__":
-    for who, why in install().items():
-        print(f"{who}: {why}", file=sys.stderr)
+    for part, reason in install().items():
+        print(f"{part}: {reason}", file=sys.stderr)

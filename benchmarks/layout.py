@@ -1,4 +1,4 @@
-"""Who listens to what: how the sockets of a stage are spread over topics, the same for every server."""
+"""Which socket subscribes to which topics."""
 
 from __future__ import annotations
 
@@ -6,68 +6,68 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from benchmarks import workload
-from benchmarks.workload import BUSY_SOCKETS, REST_SOCKETS, ROOM_SIZE
+from benchmarks import scenario
+from benchmarks.scenario import BUSY_SOCKETS, REST_SOCKETS, ROOM_SIZE
 
 
 class Topic(NamedTuple):
-    """A topic, as the wire names it. Ids have twelve characters each, so that events have one size."""
+    """A topic, as on the wire. All ids have twelve characters, so that all events have the same size."""
 
     kind: str
     id: str
 
 
-EVERYBODY: Final = Topic("conversation", workload.CONVERSATION)
+EVERYBODY: Final = Topic("conversation", scenario.CONVERSATION)
 BUSY: Final = Topic("conversation", "busy-channel")
 REST: Final = Topic("conversation", "rest-channel")
 QUIET: Final = Topic("conversation", "quiet-topic-")
 
 
 def room(number: int) -> Topic:
-    """Gives the topic of one room."""
+    """Return the topic of one room."""
     return Topic("conversation", f"room-{number:07d}")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """So many sockets, each a user's, each with topics."""
+    """A number of sockets, each of another user, and their topics."""
 
     sockets: int
 
     @property
     def in_rooms(self) -> int:
-        """Gives how many sockets, from the first on, are in rooms where people type."""
+        """Return how many sockets, counted from the first, are in rooms where users type."""
         return 0
 
     def topics(self, index: int) -> Sequence[Topic]:
-        """Gives the topics of one socket: here their own user's, and the conversation of all."""
-        return (Topic("user", workload.user_id(index)), EVERYBODY)
+        """Return the topics of one socket: its own user and the conversation of all."""
+        return (Topic("user", scenario.user_id(index)), EVERYBODY)
 
     def room(self, index: int) -> Topic:
-        """Gives the room of one socket."""
+        """Return the room of one socket."""
         return room(index // ROOM_SIZE)
 
 
 @dataclass(frozen=True)
 class Bare(Layout):
-    """Sockets that nobody hears of: they subscribe to nothing."""
+    """Sockets without subscriptions."""
 
     def topics(self, index: int) -> Sequence[Topic]:
-        """Gives no topics."""
+        """Return no topics."""
         return ()
 
 
 @dataclass(frozen=True)
 class Crowd(Layout):
-    """All in one conversation and in rooms of ten; 100 also in a busy topic, ten more in one that REST writes to."""
+    """All in one conversation and in rooms of ten; 100 also in a busy topic, ten more in one that REST publishes to."""
 
     @property
     def in_rooms(self) -> int:
-        """Gives how many sockets are in rooms where people type: all."""
+        """Return how many sockets are in rooms where users type: all."""
         return self.sockets
 
     def topics(self, index: int) -> Sequence[Topic]:
-        """Gives the topics of one socket."""
+        """Return the topics of one socket."""
         usual = (self.room(index), EVERYBODY)
         if index < BUSY_SOCKETS:
             return (*usual, BUSY)
@@ -81,5 +81,5 @@ class Rooms(Layout):
     gathered: int = 0
 
     def topics(self, index: int) -> Sequence[Topic]:
-        """Gives the topics of one socket."""
+        """Return the topics of one socket."""
         return (self.room(index), EVERYBODY if index < self.gathered else QUIET)

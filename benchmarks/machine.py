@@ -1,4 +1,4 @@
-"""Where it was measured."""
+"""The machine that the benchmark runs on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def describe() -> dict[str, str]:
-    """Gives what a reader has to know of this machine."""
+    """Return what a reader has to know of this machine."""
     processor = next(
         (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "unknown"
     )
@@ -23,8 +23,8 @@ def describe() -> dict[str, str]:
     }
 
 
-def most_sockets() -> int:
-    """Gives how many sockets one process may hold here: a tenth of its file descriptors is left for other things."""
+def max_sockets() -> int:
+    """Return how many sockets one process may open here; a tenth of its file descriptors is left for other uses."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,4 +1,4 @@
-"""Plots, written as SVG by hand: horizontal bars need no library."""
+"""Bar charts as SVG, without a library."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ text { font: 13px system-ui, sans-serif; fill: #24292f; }
 
 
 def bars(title: str, rows: Sequence[tuple[str, Sequence[float], bool]]) -> str:
-    """Draws one bar per row: its name, its values, and whether it is ours. A bar is a median, its line the extremes."""
+    """Draw one bar per row of name, values and whether it is Hubbub. A bar is the median, its line the extremes."""
     height = TOP + ROW * len(rows) + 12
     longest = max(max(values) for _, values, _ in rows) or 1.0
     scale = (WIDTH - LEFT - RIGHT) / longest

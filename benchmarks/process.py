@@ -1,4 +1,4 @@
-"""The programs of a benchmark: compiled, started, asked, measured from outside, and always stopped."""
+"""The programs of a benchmark: compile, start, send commands to, measure from outside, and always stop."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _libc = ctypes.CDLL(None)
 
 
 class BenchmarkError(Exception):
-    """A measurement that could not be made, or would have been wrong."""
+    """A measurement failed, or its result would have been wrong."""
 
 
 class IncapableError(BenchmarkError):
-    """A server that is well, but cannot do this work: asking it again would find the same."""
+    """A healthy server cannot do this workload: measuring again would end the same way."""
 
 
 def compile_c(name: str) -> Path:
-    """Compiles ``c/<name>.c`` into the git-ignored build folder, if it is newer than what is there."""
+    """Compile ``c/<name>.c`` into the build folder, unless the program there is up to date."""
     compiler = shutil.which("cc")
     if compiler is None:
         raise BenchmarkError("the load generator is written in C: install a C compiler as cc (Debian: apt install gcc)")
@@ -48,22 +48,22 @@ def compile_c(name: str) -> Path:
 
 
 def run_as_script(main: Callable[[], object]) -> None:
-    """Runs a program's main function so that its servers end with it, however it ends."""
+    """Run a main function so that its child processes end with it, however it ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+        signal.signal(number, _exit)
     try:
         main()
     except BenchmarkError as error:
         raise SystemExit(f"benchmark: {error}") from error
 
 
-def _stop(number: int, frame: object) -> NoReturn:
-    # An exception unwinds the context managers, which kill the servers.
+def _exit(number: int, frame: object) -> NoReturn:
+    # An exception unwinds the context managers, which kill the child processes.
     raise SystemExit(128 + number)
 
 
 def free_port() -> int:
-    """Finds a port that nothing listens on."""
+    """Return a port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -71,17 +71,20 @@ def free_port() -> int:
 
 
 class Program:
-    """A child process: a context manager that kills it in the end, whatever happened.
+    """A child process, and a context manager that kills it at the end.
 
-    core: the processor it is bound to; server and client then never take turns on one. None leaves it to the system.
-    Its standard error goes to ``build/<name>.log``, and so does its standard output unless it speaks in lines of JSON.
+    Args:
+        name: names the log, ``build/<name>.log``: standard error, and standard output unless ``interactive``.
+        command: the program and its arguments.
+        core: the processor to bind it to, so that server and client never share one; None leaves it to the system.
+        interactive: it reads commands from standard input and answers each with lines of JSON.
     """
 
-    def __init__(self, name: str, *command: str | Path, core: int | None = None, speaks: bool = False) -> None:
+    def __init__(self, name: str, *command: str | Path, core: int | None = None, interactive: bool = False) -> None:
         self.name = name
         self._command = [str(part) for part in command]
         self._core = core
-        self._speaks = speaks
+        self._interactive = interactive
         self._unread = b""
 
     def __enter__(self) -> Self:
@@ -89,15 +92,15 @@ class Program:
         with (BUILD / f"{self.name}.log").open("wb") as log:
             self._process = subprocess.Popen(
                 self._command,
-                stdin=subprocess.PIPE if self._speaks else subprocess.DEVNULL,
-                stdout=subprocess.PIPE if self._speaks else log,
+                stdin=subprocess.PIPE if self._interactive else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if self._interactive else log,
                 stderr=log,
                 preexec_fn=self._prepare,
             )
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        # No graceful end: closing thousands of sockets in good order is not what is measured here.
+        # Killed, not stopped gracefully: closing thousands of sockets in order is not measured here.
         self._process.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
@@ -105,47 +108,41 @@ class Program:
                 stream.close()
 
     def _prepare(self) -> None:
-        """Runs in the child: it dies with this process, even where this one has no time to kill it."""
+        """Set up the child, in the child: it dies with this process, even if this process is killed."""
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         with contextlib.suppress(PermissionError):
-            os.nice(-20)  # where we may: what else runs on the machine then disturbs less
+            os.nice(-20)  # if allowed: other processes then disturb it less
         if self._core is not None:
             os.sched_setaffinity(0, {self._core})
 
     @property
     def pid(self) -> int:
-        """Gives the process id."""
+        """Return the process id."""
         return self._process.pid
 
-    def cpu_seconds(self) -> float:
-        """Gives the user and system time of the process and its children so far, all threads, to the nanosecond.
+    def process_ids(self) -> list[int]:
+        """Return the ids of the process and of all its descendants."""
+        return list(_process_tree(self.pid))
 
-        It is the process's CPU-time clock (clock_getcpuclockid(3), whose Linux encoding this is): the figure that
-        getrusage gives the process itself, readable from outside for a server in any language.
+    def cpu_seconds(self) -> float:
+        """Return the user and system time of the process and its descendants so far, to the nanosecond.
+
+        It is the process's CPU-time clock (clock_getcpuclockid(3), whose Linux encoding this is): what getrusage
+        reports to the process itself, but readable from outside, for a server in any language.
         """
-        return sum(time.clock_gettime((~pid << 3) | 2) for pid in self._family(self.pid))
+        return sum(time.clock_gettime((~pid << 3) | 2) for pid in _process_tree(self.pid))
 
     def resident_bytes(self) -> int:
-        """Gives the resident memory of the process and its children."""
-        return sum(self._resident(pid) for pid in self._family(self.pid))
+        """Return the resident memory of the process and its descendants."""
+        return sum(memory_bytes(pid, "Rss") for pid in _process_tree(self.pid))
 
-    def _resident(self, pid: int) -> int:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Rss:"):
-                return int(line.split()[1]) * 1024
-        raise BenchmarkError(f"{self.name}: no resident memory to be read")
+    def request(self, command: str, timeout: float = 30.0) -> dict[str, Any]:
+        """Send a command to an interactive program, and return its first answer.
 
-    def _family(self, pid: int) -> Iterator[int]:
-        yield pid
-        children: list[str] = []
-        for thread in Path(f"/proc/{pid}/task").glob("*/children"):
-            with contextlib.suppress(OSError):  # a thread that has just ended
-                children += thread.read_text().split()
-        for child in children:
-            yield from self._family(int(child))
-
-    def ask(self, command: str, seconds: float = 30.0) -> dict[str, Any]:
-        """Sends one line to a program that speaks, and gives its answer."""
+        Args:
+            command: one line.
+            timeout: seconds.
+        """
         stream = self._process.stdin
         if stream is None:
             raise BenchmarkError(f"{self.name} takes no commands")
@@ -153,21 +150,21 @@ class Program:
             stream.write(command.encode() + b"\n")
             stream.flush()
         except BrokenPipeError:
-            raise self._gone() from None
-        return self.answer(seconds)
+            raise self._has_ended() from None
+        return self.read_answer(timeout)
 
-    def answer(self, seconds: float = 30.0) -> dict[str, Any]:
-        """Waits for the next line of JSON."""
+    def read_answer(self, timeout: float = 30.0) -> dict[str, Any]:
+        """Wait for the next line of JSON, for at most ``timeout`` seconds."""
         stream = self._process.stdout
         if stream is None:
-            raise BenchmarkError(f"{self.name} gives no answers")
-        deadline = time.monotonic() + seconds
+            raise BenchmarkError(f"{self.name} sends no answers")
+        deadline = time.monotonic() + timeout
         while b"\n" not in self._unread:
             if not select.select([stream], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                raise BenchmarkError(f"{self.name} has not answered in {seconds:.0f} s")
+                raise BenchmarkError(f"{self.name} has not answered in {timeout:.0f} s")
             read = os.read(stream.fileno(), 65536)
             if not read:
-                raise self._gone()
+                raise self._has_ended()
             self._unread += read
         line, _, self._unread = self._unread.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
@@ -175,18 +172,36 @@ class Program:
             raise BenchmarkError(f"{self.name}: {answer['error']}")
         return answer
 
-    def wait_for_port(self, port: int, seconds: float = 20.0) -> None:
-        """Waits until the process accepts connections on 127.0.0.1."""
-        deadline = time.monotonic() + seconds
+    def wait_for_port(self, port: int, timeout: float = 20.0) -> None:
+        """Wait until the process accepts connections on 127.0.0.1, for at most ``timeout`` seconds."""
+        deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                raise self._gone()
+                raise self._has_ended()
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     return
             time.sleep(0.05)
-        raise BenchmarkError(f"{self.name} does not listen on port {port} after {seconds:.0f} s")
+        raise BenchmarkError(f"{self.name} does not listen on port {port} after {timeout:.0f} s")
 
-    def _gone(self) -> BenchmarkError:
+    def _has_ended(self) -> BenchmarkError:
         log = (BUILD / f"{self.name}.log").read_text(errors="replace")[-2000:]
         return BenchmarkError(f"{self.name} has ended; the end of its output:\n{log}")
+
+
+def memory_bytes(pid: int, field: str) -> int:
+    """Return a field of ``/proc/<pid>/smaps_rollup`` in bytes, such as Rss or Pss."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) * 1024
+    raise BenchmarkError(f"the system reports no {field} for process {pid}")
+
+
+def _process_tree(pid: int) -> Iterator[int]:
+    yield pid
+    children: list[str] = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            children += thread.read_text().split()
+    for child in children:
+        yield from _process_tree(int(child))

@@ -1,8 +1,8 @@
-"""The benchmark that takes four minutes: ``uv run python -m benchmarks.quick``.
+"""Measure Hubbub beside bare C, in four minutes: ``python -m benchmarks.quick``.
 
-It measures what Hubbub promises about its cost, on one machine over loopback. Figures are CPU (user and system time of
-the server process), not time: they survive a noisy machine. Fan-out is measured side by side with the floor, in turns,
-and compared pair by pair: the ratio is the figure, its spread says how far to trust it.
+The figures are what Hubbub promises about its cost, on one machine over loopback. They are CPU (user and system time of
+the server process) and not elapsed time, so that a busy machine changes them little. Fan-out is measured on both
+servers in turns and compared pair by pair: the ratio is the result, and its spread says how far to trust it.
 """
 
 from __future__ import annotations
@@ -10,51 +10,46 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from benchmarks import workload
+from benchmarks import scenario
 from benchmarks.process import BenchmarkError, run_as_script
 from benchmarks.servers import Floor, Hubbub, Publication, Server
 
-WARM: Final = 1000
-"""Connections opened before those whose memory is measured: the first ones also pay for what is shared."""
+WARM_UP_SOCKETS: Final = 1000
+"""Connections opened before those whose memory is measured: the first ones also pay for what all share."""
 
 SETTLE_SECONDS: Final = 4.0
-"""After it, presence has announced everybody who came, and everybody who left."""
+"""After it, presence has announced every user who came or left."""
 
 
-class Pattern(NamedTuple):
-    """How a broadcast is spread over time: ``turns``, ``interval`` seconds apart, each of ``events`` at once."""
+def lead_in(listeners: int) -> Publication:
+    """Return what is published before a measurement.
 
-    turns: int
-    events: int
-    interval: float
-
-    def cost(self, server: Server) -> float:
-        """Measures it: microseconds of CPU per delivery, once the server is under way."""
-        LEAD_IN.run(server)
-        before = server.process.cpu_seconds()
-        deliveries = self.run(server)
-        return (server.process.cpu_seconds() - before) / deliveries * 1e6
-
-    def run(self, server: Server) -> int:
-        """Broadcasts, waits for everything to arrive, and gives the number of deliveries."""
-        deliveries = self.turns * self.events * server.sockets
-        server.client.expect(deliveries, workload.EVENT)
-        server.publish(Publication(self.turns * self.events, self.interval, server.sockets, burst=self.events))
-        arrived = server.client.arrived()
-        if arrived["bytes"] != deliveries * workload.EVENT_BYTES:
-            raise BenchmarkError(f"{server.name}: events of {arrived['bytes'] / deliveries} bytes")
-        return deliveries
+    After a pause, Linux acknowledges each of the first 16 segments by itself, which costs the sender CPU as well.
+    """
+    return Publication(20, 0.02, listeners)
 
 
-# After idling, Linux acknowledges each of the first 16 segments by itself, which costs the sender as well.
-LEAD_IN: Final = Pattern(turns=20, events=1, interval=0.02)
-# Short and many: what else happens on the machine then falls on both sides of a pair.
-STEADY: Final = Pattern(turns=25, events=1, interval=0.02)
-BURST: Final = Pattern(turns=8, events=20, interval=0.15)
+def steady(listeners: int) -> Publication:
+    """Return single events, 50 a second; short, so that other load on the machine falls on both servers of a pair."""
+    return Publication(25, 0.02, listeners)
+
+
+def bursts(listeners: int) -> Publication:
+    """Return bursts of 20 events in one turn of the event loop."""
+    return Publication(160, 0.15, listeners, burst=20)
+
+
+def delivery_cost(server: Server, publication: Publication) -> float:
+    """Return the CPU per delivery in microseconds."""
+    delivery = server.deliver(publication)
+    if delivery.report["bytes"] != delivery.deliveries * scenario.EVENT_BYTES:
+        raise BenchmarkError(f"{server.name}: events of {delivery.report['bytes'] / delivery.deliveries} bytes")
+    return delivery.cost
 
 
 PAIRS: Final = 5
@@ -62,23 +57,23 @@ PAIRS: Final = 5
 
 
 class Task(NamedTuple):
-    """A pattern, how often it is measured on one pair of servers, and what the ratio to the floor may be."""
+    """What is published, how often it is measured on one pair of servers, and the most that the ratio may be."""
 
     title: str
-    pattern: Pattern
+    publication: Callable[[int], Publication]
     repetitions: int
     goal: float
 
 
-def row(what: str, values: Sequence[float], unit: str, goal: float | None = None) -> None:
-    """Prints one line of the table: the median, the extremes, and the goal where there is one."""
+def print_row(title: str, values: Sequence[float], unit: str, goal: float | None = None) -> None:
+    """Print a line of the table: the median, the spread, and the goal if there is one."""
     median = statistics.median(values)
     verdict = "" if goal is None else f"goal <= {goal:g}: {'met' if median <= goal else 'MISSED'}"
-    print(f"  {what:<42} {median:8.2f} {unit:<5} {_spread(values):<18} {verdict}".rstrip())
+    print(f"  {title:<42} {median:8.2f} {unit:<5} {_spread(values):<18} {verdict}".rstrip())
 
 
 def _spread(values: Sequence[float]) -> str:
-    """Gives the range of the middle half, which a few disturbed repetitions do not touch; of a handful, of all."""
+    """Return the interquartile range, which a few disturbed repetitions do not change; of few values, the range."""
     if len(values) < 8:
         return f"{min(values):.2f} to {max(values):.2f}"
     low, _, high = statistics.quantiles(values)
@@ -86,15 +81,15 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def fan_out(sockets: int, effort: float) -> None:
-    """Measures steady and bursty fan-out against the floor, on several pairs of fresh servers.
+    """Measure steady and bursty fan-out beside the floor, on several pairs of fresh servers.
 
-    What a write costs depends on where the kernel happened to put a connection's data: within a pair of servers that
-    stays, so only other servers tell how far a figure is luck.
+    The cost of a write depends on where the kernel put a connection's data, which stays the same for the life of a
+    server: only fresh servers show how much of a figure is chance.
     """
-    print(f"\nFan-out of {workload.EVENT_BYTES} bytes to {sockets:,} sockets, CPU per delivery")
+    print(f"\nFan-out of {scenario.EVENT_BYTES} bytes to {sockets:,} sockets, CPU per delivery")
     tasks = (
-        Task("one at a time, 50 a second", STEADY, 8, 1.35),
-        Task("20 in one turn of the loop", BURST, 4, 0.15),
+        Task("one at a time, 50 a second", steady, 8, 1.35),
+        Task("20 in one turn of the loop", bursts, 4, 0.15),
     )
     costs: dict[Task, tuple[list[float], list[float]]] = {task: ([], []) for task in tasks}
     for _ in range(PAIRS):
@@ -108,15 +103,17 @@ def fan_out(sockets: int, effort: float) -> None:
                 for _ in range(max(1, round(task.repetitions * effort))):
                     pair.reverse()
                     for server, found in pair:
-                        found.append(task.pattern.cost(server))
-    for task, (theirs, ours) in costs.items():
-        row(f"{task.title}: bare C", theirs, "us")
-        row(f"{task.title}: Hubbub", ours, "us")
-        row(f"{task.title}: ratio", [one / other for one, other in zip(ours, theirs, strict=True)], "x", task.goal)
+                        server.deliver(lead_in(sockets))
+                        found.append(delivery_cost(server, task.publication(sockets)))
+    for task, (of_floor, of_hubbub) in costs.items():
+        print_row(f"{task.title}: bare C", of_floor, "us")
+        print_row(f"{task.title}: Hubbub", of_hubbub, "us")
+        ratios = [ours / theirs for ours, theirs in zip(of_hubbub, of_floor, strict=True)]
+        print_row(f"{task.title}: ratio", ratios, "x", task.goal)
 
 
 class Connecting(NamedTuple):
-    """What one run of ``connecting`` found, per socket."""
+    """What one run of ``connecting`` found, per socket: CPU in microseconds, memory in KB."""
 
     connect: float
     announce: float
@@ -125,57 +122,50 @@ class Connecting(NamedTuple):
     memory: float
 
 
-def connecting(sockets: int) -> Connecting:
-    """Measures sockets of unique users, authenticated, registered and subscribed to two topics; on a fresh server."""
-    with Hubbub(WARM + sockets) as server:
-        server.connect(WARM)
+def connecting(sockets: int, *, settle: float = SETTLE_SECONDS, python: str = sys.executable) -> Connecting:
+    """Connect users to a fresh server: authenticated, registered, and subscribed to two topics each.
+
+    Args:
+        sockets: how many, beside those of the warm-up.
+        settle: seconds of waiting after each step.
+        python: the interpreter of the environment in which the measured Hubbub is installed.
+    """
+    with Hubbub(WARM_UP_SOCKETS + sockets, python=python) as server:
+        server.connect(WARM_UP_SOCKETS)
         server.subscribe()
-        time.sleep(SETTLE_SECONDS)
-        before = resident(server)
-        connect = cpu(server, lambda: server.connect(sockets)) / sockets
-        announce = cpu(server, lambda: time.sleep(SETTLE_SECONDS)) / sockets
-        connected = resident(server)
-        subscribe = cpu(server, server.subscribe) / (WARM + sockets)
-        time.sleep(SETTLE_SECONDS)
-        subscribed = resident(server)
+        time.sleep(settle)
+        before = server.resident_bytes()
+        connect = server.cpu_of(lambda: server.connect(sockets)) / sockets
+        announce = server.cpu_of(lambda: time.sleep(settle)) / sockets
+        connected = server.resident_bytes()
+        subscribe = server.cpu_of(server.subscribe) / (WARM_UP_SOCKETS + sockets)
+        time.sleep(settle)
+        subscribed = server.resident_bytes()
     memory = [(after - before) / sockets / 1024 for after in (connected, subscribed)]
     return Connecting(connect * 1e6, announce * 1e6, subscribe * 1e6, *memory)
 
 
-def resident(server: Hubbub) -> int:
-    """Gives the resident memory without garbage."""
-    server.collect()
-    return server.process.resident_bytes()
-
-
-def cpu(server: Server, act: Callable[[], object]) -> float:
-    """Gives the CPU seconds that a server spends on something."""
-    before = server.process.cpu_seconds()
-    act()
-    return server.process.cpu_seconds() - before
-
-
 def main() -> None:
-    """Measures and prints."""
+    """Measure, and print a table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quick", description=__doc__.partition("\n")[0])
     parser.add_argument("--only", choices=["fan-out", "connecting"])
     parser.add_argument("--fan-out-sockets", type=int, default=1000)
     parser.add_argument("--connecting-sockets", type=int, default=8000)
     parser.add_argument("--effort", type=float, default=1.0, help="times the usual number of repetitions")
     options = parser.parse_args()
-    print("Each line: the median, and the range of the middle half (of a handful: all). CPU is the server process's.")
+    print("Each line: the median, and the interquartile range (of few values: the range). CPU of the server process.")
     print(f"Load of this machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.")
     if options.only != "connecting":
         fan_out(options.fan_out_sockets, options.effort)
     if options.only != "fan-out":
         print(f"\nConnecting {options.connecting_sockets:,} users (JWT, two topics), per socket")
         runs = [connecting(options.connecting_sockets) for _ in range(max(1, round(3 * options.effort)))]
-        row("CPU, connect until ready", [run.connect for run in runs], "us", 300)
-        row("CPU, subscribe until subscribed", [run.subscribe for run in runs], "us")
-        row("CPU, both", [run.connect + run.subscribe for run in runs], "us")
-        row("CPU, announced and pinged, in 4 s", [run.announce for run in runs], "us")
-        row("memory, connected", [run.memory_connected for run in runs], "KB")
-        row("memory, connected and subscribed", [run.memory for run in runs], "KB", 5.5)
+        print_row("CPU, connect until ready", [run.connect for run in runs], "us", 300)
+        print_row("CPU, subscribe until subscribed", [run.subscribe for run in runs], "us")
+        print_row("CPU, both", [run.connect + run.subscribe for run in runs], "us")
+        print_row("CPU, announced and pinged, in 4 s", [run.announce for run in runs], "us")
+        print_row("memory, connected", [run.memory_connected for run in runs], "KB")
+        print_row("memory, connected and subscribed", [run.memory for run in runs], "KB", 5.5)
 
 
 if __name__ == "__main__":

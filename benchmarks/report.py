@@ -1,4 +1,4 @@
-"""The report: a page of Markdown with its tables and plots, made from results alone."""
+"""The report: a page of Markdown with tables and plots, made from the results alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.goals import OURS, Verdict, verdicts
 from benchmarks.plots import bars
 from benchmarks.results import Outcome, Results, Section, ratios
 
-WORDS: Final = {
+HEADINGS: Final = {
     "cpu": "CPU, µs per {unit}",
     "subscribe": "CPU, µs per subscribe",
     "p50": "p50, ms",
@@ -25,12 +25,12 @@ WORDS: Final = {
     "sockets": "sockets",
     "client": "load generator busy",
 }
-REMARKABLE: Final = 0.1
-"""A change since the last report that is named."""
+MIN_CHANGE: Final = 0.1
+"""The smallest change since the last report that is listed."""
 
 
 def write(results: Results, folder: Path, before: Results | None) -> Path:
-    """Writes ``report.md``, a plot per workload and ``report.json``; gives the page."""
+    """Write ``report.md``, a plot per workload and ``report.json``; return the path of the page."""
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "report.md"
     page.write_text("\n".join(_page(results, folder, before)) + "\n")
@@ -55,39 +55,39 @@ def _page(results: Results, folder: Path, before: Results | None) -> Iterator[st
             if outcome.values(plotted)
         ]
         if rows:
-            (folder / f"{key}.svg").write_text(bars(word(section, plotted), rows))
-            yield f"![{word(section, plotted)}]({key}.svg)\n"
+            (folder / f"{key}.svg").write_text(bars(heading(section, plotted), rows))
+            yield f"![{heading(section, plotted)}]({key}.svg)\n"
         yield from _table(results, section)
     if before is not None:
         yield from _comparison(results, before)
     yield "\n## Who took part\n"
     yield from (f"- {results.servers[name]}: {version}" for name, version in results.versions.items())
-    yield from (f"- **not measured**: {who}: {why}" for who, why in results.absent.items())
+    yield from (f"- **not measured**: {title}: {reason}" for title, reason in results.absent.items())
     yield "\n## How long it took\n"
-    took = (
-        f"({section.letter}) {sum(one.took for one in section.outcomes.values()):.0f}"
+    seconds = (
+        f"({section.letter}) {sum(outcome.took for outcome in section.outcomes.values()):.0f}"
         for section in results.sections.values()
     )
-    yield f"{results.took / 60:.1f} minutes; in seconds, of all servers together: {', '.join(took)}."
+    yield f"{results.took / 60:.1f} minutes; in seconds, of all servers together: {', '.join(seconds)}."
     yield "The rest is starting and connecting them.\n"
     yield "\n## The load generator\n"
     yield from _load_generator(results)
 
 
 def main_column(section: Section) -> str:
-    """Gives the column that a workload is about."""
+    """Return the column that is plotted and compared."""
     return next(name for name in ("deliveries", "core", "cpu") if name in section.columns)
 
 
-def word(section: Section, column: str) -> str:
-    """Gives the heading of a column."""
+def heading(section: Section, column: str) -> str:
+    """Return the heading of a column."""
     if column == "memory" and section.letter == "e":
         return "memory, KB per socket"
-    return WORDS[column].format(unit=section.unit)
+    return HEADINGS[column].format(unit=section.unit)
 
 
 def number(value: float) -> str:
-    """Writes a figure with three digits that count."""
+    """Write a figure with three significant digits."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
@@ -98,8 +98,8 @@ def _verdicts(found: Sequence[Verdict]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for verdict in found:
         value = "not measured" if verdict.found is None else _spread(verdict.found, verdict.values)
-        judged = {True: "met", False: "**missed**", None: ""}[verdict.met]
-        yield f"| {verdict.what} | {verdict.goal} | {value} | {judged} |"
+        status = {True: "met", False: "**missed**", None: ""}[verdict.met]
+        yield f"| {verdict.what} | {verdict.goal} | {value} | {status} |"
 
 
 def _spread(median: float, values: Sequence[float]) -> str:
@@ -110,20 +110,20 @@ def _table(results: Results, section: Section) -> Iterator[str]:
     columns = [name for name in section.columns if name != "client"]
     plotted = main_column(section)
     ours = section.outcomes.get(OURS, Outcome())
-    yield "| server | " + " | ".join(word(section, column) for column in columns) + " | ÷ Hubbub |"
+    yield "| server | " + " | ".join(heading(section, column) for column in columns) + " | ÷ Hubbub |"
     yield "|---|" + "---|" * (len(columns) + 1)
     for name, outcome in section.outcomes.items():
         cells = [_cell(outcome, column) for column in columns]
-        against = ratios(outcome, ours, plotted)
-        cells.append("" if name == OURS or not against else number(statistics.median(against)))
+        to_ours = ratios(outcome, ours, plotted)
+        cells.append("" if name == OURS or not to_ours else number(statistics.median(to_ours)))
         title = f"**{results.servers[name]}**" if name == OURS else results.servers[name]
         yield f"| {title} | " + " | ".join(cells) + " |"
-    most = max((len(outcome.runs) for outcome in section.outcomes.values()), default=0)
+    max_runs = max((len(outcome.runs) for outcome in section.outcomes.values()), default=0)
     for name, outcome in section.outcomes.items():
         if outcome.failure:
             runs = f"{len(outcome.runs)} runs counted" if outcome.runs else "not measured"
             yield f"\n{results.servers[name]}: {runs}; {outcome.failure[:300]}"
-        elif len(outcome.runs) < most:
+        elif len(outcome.runs) < max_runs:
             yield f"\n{results.servers[name]}: {len(outcome.runs)} runs, as these took {outcome.took:.0f} s"
 
 
@@ -136,7 +136,7 @@ def _comparison(results: Results, before: Results) -> Iterator[str]:
     yield f"\n## Since the last report ({before.when}, {before.mode} mode)\n"
     changes = list(_changes(results, before))
     if not changes:
-        yield f"No figure of Hubbub has moved by {REMARKABLE:.0%} and out of its spread."
+        yield f"No figure of Hubbub has moved by {MIN_CHANGE:.0%} and out of its spread."
         return
     yield "Figures of Hubbub that have moved out of their spread; bare C is the machine's own change.\n"
     yield "| workload | figure | then | now | change | of bare C |"
@@ -154,12 +154,12 @@ def _changes(results: Results, before: Results) -> Iterator[str]:
             if not then or not now or column in ("client", "rate", "sockets") or not statistics.median(then):
                 continue
             change = statistics.median(now) / statistics.median(then) - 1
-            if abs(change) < REMARKABLE or (min(now) <= max(then) and max(now) >= min(then)):
+            if abs(change) < MIN_CHANGE or (min(now) <= max(then) and max(now) >= min(then)):
                 continue
-            floors = [one.outcomes.get("floor", Outcome()).median(column) for one in (old, section)]
+            floors = [run.outcomes.get("floor", Outcome()).median(column) for run in (old, section)]
             floor = f"{floors[1] / floors[0] - 1:+.0%}" if floors[0] and floors[1] else ""
             cells = (number(statistics.median(then)), number(statistics.median(now)), f"{change:+.0%}", floor)
-            yield f"| ({section.letter}) {section.title} | {word(section, column)} | " + " | ".join(cells) + " |"
+            yield f"| ({section.letter}) {section.title} | {heading(section, column)} | " + " | ".join(cells) + " |"
 
 
 def _load_generator(results: Results) -> Iterator[str]:
@@ -176,8 +176,8 @@ def _load_generator(results: Results) -> Iterator[str]:
         if (values := outcome.values("client"))
     ]
     if busy:
-        most, where = max(busy)
-        yield f"The busiest it was during a run: {most:.0%} of its core, with {where}."
-        over = sorted({place for part, place in busy if part > 0.9})
+        highest, run = max(busy)
+        yield f"The busiest it was during a run: {highest:.0%} of its core, with {run}."
+        over = sorted({run for load, run in busy if load > 0.9})
         if over:
             yield "\nOver 90 %, so that these figures say as much of it as of the server: " + ", ".join(over) + "."

@@ -1,4 +1,4 @@
-"""What was found: every run of every server in every workload; kept as JSON for the next report to compare with."""
+"""The results: every run of every server in every workload, stored as JSON for the next report to compare with."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from typing import Any, Self
 
 @dataclass
 class Outcome:
-    """The runs of one server in one workload, in order; and why there are none, or fewer, where that is so."""
+    """The runs of one server in one workload, in order, and the reason if there are none or fewer."""
 
     runs: list[dict[str, float]] = field(default_factory=list)
     failure: str = ""
     is_final: bool = False
-    """Whether it is known that no run will be any better."""
+    """Whether further runs would fail as well."""
 
     took: float = 0.0
-    """Seconds, of all its runs together, with what came before and after each."""
+    """Seconds that all its runs took together, set-up included."""
 
     def values(self, column: str) -> list[float]:
-        """Gives what the runs found in one column."""
+        """Return the values of one column, one per run that has it."""
         return [run[column] for run in self.runs if column in run]
 
     def median(self, column: str) -> float | None:
-        """Gives the median of a column, None where nothing was found."""
+        """Return the median of a column, or None without values."""
         values = self.values(column)
         return statistics.median(values) if values else None
 
 
 @dataclass
 class Section:
-    """One workload: its words, and the outcomes by server name, in the order of the report."""
+    """One workload: its title and columns, and the outcomes by server name, in the order of the report."""
 
     letter: str
     title: str
@@ -50,31 +50,31 @@ class Results:
     mode: str
     machine: dict[str, str]
     servers: dict[str, str] = field(default_factory=dict)
-    """Titles by name."""
+    """Their titles, by name."""
 
     versions: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
-    """Who could not take part, and why."""
+    """Servers that could not take part, with the reason."""
 
     took: float = 0.0
-    """Seconds, of everything but installing."""
+    """Seconds of everything except installing."""
 
     checks: dict[str, float] = field(default_factory=dict)
-    """What was measured of the load generator itself."""
+    """Frames a second that the load generator itself can read."""
 
     sections: dict[str, Section] = field(default_factory=dict)
 
     def section_of(self, letter: str) -> list[Section]:
-        """Gives the sections of one letter of the list of workloads."""
+        """Return the sections of one letter in the list of workloads."""
         return [section for section in self.sections.values() if section.letter == letter]
 
     def save(self, file: Path) -> None:
-        """Writes everything as JSON."""
+        """Write everything as JSON."""
         file.write_text(json.dumps(asdict(self), indent=1) + "\n")
 
     @classmethod
     def load(cls, file: Path) -> Self | None:
-        """Reads what ``save`` has written; gives None where there is nothing."""
+        """Read what ``save`` has written; return None if there is no file."""
         if not file.exists():
             return None
         raw: dict[str, Any] = json.loads(file.read_text())
@@ -86,6 +86,6 @@ class Results:
 
 
 def ratios(ours: Outcome, theirs: Outcome, column: str) -> list[float]:
-    """Gives one ratio per pair of runs: those of one round happened side by side."""
+    """Return one ratio per pair of runs: those of one round happened one after the other."""
     pairs = zip(ours.values(column), theirs.values(column), strict=False)
     return [one / other for one, other in pairs if other]

@@ -1,4 +1,4 @@
-"""A server under measurement, with the client that talks to it: started, connected, told what to publish, measured."""
+"""A server under measurement with its load generator: start, connect, publish, measure."""
 
 from __future__ import annotations
 
@@ -9,34 +9,42 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple, Self
 from urllib.parse import urlencode
 
-from benchmarks import workload
+from benchmarks import scenario
 from benchmarks.client import Client
 from benchmarks.layout import EVERYBODY, Layout, Topic
 from benchmarks.process import BUILD, BenchmarkError, Program, compile_c, free_port
-from benchmarks.speech import STAMP, Silence, Speech
+from benchmarks.protocols import TIMESTAMP, ClientProtocol, EventsOnly
+from hubbub.contract.envelope import Envelope, encode
 
 CORES: Final = sorted(os.sched_getaffinity(0))
 SERVER_CORE: Final = CORES[0] if len(CORES) > 1 else None
 CLIENT_CORE: Final = CORES[1] if len(CORES) > 1 else None
 
 
-CONNECTED_TOGETHER: Final = 3000
-"""Connections that the load generator's patience is meant for."""
+CONNECT_BATCH: Final = 3000
+"""Connections opened by one command: the load generator's timeout is made for so many."""
 
-EXPECTED_COST: Final = 50.0
-"""Microseconds of CPU per delivery of a server that was not measured yet."""
+ASSUMED_COST: Final = 50.0
+"""Microseconds of CPU per delivery, of a server that was not measured yet."""
 
 
 @dataclass(frozen=True)
 class Publication:
-    """What a server is told to publish: ``count`` events, ``burst`` in one turn, ``interval`` seconds apart.
+    """What a server publishes in one measurement.
 
-    listeners: the sockets that hear each event. topic: where they go, unless ``rooms`` spreads them over so many.
-    paced: they stick to their schedule, and those that are late leave together; else each waits after the last.
+    Attributes:
+        count: events in all.
+        interval: seconds from one burst to the next.
+        listeners: sockets that each event is delivered to.
+        burst: events published in one turn of the event loop.
+        topic: where the events go, if ``rooms`` is 0.
+        rooms: rooms that the events are spread over, one after another.
+        paced: bursts keep to a schedule, and late ones leave at once. Otherwise each waits after the one before.
     """
 
     count: int
@@ -49,67 +57,79 @@ class Publication:
 
     @property
     def deliveries(self) -> int:
-        """Gives how often it is heard."""
+        """Return the number of deliveries of all events together."""
         return self.count * self.listeners
 
     @property
-    def hearing(self) -> int:
-        """Gives how many sockets hear any of it."""
+    def receivers(self) -> int:
+        """Return how many sockets receive at least one of the events."""
         return self.listeners * max(1, min(self.rooms, self.count))
 
 
-class Heard(NamedTuple):
-    """What became of a publication: the server's CPU seconds, and the load generator's account."""
+class Delivery(NamedTuple):
+    """What the deliveries of one measurement took.
+
+    Attributes:
+        deliveries: how many.
+        cpu: seconds of the server.
+        report: the load generator's.
+    """
 
     deliveries: int
     cpu: float
-    account: dict[str, Any]
+    report: dict[str, Any]
 
     @property
     def cost(self) -> float:
-        """Gives the server's CPU per delivery, in microseconds."""
+        """Return the server's CPU per delivery, in microseconds."""
         return self.cpu / self.deliveries * 1e6
 
     @property
     def latency(self) -> dict[str, float]:
-        """Gives p50, p99, p999 and max in milliseconds, from the moment an event was due."""
-        if "latency" not in self.account:
-            raise BenchmarkError("no time stamp was found in what was heard")
-        found: dict[str, float] = self.account["latency"]
+        """Return p50, p99, p999 and max in milliseconds, from the time an event was due."""
+        if "latency" not in self.report:
+            raise BenchmarkError("no timestamp was found in the messages")
+        found: dict[str, float] = self.report["latency"]
         return found
 
     @property
-    def client_busy(self) -> float:
-        """Gives the part of its time that the load generator was busy."""
-        return float(self.account["cpu_seconds"] / self.account["seconds"])
+    def client_load(self) -> float:
+        """Return the load generator's CPU time as a fraction of the elapsed time."""
+        return float(self.report["cpu_seconds"] / self.report["seconds"])
 
 
 class Server(ExitStack):
-    """A server and its client, both stopped at the end."""
+    """A server and its load generator; both are killed at the end.
+
+    Args:
+        layout: who subscribes to what, or a number of sockets.
+        redis: the URL of a Redis that the server uses.
+        role: sets its files apart from those of another node.
+    """
 
     name: ClassVar[str]
     title: ClassVar[str]
-    speech: ClassVar[Speech] = Speech()
+    protocol: ClassVar[ClientProtocol] = ClientProtocol()
     has_topics: ClassVar[bool] = True
-    """Whether sockets subscribe, and typing and REST are served."""
+    """Whether it has subscriptions, typing and REST."""
 
     has_redis: ClassVar[bool] = False
-    """Whether it can act as one of many nodes over Redis."""
+    """Whether it can be one of many nodes over Redis."""
 
     needs_redis: ClassVar[bool] = False
-    """Whether it takes one even by itself."""
+    """Whether it uses Redis even as the only node."""
 
-    most_sockets: ClassVar[int] = 1_000_000
-    """Sockets it is given at most: who takes milliseconds to connect one would take minutes for all."""
+    max_sockets: ClassVar[int] = 1_000_000
+    """The most sockets it gets: a server that takes milliseconds to connect one would take minutes for all."""
 
     def __init__(self, layout: Layout | int, *, redis: str | None = None, role: str = "") -> None:
         super().__init__()
         self.layout = Layout(layout) if isinstance(layout, int) else layout
         self.sockets = self.layout.sockets
         self.redis = redis
-        self.started = f"{self.name}{role}"
-        self.cost = EXPECTED_COST
-        """The CPU per delivery that was measured last, in microseconds: how much of it can be asked for in a second."""
+        self.program_name = f"{self.name}{role}"
+        self.cost = ASSUMED_COST
+        """The last measured CPU per delivery, in microseconds: it decides how many events fit a second."""
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -119,8 +139,8 @@ class Server(ExitStack):
             self.process = self.enter_context(self.start())
             for port in {self.port, self.http_port}:
                 self.process.wait_for_port(port)
-            name = f"{self.started}-client"
-            client = Client(name, self.port, self.speech, self.layout, CLIENT_CORE, post_port=self.http_port)
+            name = f"{self.program_name}-client"
+            client = Client(name, self.port, self.protocol, self.layout, CLIENT_CORE, post_port=self.http_port)
             self.client = self.enter_context(client)
         except BaseException:
             self.close()
@@ -128,53 +148,53 @@ class Server(ExitStack):
         return self
 
     def start(self) -> Program:
-        """Makes the server's program, which listens on ``port``; may set another ``http_port`` for REST."""
+        """Return the server's program. It listens on ``port``, and may set another ``http_port`` for REST."""
         raise NotImplementedError
 
     @classmethod
     def version(cls) -> str:
-        """Tells what is measured, with its version."""
+        """Return the name and version of what is measured."""
         raise NotImplementedError
 
-    def program(self, *command: str | Path, **more: str) -> Program:
-        """Makes a program from a command, with what every server is told by its environment, and ``more``."""
-        database = BUILD / f"{self.started}.sqlite"
-        for file in BUILD.glob(f"{self.started}.sqlite*"):
+    def program(self, *command: str | Path, **settings: str) -> Program:
+        """Return a program with the environment variables that all servers get, and those of ``settings``."""
+        database = BUILD / f"{self.program_name}.sqlite"
+        for file in BUILD.glob(f"{self.program_name}.sqlite*"):
             file.unlink()
-        told = {"SECRET": workload.SECRET, "DATABASE": database, "PREFIX": self.name, **more}
+        variables = {"SECRET": scenario.SECRET, "DATABASE": database, "PREFIX": self.name, **settings}
         if self.redis is not None:
-            told["REDIS"] = self.redis
-        environment = [f"BENCHMARK_{name}={value}" for name, value in told.items()]
-        return Program(self.started, "env", *environment, *command, core=SERVER_CORE)
+            variables["REDIS"] = self.redis
+        environment = [f"BENCHMARK_{name}={value}" for name, value in variables.items()]
+        return Program(self.program_name, "env", *environment, *command, core=SERVER_CORE)
 
     def restart(self) -> None:
-        """Begins again with a fresh server and all its sockets: after a measurement that broke something."""
+        """Start a fresh server and connect all its sockets: after a measurement that broke something."""
         self.close()
         self.__enter__()
         self.populate()
 
     def populate(self) -> None:
-        """Opens all its connections, and subscribes each to its topics."""
+        """Open all connections, and subscribe each to its topics."""
         self.connect(self.sockets)
         self.subscribe_new()
 
     def connect(self, count: int) -> None:
-        """Opens connections, and waits until the server has answered all of them."""
-        for opened in range(0, count, CONNECTED_TOGETHER):
-            self.client.connect(min(CONNECTED_TOGETHER, count - opened), self.speech.ready)
+        """Open connections, and wait until the server has answered all of them."""
+        for opened in range(0, count, CONNECT_BATCH):
+            self.client.connect(min(CONNECT_BATCH, count - opened), self.protocol.ready)
 
     def subscribe(self) -> None:
-        """Subscribes every connection to its topics, where the server knows topics."""
+        """Subscribe every connection to its topics, if the server has topics."""
         if self.has_topics:
-            self.client.subscribe(self.speech.subscribed)
+            self.client.subscribe(self.protocol.subscribed)
 
     def subscribe_new(self) -> None:
-        """Subscribes those connections that are not yet."""
+        """Subscribe the connections that are not subscribed yet."""
         if self.has_topics:
-            self.client.subscribe_new(self.speech.subscribed)
+            self.client.subscribe_new(self.protocol.subscribed)
 
     def publish(self, publication: Publication) -> None:
-        """Has the server publish, and waits until it has."""
+        """Let the server publish, and wait until it has."""
         query = {
             "topic": publication.topic.id,
             "rooms": publication.rooms,
@@ -185,41 +205,46 @@ class Server(ExitStack):
         }
         self.post(f"/publish?{urlencode(query)}")
 
-    def hear(self, publication: Publication, *, patience: float = 30.0, listener: Server | None = None) -> Heard:
-        """Has the server publish, and waits until everybody has heard it.
+    def deliver(self, publication: Publication, *, margin: float = 30.0, receiver: Server | None = None) -> Delivery:
+        """Let the server publish, wait until everything has arrived, and return what it took.
 
-        patience: seconds beyond the publication's own. listener: another node, whose sockets hear it.
-        Raises BenchmarkError where somebody has not.
+        Args:
+            publication: the events.
+            margin: seconds beyond the publication's own duration.
+            receiver: another node, whose sockets receive the events.
+
+        Raises:
+            BenchmarkError: a delivery is missing, or was made twice.
         """
-        client = (listener or self).client
-        lasts = publication.count / publication.burst * publication.interval
-        client.expect(publication.deliveries, self.speech.event, lasts + patience)
+        client = (receiver or self).client
+        duration = publication.count / publication.burst * publication.interval
+        client.expect(publication.deliveries, self.protocol.event, duration + margin)
         before = self.process.cpu_seconds()
         self.publish(publication)
-        account = client.arrived(publication.hearing)
+        report = client.wait_for_expected(publication.receivers)
         cpu = self.process.cpu_seconds() - before
-        heard = Heard(publication.deliveries, cpu, account)
+        delivery = Delivery(publication.deliveries, cpu, report)
         if not publication.paced:
-            self.cost = heard.cost
-        return heard
+            self.cost = delivery.cost
+        return delivery
 
-    def spent(self, act: Callable[[], object]) -> float:
-        """Gives the CPU seconds that the server spends on something."""
+    def cpu_of(self, action: Callable[[], object]) -> float:
+        """Return the CPU seconds that the server spends on something."""
         before = self.process.cpu_seconds()
-        act()
+        action()
         return self.process.cpu_seconds() - before
 
-    def resident(self) -> int:
-        """Gives the resident memory without garbage, in bytes."""
+    def resident_bytes(self) -> int:
+        """Return the resident memory after a garbage collection."""
         self.collect()
         return self.process.resident_bytes()
 
     def collect(self) -> None:
-        """Collects garbage, so that memory is compared without what would be freed anyway."""
+        """Collect garbage, so that memory is compared without it."""
         self.post("/collect")
 
     def post(self, target: str) -> dict[str, Any]:
-        """Calls one of the endpoints that drive a server."""
+        """Call one of the endpoints that control a server."""
         connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=120)
         try:
             connection.request("POST", target, headers={"Content-Length": "0"})
@@ -236,57 +261,65 @@ class Server(ExitStack):
 
 
 class Floor(Server):
-    """Bare C: ``send()`` of framed bytes in a loop."""
+    """Bare C, below which no server can be: ``send()`` of framed bytes in a loop."""
 
     name = "floor"
     title = "bare C"
-    speech = Silence()
+    protocol = EventsOnly()
     has_topics = False
 
     def start(self) -> Program:
-        """Makes the server's program."""
-        return Program(self.started, compile_c("server"), str(self.port), core=SERVER_CORE, speaks=True)
+        """Return the server's program."""
+        return Program(self.program_name, compile_c("server"), str(self.port), core=SERVER_CORE, interactive=True)
 
     @classmethod
     def version(cls) -> str:
-        """Tells what is measured."""
+        """Return what is measured."""
         return "benchmarks/c/server.c, cc -O2"
 
     def publish(self, publication: Publication) -> None:
-        """Sends each event by itself; joined only where somebody asks for the floor of whoever joins."""
+        """Send each event by itself."""
         self.send(publication, joined=False)
 
     def send(self, publication: Publication, *, joined: bool) -> None:
-        """Sends to the first connections, or to so many rooms of them."""
+        """Send to the first connections, or to rooms of them; ``joined`` sends all events of a burst at once."""
         rooms = publication.rooms or 1
         numbers = (rooms, publication.listeners, publication.count, publication.burst)
         pace = (round(publication.interval * 1e6), int(publication.paced), int(joined))
-        text = workload.event_text().replace(workload.event(0).message_id, STAMP)
-        self._obeyed(" ".join(map(str, ("publish", *numbers, *pace, text))))
+        event = scenario.event(0)
+        text = encode(Envelope.of(event)).decode().replace(event.message_id, TIMESTAMP)
+        answer = self.process.request(" ".join(map(str, ("publish", *numbers, *pace, text))), 120)
+        if answer["refused"]:
+            raise BenchmarkError(f"the load generator did not keep up: {answer}")
 
     def collect(self) -> None:
-        """Has nothing to collect."""
-
-    def _obeyed(self, command: str) -> None:
-        if (answer := self.process.ask(command, 120))["refused"]:
-            raise BenchmarkError(f"the client did not keep up: {answer}")
+        """Do nothing: there is no garbage."""
 
 
 class Hubbub(Server):
-    """``hubbub run benchmarks.app:app``."""
+    """``hubbub run benchmarks.app:app``.
+
+    Args:
+        python: the interpreter of the environment in which the measured Hubbub is installed. The other arguments are
+            those of every server.
+    """
 
     name = "hubbub"
     title = "Hubbub"
     has_redis = True
 
+    def __init__(
+        self, layout: Layout | int, *, redis: str | None = None, role: str = "", python: str = sys.executable
+    ) -> None:
+        super().__init__(layout, redis=redis, role=role)
+        self.python = Path(python)
+
     def start(self) -> Program:
-        """Makes the server's program; like the others, it writes no line per REST request."""
-        hubbub = Path(sys.executable).with_name("hubbub")
-        return self.program(hubbub, "run", "benchmarks.app:app", "--port", str(self.port), "--no-access-log")
+        """Return the server's program. Like the others, it logs no line per REST request."""
+        command = (self.python, self.python.with_name("hubbub"), "run", "benchmarks.app:app")
+        return self.program(*command, "--port", str(self.port), "--no-access-log")
 
     @classmethod
     def version(cls) -> str:
-        """Tells what is measured."""
-        from importlib.metadata import version
-
+        """Return what is measured."""
         return f"hubbub {version('hubbub')}, `hubbub run`, Python {sys.version.split()[0]}"

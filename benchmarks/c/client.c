@@ -1,44 +1,47 @@
-/* The load generator: opens many WebSocket connections from one thread, answers pings, counts what arrives and measures
- * how long it took. It knows nothing of any server: what is sent, and what is waited for, is told to it.
+/* The load generator: opens many WebSocket connections from one thread, answers pings, counts messages and measures
+ * latency. It is the same for every server: the options say what to send, the commands what to wait for.
  *
- *     client PORT [--path /ws] [--header "Name: value"]... [--headers-file FILE] [--greetings-file FILE]
- *                 [--messages-file FILE] [--signals-file FILE] [--post PATH] [--body TEXT] [--mark TEXT]
- *                 [--post-port PORT] [--sources N] [--ping TEXT --pong TEXT] [--lines] [--raw]
+ *     client PORT [--path /ws] [--headers-file FILE] [--greetings-file FILE] [--messages-file FILE]
+ *                 [--signals-file FILE] [--post PATH] [--post-port PORT] [--body TEXT] [--timestamp-prefix TEXT]
+ *                 [--sources N] [--ping TEXT --pong TEXT] [--lines]
  *
- *     --header          a header line of every handshake
- *     --headers-file    line i is one more header line for connection i, such as its Authorization
- *     --greetings-file  line i is the text that connection i sends as soon as it is upgraded (Socket.IO's CONNECT)
- *     --messages-file   line i is the text that `send` sends on connection i, such as its subscribe event
- *     --signals-file    line i is the text that `relay` sends on connection i, such as its typing event
- *     --post, --body    where `post` posts, and which JSON; 21 zeros in it become the time stamp
- *     --mark            the text in front of the time stamp in a message: nanoseconds of CLOCK_MONOTONIC, 21 digits
- *     --sources         addresses 127.0.0.1 to 127.0.0.N to connect from, where one has too few ports
- *     --post-port       another port to post to
- *     --ping, --pong    answers the message TEXT with the other, where a protocol has pings of its own
- *     --lines           every line of a message is a message, as where a server joins several; a 0x1e in what is sent
- *                       becomes a newline
- *     --raw             no handshake: a TCP connection is enough (the server still speaks in frames)
+ *     --headers-file      line i is a header line of connection i, such as its Authorization
+ *     --greetings-file    line i is the text that connection i sends when it is upgraded (Socket.IO's CONNECT)
+ *     --messages-file     line i is the text that `send` sends on connection i, such as its subscribe event
+ *     --signals-file      line i is the text that `relay` sends on connection i, such as its typing event
+ *     --post, --body      the path that `post` posts to, and the JSON; 21 zeros in it become the timestamp
+ *     --post-port         the port that `post` posts to, if it is another one
+ *     --timestamp-prefix  the text before the timestamp in a message: nanoseconds of CLOCK_MONOTONIC, 21 digits
+ *     --sources           connect from the addresses 127.0.0.1 to 127.0.0.N: one address has too few ports
+ *     --ping, --pong      answer the message TEXT with the other, for protocols with pings of their own
+ *     --lines             every line of a message is a message, for servers that join several; a 0x1e in what is sent
+ *                         becomes a newline
  *
- * Commands come on standard input, one a line, each answered by lines of JSON; the end of standard input ends the
- * program. A PATTERN, if there is one, is searched in the first 255 bytes of a text or binary message.
+ * Commands come on standard input, one a line. Each is answered by lines of JSON. The program ends with its standard
+ * input. An optional PATTERN is searched for in the first 255 bytes of each text or binary message.
  *
- *     connect COUNT AT_ONCE SECONDS [PATTERN]   open COUNT more, at most AT_ONCE under way; each is done when it is
- *                                               upgraded and, given a PATTERN, a message containing it has arrived
- *     send AT_ONCE SECONDS [PATTERN]            send each connection's line; done likewise
- *     tell AT_ONCE SECONDS [PATTERN]            the same for those connections whose line was not sent yet
- *     expect COUNT SECONDS [PATTERN]            answers "armed" at once, and again when COUNT such messages arrived
- *     relay COUNT RATE SIZE HEARD SECONDS [PATTERN]
- *                                               every group of SIZE connections is a room: sends COUNT signals, RATE a
- *                                               second, room after room; HEARD of the room hear each, and latency is
- *                                               from sending to hearing (one signal of a room is under way)
- *     post COUNT RATE HEARD SECONDS [PATTERN]   posts COUNT times, RATE a second; HEARD connections hear of each
- *     drop COUNT                                cuts the first COUNT connections, without a close frame
- *     storm AT_ONCE SECONDS PATTERN\tPATTERN    opens those again: upgrade, first PATTERN, send the line, second PATTERN;
- *                                               latency is from connect() to the end of that
- *     stats                                     connections, and the CPU seconds this program has used
+ *     connect COUNT CONCURRENCY SECONDS [PATTERN]
+ *         Open COUNT more connections, CONCURRENCY at a time. Each is finished when it is upgraded and, with a PATTERN,
+ *         when a message with it has arrived.
+ *     send CONCURRENCY SECONDS [PATTERN]
+ *         Send each connection's message; it is finished likewise.
+ *     send_new CONCURRENCY SECONDS [PATTERN]
+ *         Do the same on the connections that have not sent theirs yet.
+ *     expect COUNT SECONDS [PATTERN]
+ *         Answer "armed" at once, and again when COUNT messages with the PATTERN have arrived.
+ *     relay COUNT RATE SIZE RECEIVERS SECONDS [PATTERN]
+ *         Every SIZE connections in a row are a room. Send COUNT signals, RATE a second, room after room; RECEIVERS of
+ *         the room get each. Latency is from sending to receiving: a room has one signal in progress at a time.
+ *     post COUNT RATE RECEIVERS SECONDS [PATTERN]
+ *         Post COUNT times, RATE a second; RECEIVERS connections get a message for each.
+ *     drop COUNT
+ *         Cut the first COUNT connections, without a close frame.
+ *     storm CONCURRENCY SECONDS PATTERN\tPATTERN
+ *         Open those again: upgrade, wait for the first PATTERN, send the message, wait for the second. Latency is from
+ *         connect() to the end of that.
  *
- * SECONDS bounds each command: what is then missing shows in the figures of its answer ("complete": false). Latencies
- * are in milliseconds.
+ * A command ends after SECONDS at the latest; its answer then says "complete": false, and its figures show what is
+ * missing. Latencies are in milliseconds.
  */
 #define _GNU_SOURCE
 #include "websocket.h"
@@ -56,60 +59,58 @@
 
 #define MAX_CONNECTIONS 65536
 #define RESPONSE_LIMIT 4096
-#define POSTERS 64 /* HTTP connections: a request that finds all of them busy waits, and its stamp does not move */
-#define STAMP_DIGITS 21
+#define MAX_POSTERS 64 /* HTTP connections. A request that finds all of them busy waits, and keeps its timestamp */
+#define TIMESTAMP_DIGITS 21
 
 enum state { UNUSED, UPGRADING, OPEN, GONE };
 
-/* A text to be found in messages. Events of one type have it in one place: looking there first is most of the work
- * saved. */
+/* A text to find in messages. All events of one type have it in the same place, so that place is tried first. */
 struct needle {
-    char text[KEPT + 1];
-    size_t length, last;
+    char text[HEAD_SIZE + 1];
+    size_t length, last_place;
 };
 
 struct connection {
     int fd;
     enum state state;
-    bool under_way;           /* the command in progress waits for this connection */
-    bool told;                /* its line was sent */
-    bool greeted;             /* in a storm: the first pattern has arrived */
-    uint32_t matched;         /* messages with the pattern, in the command in progress */
-    uint64_t began;           /* of its connect(), in nanoseconds */
-    char *response;           /* the handshake's, while it is incomplete */
+    bool in_progress;          /* the current command waits for this connection */
+    bool has_sent;             /* its message was sent */
+    bool has_first;            /* in a storm: the first pattern has arrived */
+    uint32_t matched;          /* messages with the pattern, during the current command */
+    uint64_t connecting_since; /* nanoseconds */
+    char *response;            /* of the handshake, until it is complete */
     size_t response_length;
-    uint8_t *rest;            /* with --lines: of a frame that is incomplete */
-    size_t rest_length;
+    uint8_t *partial;          /* with --lines: an incomplete frame */
+    size_t partial_length;
     struct frame_reader reader;
 };
 
 static struct connection connections[MAX_CONNECTIONS];
-static int opened, open_count, gone_count; /* opened counts every attempt: connections[0..opened) are in use */
+static int opened, open_count; /* opened counts every attempt: connections[0..opened) are in use */
 static int epoll, port, post_port, sources = 1;
-static bool raw, lines;
+static bool lines;
 static const char *path = "/";
-static char common_headers[8192];
 static char **header_lines, **greeting_lines, **message_lines, **signal_lines;
 static size_t header_line_count, greeting_line_count, message_line_count, signal_line_count;
 static const char *post_path = "/", *post_body = "", *ping_text, *pong_text;
 static char first_failure[128];
 
-/* The command in progress. */
-static enum { IDLE, CONNECTING, SENDING, TELLING, EXPECTING, RELAYING, POSTING, STORMING } command;
-static struct needle pattern, second_pattern, mark;
-static int target, at_once, started, finished, failed, under_way, cursor;
+/* The current command. */
+static enum { IDLE, CONNECTING, SENDING, SENDING_NEW, EXPECTING, RELAYING, POSTING, STORMING } command;
+static struct needle pattern, second_pattern, timestamp_prefix;
+static int target, concurrency, started, finished, failed, in_progress_count, cursor;
 static uint64_t matched, matched_bytes;
-static double begun, deadline, cpu_begun;
+static double started_at, deadline, cpu_at_start;
 
-/* Of `relay` and `post`: COUNT of them to go out, INTERVAL nanoseconds apart. */
+/* Of `relay` and `post`: how many to send, `interval` nanoseconds apart. */
 static int signals, signals_sent, room_size, responses;
 static uint64_t interval, first_due;
 static uint64_t room_sent_at[MAX_CONNECTIONS];
 
 /* Latencies, in buckets of 1/64 of a power of two: the error is below 1 %. */
 static uint32_t histogram[64 * 64];
-static uint64_t measured, longest;
-static uint64_t received_at; /* the moment of the last recv(), in nanoseconds */
+static uint64_t latency_count, max_latency;
+static uint64_t received_at; /* the time of the last recv(), in nanoseconds */
 
 static void fail(const char *what) {
     perror(what);
@@ -130,20 +131,20 @@ static double cpu_seconds(void) {
     return usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static void measure(uint64_t nanoseconds) {
+static void record_latency(uint64_t nanoseconds) {
     size_t bucket = nanoseconds;
     if (nanoseconds >= 64) {
         int exponent = 63 - __builtin_clzll(nanoseconds);
         bucket = (exponent - 5) * 64 + ((nanoseconds >> (exponent - 6)) & 63);
     }
     histogram[bucket]++;
-    measured++;
-    if (nanoseconds > longest) longest = nanoseconds;
+    latency_count++;
+    if (nanoseconds > max_latency) max_latency = nanoseconds;
 }
 
-/* Gives the latency that a part of all messages stayed below, in milliseconds. */
-static double percentile(double part) {
-    uint64_t rank = part * measured, seen = 0;
+/* Return a quantile (0 to 1) of the latencies, in milliseconds. */
+static double quantile(double fraction) {
+    uint64_t rank = fraction * latency_count, seen = 0;
     for (size_t bucket = 0; bucket < sizeof histogram / sizeof *histogram; bucket++) {
         seen += histogram[bucket];
         if (seen <= rank) continue;
@@ -151,7 +152,7 @@ static double percentile(double part) {
         int exponent = bucket / 64 + 5;
         return ((64 + bucket % 64) + 0.5) * (double)(1ull << (exponent - 6)) / 1e6;
     }
-    return longest / 1e6;
+    return max_latency / 1e6;
 }
 
 static char **read_lines(const char *name, size_t *count) {
@@ -169,46 +170,45 @@ static char **read_lines(const char *name, size_t *count) {
     return read;
 }
 
-static void went_wrong(const char *failure) {
+static void record_failure(const char *failure) {
     failed++;
     if (!first_failure[0])
         for (size_t i = 0; i < sizeof first_failure - 1 && (uint8_t)failure[i] >= ' '; i++)
             first_failure[i] = failure[i] == '"' || failure[i] == '\\' ? '\'' : failure[i];
 }
 
-/* One connection is through with the command in progress, well or not. */
-static void settle(struct connection *connection, const char *failure) {
-    if (!connection->under_way) return;
-    connection->under_way = false;
-    under_way--;
-    if (failure) went_wrong(failure);
+/* Finish the current command for one connection; with a failure, or NULL. */
+static void finish(struct connection *connection, const char *failure) {
+    if (!connection->in_progress) return;
+    connection->in_progress = false;
+    in_progress_count--;
+    if (failure) record_failure(failure);
     else finished++;
 }
 
 static void drop(struct connection *connection, const char *why) {
     if (connection->state == GONE) return;
-    settle(connection, why); /* before the response is freed, which `why` may point into */
+    finish(connection, why); /* first, because `why` may point into the response */
     if (connection->state == OPEN) open_count--;
-    gone_count++;
     connection->state = GONE;
     close(connection->fd);
     free(connection->response);
-    free(connection->rest);
+    free(connection->partial);
     connection->response = NULL;
-    connection->rest = NULL;
-    connection->rest_length = 0;
+    connection->partial = NULL;
+    connection->partial_length = 0;
 }
 
 static void transmit(struct connection *connection, const void *bytes, size_t size) {
-    /* Small and rare: a full send buffer means that the server has stopped reading, which is a failure here. */
-    if (send(connection->fd, bytes, size, MSG_NOSIGNAL) != (ssize_t)size) drop(connection, "send() took less than all");
+    /* Messages are small and rare: a full send buffer means that the server has stopped reading, a failure here. */
+    if (send(connection->fd, bytes, size, MSG_NOSIGNAL) != (ssize_t)size) drop(connection, "the send buffer is full");
 }
 
 static void open_one(struct connection *connection) {
     size_t index = connection - connections;
     memset(&connection->reader, 0, sizeof connection->reader);
-    connection->told = connection->greeted = false;
-    connection->began = now_ns();
+    connection->has_sent = connection->has_first = false;
+    connection->connecting_since = now_ns();
     int on = 1;
     struct sockaddr_in address = {.sin_family = AF_INET};
     connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -221,7 +221,8 @@ static void open_one(struct connection *connection) {
     }
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (connect(connection->fd, (struct sockaddr *)&address, sizeof address) < 0 && errno != EINPROGRESS) fail("connect");
+    if (connect(connection->fd, (struct sockaddr *)&address, sizeof address) < 0 && errno != EINPROGRESS)
+        fail("connect");
     connection->state = UPGRADING;
     /* The handshake is written when the socket becomes writable, hence EPOLLOUT. */
     struct epoll_event event = {.events = EPOLLOUT, .data.ptr = connection};
@@ -241,7 +242,7 @@ static void upgraded(struct connection *connection) {
     connection->state = OPEN;
     open_count++;
     if (index < greeting_line_count) send_text(connection, greeting_lines[index]);
-    if (!pattern.length) settle(connection, NULL);
+    if (!pattern.length) finish(connection, NULL);
 }
 
 static void connected(struct connection *connection) {
@@ -249,34 +250,33 @@ static void connected(struct connection *connection) {
     size_t index = connection - connections;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
     epoll_ctl(epoll, EPOLL_CTL_MOD, connection->fd, &event);
-    if (raw) return upgraded(connection);
     int size = snprintf(request, sizeof request,
                         "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " WEBSOCKET_KEY "\r\n%s%s%s\r\n",
-                        path, port, common_headers, index < header_line_count ? header_lines[index] : "",
+                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " WEBSOCKET_KEY "\r\n%s%s\r\n",
+                        path, port, index < header_line_count ? header_lines[index] : "",
                         index < header_line_count ? "\r\n" : "");
     connection->response = malloc(RESPONSE_LIMIT);
     connection->response_length = 0;
     transmit(connection, request, size);
 }
 
-/* Finds a text in the message. */
+/* Return where a text begins in the message, or NULL. */
 static const uint8_t *find(const struct frame_reader *reader, struct needle *needle) {
-    size_t last = needle->last, length = needle->length;
-    if (last + length <= reader->kept_length && memcmp(reader->start + last, needle->text, length) == 0)
-        return reader->start + last;
-    const uint8_t *found = memmem(reader->start, reader->kept_length, needle->text, length);
-    if (found) needle->last = found - reader->start;
+    size_t place = needle->last_place, length = needle->length;
+    if (place + length <= reader->head_length && memcmp(reader->start + place, needle->text, length) == 0)
+        return reader->start + place;
+    const uint8_t *found = memmem(reader->start, reader->head_length, needle->text, length);
+    if (found) needle->last_place = found - reader->start;
     return found;
 }
 
-static void look_for(struct needle *needle, const char *text) {
+static void set_needle(struct needle *needle, const char *text) {
     snprintf(needle->text, sizeof needle->text, "%s", text);
     needle->length = strlen(needle->text);
-    needle->last = 0;
+    needle->last_place = 0;
 }
 
-/* Gives the number that eight digits stand for, joining neighbours pairwise, or -1 where they are not all digits. */
+/* Return the number that eight digits stand for, or -1 if they are not all digits. Neighbours are joined in pairs. */
 static int64_t eight_digits(const uint8_t *digits) {
     uint64_t value;
     memcpy(&value, digits, 8);
@@ -288,26 +288,27 @@ static int64_t eight_digits(const uint8_t *digits) {
     return (value & 0x0000ffff0000ffff) * (1 + (10000ull << 32)) >> 32;
 }
 
-/* Gives the time stamp in a message: STAMP_DIGITS digits, of which 16 are enough for a machine up for 115 days. */
-static uint64_t stamp_of(const struct frame_reader *reader) {
-    const uint8_t *at = find(reader, &mark);
-    if (!at || at + mark.length + STAMP_DIGITS > reader->start + reader->kept_length) return 0;
-    at += mark.length + STAMP_DIGITS - 16;
+/* Return the timestamp in a message, or 0. Of its digits, 16 are enough for a machine that is up for 115 days. */
+static uint64_t timestamp_of(const struct frame_reader *reader) {
+    const uint8_t *at = find(reader, &timestamp_prefix);
+    if (!at || at + timestamp_prefix.length + TIMESTAMP_DIGITS > reader->start + reader->head_length) return 0;
+    at += timestamp_prefix.length + TIMESTAMP_DIGITS - 16;
     int64_t high = eight_digits(at), low = eight_digits(at + 8);
     return high < 0 || low < 0 ? 0 : high * 100000000ull + low;
 }
 
 static void on_message(struct connection *connection) {
     struct frame_reader *reader = &connection->reader;
-    if (ping_text && reader->payload_size == strlen(ping_text) && memcmp(reader->start, ping_text, reader->payload_size) == 0)
+    if (ping_text && reader->payload_size == strlen(ping_text)
+        && memcmp(reader->start, ping_text, reader->payload_size) == 0)
         return send_text(connection, pong_text);
-    if (command == STORMING && connection->under_way) {
-        if (!find(reader, connection->greeted ? &second_pattern : &pattern)) return;
-        if (connection->greeted) {
-            measure(received_at - connection->began);
-            return settle(connection, NULL);
+    if (command == STORMING && connection->in_progress) {
+        if (!find(reader, connection->has_first ? &second_pattern : &pattern)) return;
+        if (connection->has_first) {
+            record_latency(received_at - connection->connecting_since);
+            return finish(connection, NULL);
         }
-        connection->greeted = connection->told = true;
+        connection->has_first = connection->has_sent = true;
         return send_text(connection, message_lines[connection - connections]);
     }
     if (pattern.length && !find(reader, &pattern)) return;
@@ -315,16 +316,16 @@ static void on_message(struct connection *connection) {
     matched++;
     matched_bytes += reader->payload_size;
     if (command == RELAYING) {
-        measure(received_at - room_sent_at[(connection - connections) / room_size]);
-    } else if (mark.length && (command == EXPECTING || command == POSTING)) {
-        uint64_t stamp = stamp_of(reader);
-        if (stamp > received_at) went_wrong("a time stamp of the future");
-        else if (stamp) measure(received_at - stamp);
+        record_latency(received_at - room_sent_at[(connection - connections) / room_size]);
+    } else if (timestamp_prefix.length && (command == EXPECTING || command == POSTING)) {
+        uint64_t timestamp = timestamp_of(reader);
+        if (timestamp > received_at) record_failure("a timestamp in the future");
+        else if (timestamp) record_latency(received_at - timestamp);
     }
-    settle(connection, NULL);
+    finish(connection, NULL);
 }
 
-/* Every line of the payload, which is whole, is a message. */
+/* Handle every line of a complete payload as a message. */
 static void on_lines(struct connection *connection) {
     struct frame_reader *reader = &connection->reader;
     const uint8_t *at = reader->start, *end = at + reader->payload_size;
@@ -332,7 +333,7 @@ static void on_lines(struct connection *connection) {
         const uint8_t *newline = memchr(at, '\n', end - at), *stop = newline ? newline : end;
         reader->start = at;
         reader->payload_size = stop - at;
-        reader->kept_length = stop - at < KEPT ? stop - at : KEPT;
+        reader->head_length = stop - at < HEAD_SIZE ? stop - at : HEAD_SIZE;
         if (stop > at) on_message(connection);
         at = stop + 1;
     }
@@ -340,48 +341,48 @@ static void on_lines(struct connection *connection) {
 
 static void on_frame(struct connection *connection) {
     struct frame_reader *reader = &connection->reader;
-    uint8_t opcode = reader->header[0] & 15, answer[KEPT + 8];
+    uint8_t opcode = reader->header[0] & 15, answer[HEAD_SIZE + 8];
     if (opcode == TEXT || opcode == BINARY) {
         if (lines) on_lines(connection);
         else on_message(connection);
     } else if (opcode == PING) {
-        transmit(connection, answer, write_masked(answer, PONG, reader->start, reader->kept_length));
+        transmit(connection, answer, write_masked(answer, PONG, reader->start, reader->head_length));
     } else if (opcode == CLOSE) {
         char why[160] = "close without a code";
-        if (reader->kept_length >= 2)
+        if (reader->head_length >= 2)
             snprintf(why, sizeof why, "close %d %.*s", reader->start[0] << 8 | reader->start[1],
-                     reader->kept_length - 2, (char *)reader->start + 2);
-        send(connection->fd, answer, write_masked(answer, CLOSE, reader->start, reader->kept_length), MSG_NOSIGNAL);
+                     reader->head_length - 2, (char *)reader->start + 2);
+        send(connection->fd, answer, write_masked(answer, CLOSE, reader->start, reader->head_length), MSG_NOSIGNAL);
         drop(connection, why);
     }
 }
 
-/* Reads frames that are whole; what is left waits for the rest of its frame. */
-static void read_whole_frames(struct connection *connection, const uint8_t *bytes, size_t count) {
+/* Read complete frames, and keep the incomplete one at the end until the rest of it arrives. */
+static void read_complete_frames(struct connection *connection, const uint8_t *bytes, size_t count) {
     uint8_t *joined = NULL;
-    if (connection->rest_length) {
-        joined = realloc(connection->rest, connection->rest_length + count);
-        memcpy(joined + connection->rest_length, bytes, count);
+    if (connection->partial_length) {
+        joined = realloc(connection->partial, connection->partial_length + count);
+        memcpy(joined + connection->partial_length, bytes, count);
         bytes = joined;
-        count += connection->rest_length;
+        count += connection->partial_length;
     }
-    connection->rest = NULL;
-    connection->rest_length = 0;
+    connection->partial = NULL;
+    connection->partial_length = 0;
     size_t taken = 1;
-    while (count > 0 && connection->state == OPEN && (taken = read_whole_frame(&connection->reader, bytes, count))) {
+    while (count > 0 && connection->state == OPEN && (taken = read_complete_frame(&connection->reader, bytes, count))) {
         bytes += taken;
         count -= taken;
         on_frame(connection);
     }
     if (!taken) {
-        connection->rest = memcpy(malloc(count), bytes, count);
-        connection->rest_length = count;
+        connection->partial = memcpy(malloc(count), bytes, count);
+        connection->partial_length = count;
     }
     free(joined);
 }
 
 static void read_frames(struct connection *connection, const uint8_t *bytes, size_t count) {
-    if (lines) return read_whole_frames(connection, bytes, count);
+    if (lines) return read_complete_frames(connection, bytes, count);
     while (count > 0 && connection->state == OPEN) {
         bool complete;
         size_t taken = read_frame(&connection->reader, bytes, count, &complete);
@@ -399,34 +400,34 @@ static void read_response(struct connection *connection, const uint8_t *bytes, s
     connection->response[connection->response_length] = 0;
     char *end = strstr(connection->response, "\r\n\r\n");
     if (!end) {
-        if (taken < count) drop(connection, "response headers beyond 4 KB");
+        if (taken < count) drop(connection, "response headers over 4 KB");
         return;
     }
     if (!strstr(connection->response, " 101 ") || !strstr(connection->response, WEBSOCKET_ACCEPT))
         return drop(connection, connection->response);
-    size_t head = end + 4 - connection->response - before; /* of these bytes, those before the first frame */
+    size_t head = end + 4 - connection->response - before; /* bytes before the first frame */
     upgraded(connection);
     read_frames(connection, bytes + head, count - head);
 }
 
-/* --- posting --------------------------------------------------------------------------------------------------------- */
+/* --- posting ----------------------------------------------------------------------------------------------------- */
 
 static struct poster {
     int fd;
     bool busy;
     size_t length;
     char response[RESPONSE_LIMIT];
-} posters[POSTERS];
+} posters[MAX_POSTERS];
 static int poster_count;
 
 static bool is_poster(const void *pointer) {
-    return (const char *)pointer >= (char *)posters && (const char *)pointer < (char *)(posters + POSTERS);
+    return (const char *)pointer >= (char *)posters && (const char *)pointer < (char *)(posters + MAX_POSTERS);
 }
 
 static struct poster *free_poster(void) {
     for (int i = 0; i < poster_count; i++)
         if (!posters[i].busy) return &posters[i];
-    if (poster_count == POSTERS) return NULL;
+    if (poster_count == MAX_POSTERS) return NULL;
     struct poster *poster = &posters[poster_count++];
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(post_port)};
     int on = 1;
@@ -439,18 +440,18 @@ static struct poster *free_poster(void) {
     return poster;
 }
 
-static bool post_one(uint64_t stamp) {
+static bool post_one(uint64_t timestamp) {
     static const char zeros[] = "000000000000000000000";
-    static char request[4096], body[2048], digits[STAMP_DIGITS + 1];
+    static char request[4096], body[2048], digits[TIMESTAMP_DIGITS + 1];
     struct poster *poster = free_poster();
     if (!poster) return false;
     snprintf(body, sizeof body, "%s", post_body);
-    snprintf(digits, sizeof digits, "%021llu", (unsigned long long)stamp);
+    snprintf(digits, sizeof digits, "%021llu", (unsigned long long)timestamp);
     char *place = strstr(body, zeros);
-    if (place) memcpy(place, digits, STAMP_DIGITS);
+    if (place) memcpy(place, digits, TIMESTAMP_DIGITS);
     int size = snprintf(request, sizeof request,
-                        "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%sContent-Type: application/json\r\n"
-                        "Content-Length: %zu\r\n\r\n%s", post_path, post_port, common_headers, strlen(body), body);
+                        "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\n"
+                        "Content-Length: %zu\r\n\r\n%s", post_path, post_port, strlen(body), body);
     if (send(poster->fd, request, size, MSG_NOSIGNAL) != size) fail("post: send");
     poster->busy = true;
     poster->length = 0;
@@ -460,8 +461,8 @@ static bool post_one(uint64_t stamp) {
 static void on_response(struct poster *poster) {
     ssize_t count = recv(poster->fd, poster->response + poster->length, RESPONSE_LIMIT - 1 - poster->length, 0);
     if (count <= 0) {
-        /* An idle connection that the server has closed: its place is taken by a new one. */
-        if (poster->busy) fail("post: the server hung up");
+        /* The server has closed an idle connection: the last poster takes its place. */
+        if (poster->busy) fail("post: the server closed the connection");
         close(poster->fd);
         *poster = posters[--poster_count];
         if (poster != &posters[poster_count]) {
@@ -476,13 +477,14 @@ static void on_response(struct poster *poster) {
     if (!end) return;
     bool chunked = strcasestr(poster->response, "\r\nTransfer-Encoding: chunked") != NULL;
     size_t body = poster->length - (end + 4 - poster->response);
-    if (chunked ? !strstr(end + 4, "0\r\n\r\n") : body < (length && length < end ? strtoul(length + 17, NULL, 10) : 0)) return;
+    size_t stated = length && length < end ? strtoul(length + 17, NULL, 10) : 0;
+    if (chunked ? !strstr(end + 4, "0\r\n\r\n") : body < stated) return;
     poster->busy = false;
     responses++;
     if (strncmp(poster->response + 8, " 201", 4) != 0) {
         char status[16];
         snprintf(status, sizeof status, "HTTP%.4s", poster->response + 8);
-        went_wrong(status);
+        record_failure(status);
     }
 }
 
@@ -500,21 +502,21 @@ static void on_ready(struct connection *connection, uint32_t events) {
 }
 
 static void start_one(struct connection *connection) {
-    connection->under_way = true;
-    under_way++;
-    if (command == SENDING || command == TELLING) {
-        connection->told = true;
+    connection->in_progress = true;
+    in_progress_count++;
+    if (command == SENDING || command == SENDING_NEW) {
+        connection->has_sent = true;
         send_text(connection, message_lines[connection - connections]);
-        if (connection->state == OPEN && !pattern.length) settle(connection, NULL);
+        if (connection->state == OPEN && !pattern.length) finish(connection, NULL);
     } else {
         open_one(connection);
     }
 }
 
-/* Sends the signals, or posts, that are due. */
-static void signal_due(void) {
-    uint64_t moment = now_ns();
-    while (signals_sent < signals && first_due + signals_sent * interval <= moment) {
+/* Send the signals, or posts, that are due. */
+static void send_due(void) {
+    uint64_t current = now_ns();
+    while (signals_sent < signals && first_due + signals_sent * interval <= current) {
         if (command == POSTING) {
             if (!post_one(first_due + signals_sent * interval)) return;
         } else {
@@ -532,91 +534,91 @@ static bool is_complete(void) {
     case EXPECTING: return matched >= (uint64_t)target;
     case RELAYING: return signals_sent == signals && matched >= (uint64_t)target;
     case POSTING: return responses == signals && matched >= (uint64_t)target;
-    default: return started == target && under_way == 0;
+    default: return started == target && in_progress_count == 0;
     }
 }
 
 static void report(bool complete) {
-    static const char *const names[] = {"", "connect", "send", "tell", "expect", "relay", "post", "storm"};
-    uint32_t fewest = UINT32_MAX, least = UINT32_MAX, most = 0;
-    int hearing = 0;
+    static const char *const names[] = {"", "connect", "send", "send_new", "expect", "relay", "post", "storm"};
+    uint32_t min = UINT32_MAX, min_of_receivers = UINT32_MAX, max = 0;
+    int receivers = 0;
     for (int i = 0; i < opened; i++) {
-        uint32_t heard = connections[i].matched;
+        uint32_t received = connections[i].matched;
         if (connections[i].state != OPEN) continue;
-        if (heard < fewest) fewest = heard;
-        if (heard > most) most = heard;
-        if (heard > 0) hearing++;
-        if (heard > 0 && heard < least) least = heard;
+        if (received < min) min = received;
+        if (received > max) max = received;
+        if (received > 0) receivers++;
+        if (received > 0 && received < min_of_receivers) min_of_receivers = received;
     }
     printf("{\"done\": \"%s\", \"complete\": %s, \"seconds\": %.6f, \"finished\": %d, \"failed\": %d, \"open\": %d, "
-           "\"messages\": %lu, \"bytes\": %lu, \"fewest\": %u, \"most\": %u, \"hearing\": %d, \"least\": %u, "
-           "\"responses\": %d, \"cpu_seconds\": %.6f, ",
-           names[command], complete && !failed ? "true" : "false", now() - begun, finished, failed, open_count, matched,
-           matched_bytes, open_count ? fewest : 0, most, hearing, hearing ? least : 0, responses,
-           cpu_seconds() - cpu_begun);
-    if (measured)
-        printf("\"latency\": {\"p50\": %.6f, \"p99\": %.6f, \"p999\": %.6f, \"max\": %.6f}, ", percentile(0.5),
-               percentile(0.99), percentile(0.999), longest / 1e6);
+           "\"messages\": %lu, \"bytes\": %lu, \"min_messages\": %u, \"max_messages\": %u, \"receivers\": %d, "
+           "\"min_of_receivers\": %u, \"responses\": %d, \"cpu_seconds\": %.6f, ",
+           names[command], complete && !failed ? "true" : "false", now() - started_at, finished, failed, open_count,
+           matched, matched_bytes, open_count ? min : 0, max, receivers, receivers ? min_of_receivers : 0, responses,
+           cpu_seconds() - cpu_at_start);
+    if (latency_count)
+        printf("\"latency\": {\"p50\": %.6f, \"p99\": %.6f, \"p999\": %.6f, \"max\": %.6f}, ", quantile(0.5),
+               quantile(0.99), quantile(0.999), max_latency / 1e6);
     printf("\"first_failure\": \"%s\"}\n", first_failure);
 }
 
-static bool opens_or_tells(void) {
-    return command == CONNECTING || command == SENDING || command == TELLING || command == STORMING;
+static bool is_per_connection(void) {
+    return command == CONNECTING || command == SENDING || command == SENDING_NEW || command == STORMING;
 }
 
-/* Starts what the command in progress may have under way, and reports when it is through or out of time. */
+/* Start as much as the current command may have in progress, and report when it is complete or out of time. */
 static void advance(void) {
     if (command == IDLE) return;
-    while (opens_or_tells() && started < target && under_way < at_once) {
+    while (is_per_connection() && started < target && in_progress_count < concurrency) {
         struct connection *connection = &connections[cursor++];
-        if (command == TELLING && connection->told) continue;
+        if (command == SENDING_NEW && connection->has_sent) continue;
         if (command == STORMING && connection->state != GONE) continue;
         started++;
-        if ((command == SENDING || command == TELLING) && connection->state != OPEN) continue;
+        if ((command == SENDING || command == SENDING_NEW) && connection->state != OPEN) continue;
         if (command == CONNECTING) opened++;
         start_one(connection);
     }
-    if (command == RELAYING || command == POSTING) signal_due();
+    if (command == RELAYING || command == POSTING) send_due();
     bool complete = is_complete();
     if (!complete && now() < deadline) return;
     report(complete);
-    for (int i = 0; i < opened; i++) connections[i].under_way = false;
-    under_way = 0;
+    for (int i = 0; i < opened; i++) connections[i].in_progress = false;
+    in_progress_count = 0;
     command = IDLE;
 }
 
 static void begin(int what, int count, int width, double seconds, const char *text) {
     command = what;
     target = count;
-    at_once = width;
-    started = finished = failed = under_way = signals_sent = responses = 0;
+    concurrency = width;
+    started = finished = failed = in_progress_count = signals_sent = responses = 0;
     cursor = what == CONNECTING ? opened : 0;
-    matched = matched_bytes = measured = longest = 0;
+    matched = matched_bytes = latency_count = max_latency = 0;
     memset(histogram, 0, sizeof histogram);
     first_failure[0] = 0;
-    look_for(&pattern, text);
+    set_needle(&pattern, text);
     for (int i = 0; i < opened; i++) connections[i].matched = 0;
-    begun = now();
-    cpu_begun = cpu_seconds();
-    deadline = begun + seconds;
+    started_at = now();
+    cpu_at_start = cpu_seconds();
+    deadline = started_at + seconds;
 }
 
-static void begin_signals(int what, int count, int heard, double rate, double seconds, const char *text) {
-    begin(what, count * heard, 0, seconds, text);
+static void begin_signals(int what, int count, int receivers, double rate, double seconds, const char *text) {
+    begin(what, count * receivers, 0, seconds, text);
     signals = count;
     interval = 1e9 / rate;
     first_due = now_ns();
 }
 
-static int count_untold(void) {
+static int count_unsent(void) {
     int count = 0;
-    for (int i = 0; i < opened; i++) count += !connections[i].told;
+    for (int i = 0; i < opened; i++) count += !connections[i].has_sent;
     return count;
 }
 
-static void obey(void) {
+static void run_command(void) {
     static char line[4096];
-    int count, width, heard, at = 0;
+    int count, width, receivers, at = 0;
     double seconds, rate;
     if (!fgets(line, sizeof line, stdin)) exit(0);
     line[strcspn(line, "\n")] = 0;
@@ -624,15 +626,15 @@ static void obey(void) {
         begin(CONNECTING, count, width, seconds, line + at);
     } else if (sscanf(line, "send %d %lf %n", &width, &seconds, &at) == 2 && message_line_count >= (size_t)opened) {
         begin(SENDING, opened, width, seconds, line + at);
-    } else if (sscanf(line, "tell %d %lf %n", &width, &seconds, &at) == 2 && message_line_count >= (size_t)opened) {
-        begin(TELLING, count_untold(), width, seconds, line + at);
+    } else if (sscanf(line, "send_new %d %lf %n", &width, &seconds, &at) == 2 && message_line_count >= (size_t)opened) {
+        begin(SENDING_NEW, count_unsent(), width, seconds, line + at);
     } else if (sscanf(line, "expect %d %lf %n", &count, &seconds, &at) == 2) {
         begin(EXPECTING, count, 0, seconds, line + at);
         printf("{\"done\": \"armed\"}\n");
-    } else if (sscanf(line, "relay %d %lf %d %d %lf %n", &count, &rate, &width, &heard, &seconds, &at) == 5
+    } else if (sscanf(line, "relay %d %lf %d %d %lf %n", &count, &rate, &width, &receivers, &seconds, &at) == 5
                && signal_line_count >= (size_t)width && signal_line_count <= (size_t)opened) {
         room_size = width;
-        begin_signals(RELAYING, count, heard, rate, seconds, line + at);
+        begin_signals(RELAYING, count, receivers, rate, seconds, line + at);
     } else if (sscanf(line, "post %d %lf %d %lf %n", &count, &rate, &width, &seconds, &at) == 4) {
         begin_signals(POSTING, count, width, rate, seconds, line + at);
     } else if (sscanf(line, "drop %d", &count) == 1 && count <= opened) {
@@ -643,13 +645,10 @@ static void obey(void) {
                && message_line_count >= (size_t)opened) {
         char *second = strchr(line + at, '\t');
         *second++ = 0;
-        look_for(&second_pattern, second);
+        set_needle(&second_pattern, second);
         count = 0;
         for (int i = 0; i < opened; i++) count += connections[i].state == GONE;
         begin(STORMING, count, width, seconds, line + at);
-    } else if (strcmp(line, "stats") == 0) {
-        printf("{\"done\": \"stats\", \"open\": %d, \"gone\": %d, \"cpu_seconds\": %.6f}\n", open_count, gone_count,
-               cpu_seconds());
     } else {
         printf("{\"error\": \"no such command, or more connections than there are lines for\"}\n");
     }
@@ -657,15 +656,13 @@ static void obey(void) {
 
 static void read_arguments(int argc, char **argv) {
     for (int i = 2; i < argc; i++) {
-        if (strcmp(argv[i], "--raw") == 0 || strcmp(argv[i], "--lines") == 0) {
-            *(argv[i][2] == 'r' ? &raw : &lines) = true;
+        if (strcmp(argv[i], "--lines") == 0) {
+            lines = true;
             continue;
         }
         const char *name = argv[i], *value = ++i < argc ? argv[i] : NULL;
-        size_t used = strlen(common_headers);
         if (!value) break;
         if (strcmp(name, "--path") == 0) path = value;
-        else if (strcmp(name, "--header") == 0) snprintf(common_headers + used, sizeof common_headers - used, "%s\r\n", value);
         else if (strcmp(name, "--headers-file") == 0) header_lines = read_lines(value, &header_line_count);
         else if (strcmp(name, "--greetings-file") == 0) greeting_lines = read_lines(value, &greeting_line_count);
         else if (strcmp(name, "--signals-file") == 0) signal_lines = read_lines(value, &signal_line_count);
@@ -674,7 +671,7 @@ static void read_arguments(int argc, char **argv) {
         else if (strcmp(name, "--ping") == 0) ping_text = value;
         else if (strcmp(name, "--pong") == 0) pong_text = value;
         else if (strcmp(name, "--body") == 0) post_body = value;
-        else if (strcmp(name, "--mark") == 0) look_for(&mark, value);
+        else if (strcmp(name, "--timestamp-prefix") == 0) set_needle(&timestamp_prefix, value);
         else if (strcmp(name, "--messages-file") == 0) message_lines = read_lines(value, &message_line_count);
         else if (strcmp(name, "--sources") == 0) sources = atoi(value);
         else {
@@ -692,8 +689,8 @@ int main(int argc, char **argv) {
     }
     port = post_port = atoi(argv[1]);
     read_arguments(argc, argv);
-    if (!ping_text != !pong_text || (ping_text && strlen(ping_text) > KEPT)) {
-        fprintf(stderr, "client: --ping and --pong go together, and are short\n");
+    if (!ping_text != !pong_text || (ping_text && strlen(ping_text) > HEAD_SIZE)) {
+        fprintf(stderr, "client: --ping and --pong go together, in at most 255 bytes\n");
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -701,10 +698,11 @@ int main(int argc, char **argv) {
     struct epoll_event input = {.events = EPOLLIN, .data.ptr = NULL};
     if (epoll_ctl(epoll, EPOLL_CTL_ADD, STDIN_FILENO, &input) < 0) fail("epoll_ctl");
     for (;;) {
-        int count = epoll_wait(epoll, ready, 512, command == IDLE ? -1 : command == RELAYING || command == POSTING ? 1 : 100);
+        int timeout = command == IDLE ? -1 : command == RELAYING || command == POSTING ? 1 : 100; /* milliseconds */
+        int count = epoll_wait(epoll, ready, 512, timeout);
         for (int i = 0; i < count; i++) {
             if (ready[i].data.ptr) on_ready(ready[i].data.ptr, ready[i].events);
-            else obey();
+            else run_command();
         }
         advance();
     }

@@ -1,16 +1,15 @@
-/* The floor: a WebSocket server that does nothing but send() the same framed bytes to every socket, one after another.
+/* The floor: a WebSocket server that only calls send() with the same framed bytes for every socket, one after another.
  *
  *     server PORT
  *
- * It listens on 127.0.0.1, upgrades whoever asks and discards whatever is sent to it. Commands come on standard input,
- * one a line, each answered by one line of JSON; the end of standard input ends the program:
+ * It listens on 127.0.0.1, upgrades every request and discards what it receives. Commands come on standard input, one a
+ * line. Each is answered by one line of JSON. The program ends with its standard input.
  *
  *     publish ROOMS SIZE COUNT BURST INTERVAL_MICROSECONDS PACED JOINED PAYLOAD
- *         COUNT events, BURST at a time, INTERVAL apart. Event i goes to the SIZE sockets from (i % ROOMS) * SIZE on, in
- *         the order in which they came. 21 zeros in PAYLOAD become the time. PACED: bursts stick to their schedule, and
- *         those that are late leave together, stamped with the moment at which they were due; else each waits for
- *         INTERVAL after the last. JOINED: the events of a burst leave in one send() per socket, which is the floor of
- *         whoever coalesces (one room only).
+ *         Send COUNT events, BURST at a time, INTERVAL apart. Event i goes to the SIZE sockets from (i % ROOMS) * SIZE
+ *         on, in the order in which they connected. 21 zeros in PAYLOAD become the time at which the event was due.
+ *         PACED (0 or 1): bursts keep to a schedule, and late ones leave at once; otherwise each waits for INTERVAL
+ *         after the one before. JOINED (0 or 1): all events of a burst leave in one send() per socket (one room only).
  */
 #define _GNU_SOURCE
 #include "websocket.h"
@@ -21,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,9 +29,9 @@
 static const char RESPONSE[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                                "Sec-WebSocket-Accept: " WEBSOCKET_ACCEPT "\r\n\r\n";
 
-static int sockets[MAX_FDS], socket_count; /* the upgraded ones, in no order */
-static int place[MAX_FDS];                 /* of an fd in `sockets`, or -1 */
-static uint8_t blank_line[MAX_FDS];        /* how many characters of \r\n\r\n a request has come to */
+static int sockets[MAX_FDS], socket_count; /* the upgraded ones */
+static int place[MAX_FDS];                 /* the index of an fd in `sockets`, or -1 */
+static uint8_t blank_line[MAX_FDS];        /* how many characters of \r\n\r\n have just been read */
 static int epoll, listener;
 
 static void fail(const char *what) {
@@ -107,23 +105,18 @@ static size_t frame(uint8_t *out, const char *payload) {
     return at + length;
 }
 
-static void sleep_until(struct timespec *moment, long microseconds) {
-    moment->tv_nsec += microseconds * 1000;
-    moment->tv_sec += moment->tv_nsec / 1000000000;
-    moment->tv_nsec %= 1000000000;
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, moment, NULL) == EINTR) {}
-}
-
-static double cpu_seconds(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_utime.tv_sec + usage.ru_stime.tv_sec + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+/* Sleep until some microseconds after `start`, which is moved to the end of the sleep. */
+static void sleep_after(struct timespec *start, long microseconds) {
+    start->tv_nsec += microseconds * 1000;
+    start->tv_sec += start->tv_nsec / 1000000000;
+    start->tv_nsec %= 1000000000;
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, start, NULL) == EINTR) {}
 }
 
 static uint64_t now_ns(void) {
-    struct timespec moment;
-    clock_gettime(CLOCK_MONOTONIC, &moment);
-    return moment.tv_sec * 1000000000ull + moment.tv_nsec;
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1000000000ull + time.tv_nsec;
 }
 
 static void publish(int rooms, int size, int count, int burst, long interval, bool paced, bool joined, char *payload) {
@@ -132,12 +125,11 @@ static void publish(int rooms, int size, int count, int burst, long interval, bo
     char *place = strstr(payload, zeros), digits[sizeof zeros];
     long sent = 0, refused = 0;
     size_t length = 0;
-    struct timespec moment;
-    clock_gettime(CLOCK_MONOTONIC, &moment);
-    double before = cpu_seconds();
-    uint64_t began = now_ns();
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    uint64_t started_at = now_ns();
     for (int event = 0; event < count; event++) {
-        uint64_t due = paced ? began + event / burst * interval * 1000ull : now_ns();
+        uint64_t due = paced ? started_at + event / burst * interval * 1000ull : now_ns();
         if (place) {
             snprintf(digits, sizeof digits, "%021llu", (unsigned long long)due);
             memcpy(place, digits, sizeof zeros - 1);
@@ -149,14 +141,13 @@ static void publish(int rooms, int size, int count, int burst, long interval, bo
             if (send(sockets[event % rooms * size + i], bytes, length, MSG_NOSIGNAL) == (ssize_t)length) sent++;
             else refused++;
         if (!last || event + 1 == count) continue;
-        if (!paced) clock_gettime(CLOCK_MONOTONIC, &moment);
-        sleep_until(&moment, interval);
+        if (!paced) clock_gettime(CLOCK_MONOTONIC, &time);
+        sleep_after(&time, interval);
     }
-    printf("{\"done\": \"publish\", \"published\": %d, \"sent\": %ld, \"refused\": %ld, \"cpu_seconds\": %.6f}\n",
-           count, sent, refused, cpu_seconds() - before);
+    printf("{\"done\": \"publish\", \"published\": %d, \"sent\": %ld, \"refused\": %ld}\n", count, sent, refused);
 }
 
-static void obey(void) {
+static void run_command(void) {
     static char line[65536];
     int rooms, size, count, burst, paced, joined, payload_at;
     long interval;
@@ -184,7 +175,7 @@ int main(int argc, char **argv) {
         int count = epoll_wait(epoll, ready, 256, -1);
         for (int i = 0; i < count; i++) {
             int fd = ready[i].data.fd;
-            if (fd == STDIN_FILENO) obey();
+            if (fd == STDIN_FILENO) run_command();
             else if (fd == listener) accept_all();
             else receive(fd);
         }

@@ -1,5 +1,5 @@
-/* The few pieces of RFC 6455 that a load generator needs: reading server frames that arrive in any pieces, and
- * writing small masked ones. Nothing here validates what a server sends; the conformance suite does that. */
+/* The parts of RFC 6455 that a load generator needs: read server frames that arrive in pieces, and write small masked
+ * ones. Nothing here validates what a server sends; the conformance suite does that. */
 #ifndef BENCHMARKS_WEBSOCKET_H
 #define BENCHMARKS_WEBSOCKET_H
 
@@ -8,23 +8,24 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The key and its accept value from RFC 6455 section 1.3: a fixed pair spares both programs a SHA-1. */
+/* The key and the accept value of RFC 6455 section 1.3. With a fixed pair, neither program needs SHA-1. */
 #define WEBSOCKET_KEY "dGhlIHNhbXBsZSBub25jZQ=="
 #define WEBSOCKET_ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 enum { TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10 };
 
-/* Enough for every control frame (RFC 6455 section 5.5), and for the type and the time stamp of an event. */
-#define KEPT 255
+/* The first bytes of a payload that are kept: enough for every control frame (RFC 6455 section 5.5), and for the type
+ * and the timestamp of an event. */
+#define HEAD_SIZE 255
 
 struct frame_reader {
     uint64_t payload_size, payload_left;
     uint8_t header[10];
     uint8_t header_length;
-    uint8_t kept_length;
+    uint8_t head_length;
     bool in_payload;
-    const uint8_t *start; /* of the payload: the first bytes of it, in `kept` or where they were read */
-    uint8_t kept[KEPT];
+    const uint8_t *start; /* of the payload: in `head`, or where it was read */
+    uint8_t head[HEAD_SIZE];
 };
 
 static inline size_t header_size(const uint8_t *header, size_t count) {
@@ -41,25 +42,26 @@ static inline uint64_t stated_size(const uint8_t *header) {
     return length;
 }
 
-/* Takes in a frame that is all here, and stays where it is; gives its size, or 0 where some of it is missing. */
-static inline size_t read_whole_frame(struct frame_reader *reader, const uint8_t *bytes, size_t count) {
+/* Read a complete frame without copying it. Return its size, or 0 if a part of it is missing. */
+static inline size_t read_complete_frame(struct frame_reader *reader, const uint8_t *bytes, size_t count) {
     size_t header = header_size(bytes, count);
     if (count < header) return 0;
     uint64_t size = stated_size(bytes);
     if (count - header < size) return 0;
     reader->header[0] = bytes[0];
     reader->payload_size = size;
-    reader->kept_length = size < KEPT ? size : KEPT;
+    reader->head_length = size < HEAD_SIZE ? size : HEAD_SIZE;
     reader->start = bytes + header;
     return header + size;
 }
 
-/* Consumes bytes up to the end of one frame. Gives how many it took; *complete says whether the frame is whole, its
- * opcode, its size and the start of its payload then stand in the reader until the next call. */
+/* Consume bytes up to the end of one frame, and return how many. If *complete is set, the reader has the opcode, the
+ * size and the head of the payload until the next call. */
 static inline size_t read_frame(struct frame_reader *reader, const uint8_t *bytes, size_t count, bool *complete) {
-    size_t whole = !reader->in_payload && reader->header_length == 0 ? read_whole_frame(reader, bytes, count) : 0;
-    *complete = whole > 0;
-    if (whole) return whole;
+    bool at_start = !reader->in_payload && reader->header_length == 0;
+    size_t size = at_start ? read_complete_frame(reader, bytes, count) : 0;
+    *complete = size > 0;
+    if (size) return size;
     size_t taken = 0;
     if (!reader->in_payload) {
         while (reader->header_length < header_size(reader->header, reader->header_length)) {
@@ -67,16 +69,16 @@ static inline size_t read_frame(struct frame_reader *reader, const uint8_t *byte
             reader->header[reader->header_length++] = bytes[taken++];
         }
         reader->payload_size = reader->payload_left = stated_size(reader->header);
-        reader->start = reader->kept;
-        reader->kept_length = 0;
+        reader->start = reader->head;
+        reader->head_length = 0;
         reader->in_payload = true;
     }
     size_t here = count - taken;
     if (here > reader->payload_left) here = reader->payload_left;
-    size_t room = KEPT - reader->kept_length;
-    size_t kept = here < room ? here : room;
-    memcpy(reader->kept + reader->kept_length, bytes + taken, kept);
-    reader->kept_length += kept;
+    size_t room = HEAD_SIZE - reader->head_length;
+    size_t copied = here < room ? here : room;
+    memcpy(reader->head + reader->head_length, bytes + taken, copied);
+    reader->head_length += copied;
     reader->payload_left -= here;
     if (reader->payload_left == 0) {
         *complete = true;
@@ -86,7 +88,7 @@ static inline size_t read_frame(struct frame_reader *reader, const uint8_t *byte
     return taken + here;
 }
 
-/* Writes one masked frame of at most 65,535 bytes to `out` (8 bytes longer than the payload); gives its size. */
+/* Write a masked frame of at most 65,535 bytes to `out`, which is 8 bytes longer than the payload; return its size. */
 static inline size_t write_masked(uint8_t *out, uint8_t opcode, const uint8_t *payload, size_t length) {
     static const uint8_t mask[4] = {0x37, 0xfa, 0x21, 0x3d};
     size_t at = 0;

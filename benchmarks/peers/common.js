@@ -1,22 +1,22 @@
-// What the servers on Node share: who connects, what is published when, where messages are stored, how they are driven.
+// What the servers on Node share: authentication, publishing, the store of messages, the endpoints that control them.
 "use strict";
 
 const { createSecretKey } = require("node:crypto");
 const jwt = require("jsonwebtoken");
 const { setTimeout: sleep } = require("node:timers/promises");
 
-const SECRET = createSecretKey(process.env.BENCHMARK_SECRET, "utf8"); // once: from a string it would be made every time
+const SECRET = createSecretKey(process.env.BENCHMARK_SECRET, "utf8"); // once, not for every token
 const EVENT = "server.messenger.message_new";
 const SUBSCRIBED = "server.system.subscribed";
 const TYPING = "client.messenger.typing";
-const CREATED_AT = "2026-01-01T12:00:00.000Z"; // of everything that is published: reading the clock is no server's work
+const CREATED_AT = "2026-01-01T12:00:00.000Z"; // of every event: reading the clock is not part of any server's work
 
-/** Gives the user of a token; throws where it is not one of ours. */
+/** Return the user of a token; throw if it is not valid. */
 function userOf(token) {
   return jwt.verify(token ?? "", SECRET, { algorithms: ["HS256"] }).sub;
 }
 
-/** Gives the user of an Authorization header. */
+/** Return the user of an Authorization header. */
 function userOfHeader(header) {
   return userOf((header ?? "").replace(/^Bearer /, ""));
 }
@@ -25,7 +25,7 @@ function nanoseconds() {
   return Number(process.hrtime.bigint());
 }
 
-/** Gives the event that is published, as a user of this server would make it; the message's id says when it was due. */
+/** Return the event that is published, as a user of this server would make it. Its id is the time it was due. */
 function messageNew(room, due) {
   return {
     type: EVENT,
@@ -39,38 +39,39 @@ function messageNew(room, due) {
   };
 }
 
-/** Gives the typing event that the others of a room hear: with the sender's own id. */
+/** Return the typing event that the others of a room receive, with the sender's id. */
 function typing(data, userId) {
   return { type: TYPING, data: { ...data, userId }, ts: Date.now() };
 }
 
-/** Gives the names of the topics of a subscribe event. */
+/** Return the ids of the topics of a subscribe event. */
 function roomsOf(data) {
   return data.topics.map((topic) => topic.id);
 }
 
 /**
- * Publishes `count` events, `burst` in one turn of the loop, `interval` seconds apart. Paced, they stick to their
- * schedule: those that are late leave together, stamped with the moment at which they were due.
+ * Publish `count` events, `burst` in one turn of the event loop, `interval` seconds apart. With `paced`, they keep to a
+ * schedule: late ones are published at once. Each carries the time at which it was due.
  */
 async function publishAll({ topic, rooms, count, burst, interval, paced }, publish) {
-  const began = nanoseconds();
+  const startedAt = nanoseconds();
   const roomOf = (number) => (rooms ? `room-${String(number % rooms).padStart(7, "0")}` : topic);
-  const dueAt = (number) => began + Math.floor(number / burst) * interval * 1e9;
-  for (let sent = 0; sent < count; ) {
+  const dueAt = (number) => startedAt + Math.floor(number / burst) * interval * 1e9;
+  for (let published = 0; published < count; ) {
     const now = nanoseconds();
     if (paced) {
-      for (; sent < count && dueAt(sent) <= now; sent++) publish(roomOf(sent), Math.round(dueAt(sent)));
-      if (sent < count) await sleep(Math.max(1, (dueAt(sent) - nanoseconds()) / 1e6));
+      for (; published < count && dueAt(published) <= now; published++)
+        publish(roomOf(published), Math.round(dueAt(published)));
+      if (published < count) await sleep(Math.max(1, (dueAt(published) - nanoseconds()) / 1e6));
     } else {
-      for (let i = 0; i < burst; i++, sent++) publish(roomOf(sent), now);
+      for (let i = 0; i < burst; i++, published++) publish(roomOf(published), now);
       await sleep(interval * 1e3);
     }
   }
   return { published: count };
 }
 
-/** Opens the table of messages in SQLite: better-sqlite3 where it could be compiled, else its WebAssembly build. */
+/** Open the table of messages in SQLite: with better-sqlite3, or in WebAssembly if that could not be compiled. */
 function openDatabase() {
   const create = "CREATE TABLE message (id TEXT PRIMARY KEY, conversation TEXT, sender TEXT, body TEXT, created TEXT)";
   const insert = "INSERT INTO message VALUES (?, ?, ?, ?, ?)";
@@ -93,13 +94,13 @@ function openDatabase() {
 
 let store = null;
 
-/** Answers the requests that drive a server; gives the status and what to write as JSON. */
+/** Handle a request that controls a server; return the status and the answer, to be written as JSON. */
 async function control(target, body, publish) {
   const url = new URL(target, "http://127.0.0.1");
   if (url.pathname === "/publish") {
-    const given = Object.fromEntries(url.searchParams);
-    const numbers = ["rooms", "count", "burst", "interval", "paced"].map((name) => [name, Number(given[name])]);
-    return [200, await publishAll({ topic: given.topic, ...Object.fromEntries(numbers) }, publish)];
+    const query = Object.fromEntries(url.searchParams);
+    const numbers = ["rooms", "count", "burst", "interval", "paced"].map((name) => [name, Number(query[name])]);
+    return [200, await publishAll({ topic: query.topic, ...Object.fromEntries(numbers) }, publish)];
   }
   if (url.pathname === "/collect") {
     global.gc();
@@ -115,7 +116,7 @@ async function control(target, body, publish) {
   return [404, {}];
 }
 
-/** Gives the handler of node:http that drives a server. */
+/** Return the handler for node:http that controls a server. */
 function controlHandler(publish) {
   return (request, response) => {
     let body = "";

@@ -1,4 +1,4 @@
-"""What the servers on Python share: who connects, what is published when, where messages are stored.
+"""What the servers on Python share: authentication, publishing, the store of messages.
 
 It runs in the peers' own environment, where Hubbub is not installed, and imports nothing of the benchmark.
 """
@@ -18,7 +18,7 @@ SECRET = os.environ["BENCHMARK_SECRET"]
 DATABASE = os.environ["BENCHMARK_DATABASE"]
 REDIS = os.environ.get("BENCHMARK_REDIS")
 PREFIX = os.environ["BENCHMARK_PREFIX"]
-"""What this server's channels in Redis begin with: the servers share one."""
+"""The first part of this server's channel names in Redis, which all servers share."""
 
 READY = "server.system.ready"
 SUBSCRIBE = "client.system.subscribe"
@@ -30,32 +30,36 @@ CREATE = "CREATE TABLE message (id TEXT PRIMARY KEY, conversation TEXT, sender T
 INSERT = "INSERT INTO message VALUES (?, ?, ?, ?, ?)"
 
 CREATED_AT = "2026-01-01T12:00:00.000Z"
-"""When everything that is published was created: reading the clock is no server's work."""
+"""The creation time of every event: reading the clock is not part of any server's work."""
 
-SHORTEST_SLEEP = 0.001
-"""Seconds, as Node's timers know them: uvloop would round what is shorter to nothing, and the publisher would spin."""
+MIN_SLEEP = 0.001
+"""Seconds, like Node's timers: uvloop would round less to zero, and the publisher would spin."""
 
 Publish = Callable[[str, int], Awaitable[object]]
 
 
 def user_of(token: str) -> str:
-    """Gives the user of a token; raises jwt.InvalidTokenError where it is not one of ours."""
+    """Return the user of a token.
+
+    Raises:
+        jwt.InvalidTokenError: the token is not valid.
+    """
     claims: dict[str, Any] = jwt.decode(token, SECRET, algorithms=["HS256"], options={"require": ["exp", "sub"]})
     return str(claims["sub"])
 
 
 def user_of_header(header: str | None) -> str:
-    """Gives the user of an Authorization header."""
+    """Return the user of an Authorization header."""
     return user_of((header or "").removeprefix("Bearer "))
 
 
 def now_iso() -> str:
-    """Gives the time as payloads write it."""
+    """Return the time in the format of payloads."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def message_new(room: str, due: int) -> dict[str, Any]:
-    """Gives the payload that is published; the message's id says when it was due."""
+    """Return the payload that is published; the message's id is the time it was due."""
     return {
         "conversationId": room,
         "messageId": f"{due:021d}",
@@ -65,37 +69,37 @@ def message_new(room: str, due: int) -> dict[str, Any]:
 
 
 def envelope(type: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Wraps a payload."""
+    """Return a payload in its envelope."""
     return {"type": type, "data": data, "ts": time.time_ns() // 1_000_000}
 
 
 def rooms_of(data: Mapping[str, Any]) -> list[str]:
-    """Gives the names of the topics of a subscribe event."""
+    """Return the ids of the topics of a subscribe event."""
     return [topic["id"] for topic in data["topics"]]
 
 
 async def publish_all(query: Mapping[str, str], publish: Publish) -> dict[str, int]:
-    """Publishes ``count`` events, ``burst`` in one turn of the loop, ``interval`` seconds apart.
+    """Publish ``count`` events, ``burst`` in one turn of the event loop, ``interval`` seconds apart.
 
-    Paced, they stick to their schedule: those that are late leave together, stamped with the moment they were due.
+    With ``paced``, they keep to a schedule: late ones are published at once. Each carries the time it was due.
     """
     topic, rooms = query["topic"], int(query["rooms"])
     count, burst, interval = int(query["count"]), int(query["burst"]), float(query["interval"])
     paced = query["paced"] == "1"
-    began = time.monotonic_ns()
-    sent = 0
-    while sent < count:
+    started_at = time.monotonic_ns()
+    published = 0
+    while published < count:
         now = time.monotonic_ns()
         if paced:
-            while sent < count and (due := began + int(sent // burst * interval * 1e9)) <= now:
-                await publish(f"room-{sent % rooms:07d}" if rooms else topic, due)
-                sent += 1
-            if sent < count:
-                await asyncio.sleep(max(SHORTEST_SLEEP, (due - time.monotonic_ns()) / 1e9))
+            while published < count and (due := started_at + int(published // burst * interval * 1e9)) <= now:
+                await publish(f"room-{published % rooms:07d}" if rooms else topic, due)
+                published += 1
+            if published < count:
+                await asyncio.sleep(max(MIN_SLEEP, (due - time.monotonic_ns()) / 1e9))
         else:
             for _ in range(burst):
-                await publish(f"room-{sent % rooms:07d}" if rooms else topic, now)
-                sent += 1
+                await publish(f"room-{published % rooms:07d}" if rooms else topic, now)
+                published += 1
             await asyncio.sleep(interval)
     return {"published": count}
 
@@ -108,7 +112,7 @@ class Store:
         self._opening = asyncio.Lock()
 
     async def add(self, message: Mapping[str, str]) -> None:
-        """Stores one message, and commits it."""
+        """Store one message, and commit."""
         async with self._opening:
             if self._connection is None:
                 import aiosqlite

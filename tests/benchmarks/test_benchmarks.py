@@ -1,4 +1,4 @@
-"""What the benchmark makes of its figures; the figures themselves are measured by `make bench`."""
+"""How the benchmark evaluates its figures; `make bench` measures them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks import report
-from benchmarks.contenders import EVERYBODY as CONTENDERS
+from benchmarks.contenders import CONTENDERS
 from benchmarks.goals import Verdict, verdicts
-from benchmarks.head import BLOCK, README, REPORT, head
 from benchmarks.layout import BUSY, EVERYBODY, Crowd, Rooms
 from benchmarks.plots import bars
+from benchmarks.protocols import Centrifugo, ClientProtocol, SocketIO
+from benchmarks.readme import BLOCK, README, REPORT, table
 from benchmarks.results import Outcome, Results, Section, ratios
 from benchmarks.servers import Publication
-from benchmarks.speech import Centrifugo, SocketIO, Speech
 from benchmarks.stages import FULL, QUICK, Scale, has_enough, stages
 
 
@@ -49,14 +49,14 @@ def test_a_python_peer_is_compared_in_every_workload() -> None:
     assert verdict_on(bursts(hubbub=[1.0], chanx=[4.0]), "chanx").found == 0.25
 
 
-def test_the_page_names_who_was_not_measured_and_why(tmp_path: Path) -> None:
+def test_the_page_names_the_servers_that_were_not_measured_with_the_reason(tmp_path: Path) -> None:
     results = bursts(hubbub=[1.0], floor=[10.0])
     results.absent["Centrifugo"] = "no centrifugo on the PATH"
     page = report.write(results, tmp_path, None).read_text()
     assert "**not measured**: Centrifugo: no centrifugo on the PATH" in page
 
 
-def test_a_run_that_failed_says_so_in_its_table(tmp_path: Path) -> None:
+def test_a_failed_run_is_named_below_its_table(tmp_path: Path) -> None:
     results = bursts(hubbub=[1.0], floor=[10.0])
     results.sections["bursts"].outcomes["floor"].failure = "not everybody heard the same"
     assert "Floor: 1 runs counted; not everybody heard the same" in report.write(results, tmp_path, None).read_text()
@@ -93,14 +93,14 @@ def test_every_workload_is_in_one_stage_of_each_server(scale: Scale) -> None:
 
     assert {work.letter for stage in planned for work in stage.workloads} == {*"abcdefghi", "b2", "b3"}
     for contender in CONTENDERS:
-        taken = [
+        works = [
             work.key
             for stage in planned
             if contender in stage.contenders
             for work in stage.workloads
-            if work.takes(contender)
+            if work.supports(contender)
         ]
-        assert len(set(taken)) == len(taken), contender.name
+        assert len(set(works)) == len(works), contender.name
 
 
 @pytest.mark.parametrize(
@@ -115,17 +115,17 @@ def test_every_workload_is_in_one_stage_of_each_server(scale: Scale) -> None:
         (0, 0.0, 2, True),
     ],
 )
-def test_who_takes_long_gets_fewer_runs_and_who_cannot_do_a_work_two_attempts(
+def test_a_slow_server_gets_fewer_runs_and_a_failing_one_two_attempts(
     runs: int, took: float, number: int, enough: bool
 ) -> None:
     assert has_enough(Outcome([{"cpu": 1.0}] * runs, took=took), number, seconds=25.0) is enough
 
 
-def test_who_is_found_incapable_of_a_work_is_not_asked_again() -> None:
+def test_a_server_that_cannot_do_a_workload_gets_no_second_attempt() -> None:
     assert has_enough(Outcome(failure="one event takes longer than 200 ms", is_final=True), 1, seconds=25.0)
 
 
-def test_the_page_says_who_had_fewer_runs(tmp_path: Path) -> None:
+def test_the_page_names_the_servers_with_fewer_runs(tmp_path: Path) -> None:
     results = bursts(hubbub=[1.0] * 5, floor=[10.0] * 3)
     results.sections["bursts"].outcomes["floor"].took = 31.4
     assert "Floor: 3 runs, as these took 31 s" in report.write(results, tmp_path, None).read_text()
@@ -142,29 +142,29 @@ def test_the_busy_topic_has_as_many_listeners_as_the_workload_expects() -> None:
     assert sum(EVERYBODY in Rooms(300, gathered=200).topics(index) for index in range(300)) == 200
 
 
-def test_a_publication_to_rooms_is_heard_by_the_rooms_it_reaches() -> None:
-    assert Publication(5, 0.1, 10, rooms=100).hearing == 50
-    assert Publication(200, 0.1, 10, rooms=100).hearing == 1000
+def test_a_publication_to_rooms_is_received_by_the_rooms_it_reaches() -> None:
+    assert Publication(5, 0.1, 10, rooms=100).receivers == 50
+    assert Publication(200, 0.1, 10, rooms=100).receivers == 1000
 
 
-def test_centrifugo_is_told_in_a_command_for_each_topic() -> None:
+def test_centrifugo_gets_one_subscribe_command_per_topic() -> None:
     first, second = Centrifugo().subscribe(7, [EVERYBODY, BUSY]).split("\x1e")
     assert first == '{"id":8,"subscribe":{"channel":"conversation"}}'
     assert second == '{"id":9,"subscribe":{"channel":"busy-channel"}}'
 
 
-def test_socket_io_is_told_the_same_in_its_own_words() -> None:
-    ours, theirs = Speech().subscribe(7, [BUSY]), SocketIO().subscribe(7, [BUSY])
+def test_socket_io_gets_the_same_subscribe_event_in_its_own_packet() -> None:
+    ours, theirs = ClientProtocol().subscribe(7, [BUSY]), SocketIO().subscribe(7, [BUSY])
     topics = '{"topics":[{"kind":"conversation","id":"busy-channel"}]}'
     assert ours == '{"type":"client.system.subscribe","data":' + topics + ',"ts":1}'
     assert theirs == '42["client.system.subscribe",' + topics + "]"
 
 
-def test_the_readme_shows_the_head_of_the_stored_report() -> None:
-    """`python -m benchmarks.head` writes it."""
+def test_the_readme_shows_the_main_figures_of_the_stored_report() -> None:
+    """`python -m benchmarks.readme` writes them."""
     results = Results.load(REPORT)
     shown = BLOCK.search(README.read_text())
 
     assert results is not None
     assert shown is not None
-    assert shown[0] == head(results)
+    assert shown[0] == table(results)

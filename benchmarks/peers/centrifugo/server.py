@@ -1,4 +1,4 @@
-"""Centrifugo beside a FastAPI backend that publishes by its HTTP API, with the client its makers wrote for that."""
+"""Centrifugo beside a FastAPI backend that publishes through its HTTP API, with Centrifugo's own client for it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ store = common.Store()
 
 
 def die_with_parent() -> None:
-    libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: a benchmark kills its servers, and asks nobody
+    libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: the benchmark kills this process without a warning
 
 
 @asynccontextmanager

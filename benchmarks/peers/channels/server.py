@@ -1,7 +1,7 @@
 """Django Channels: an async consumer, groups in its Redis layer, messages in Django's own ORM.
 
-Its documentation keeps the in-memory layer for tests, with reason: for every message to a socket that looks at every
-other socket, which makes a broadcast to thousands take minutes.
+Its documentation keeps the in-memory layer for tests: for each message to a socket, that layer looks at every other
+socket, and a broadcast to thousands takes minutes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ settings.configure(
 )
 django.setup()
 
-from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: E402 - Django wants its settings first
+from channels.generic.websocket import AsyncWebsocketConsumer  # noqa: E402 - Django needs its settings first
 from channels.layers import get_channel_layer  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.core.asgi import get_asgi_application  # noqa: E402
@@ -92,8 +92,8 @@ class Consumer(AsyncWebsocketConsumer):
                 await self.channel_layer.group_add(room, self.channel_name)
             await self._send(common.SUBSCRIBED, data)
         elif event["type"] == common.TYPING:
-            said = common.envelope(common.TYPING, {**data, "userId": self.user_id})
-            text = json.dumps(said, separators=(",", ":"))
+            typing = common.envelope(common.TYPING, {**data, "userId": self.user_id})
+            text = json.dumps(typing, separators=(",", ":"))
             relayed = {"type": "relayed", "text": text, "sender": self.channel_name}
             await self.channel_layer.group_send(data["conversationId"], relayed)
 

@@ -1,6 +1,6 @@
 """chanx on FastAPI: typed messages, groups in its Redis layer, events passed through to clients.
 
-Its documentation asks for Redis in production, as that of Django Channels does, whose layers these are.
+The layers are those of Django Channels; the documentation of both asks for Redis in production.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class TypingPayload(BaseModel):
     isTyping: bool  # noqa: N815
 
 
-class Heard(BaseModel):
+class RelayedPayload(BaseModel):
     sender: str
-    said: TypingPayload
+    typing: TypingPayload
 
 
 class User(BaseModel):
@@ -88,7 +88,7 @@ class Typing(BaseMessage):
 
 class Relayed(BaseMessage):
     action: Literal["relayed"] = "relayed"
-    payload: Heard
+    payload: RelayedPayload
 
 
 class Authenticator(BaseAuthenticator):
@@ -122,13 +122,13 @@ class Consumer(AsyncJsonWebsocketConsumer):
 
     @ws_handler
     async def typing(self, message: Typing) -> None:
-        said = message.payload.model_copy(update={"userId": self.authenticator.user_id})
-        relayed = Relayed(payload=Heard(sender=self.channel_name, said=said))
-        await self.broadcast_event(relayed, groups=[said.conversationId])
+        typing = message.payload.model_copy(update={"userId": self.authenticator.user_id})
+        relayed = Relayed(payload=RelayedPayload(sender=self.channel_name, typing=typing))
+        await self.broadcast_event(relayed, groups=[typing.conversationId])
 
     @event_handler(output_type=Typing)
     async def relayed(self, event: Relayed) -> Typing | None:
-        return None if event.payload.sender == self.channel_name else Typing(payload=event.payload.said)
+        return None if event.payload.sender == self.channel_name else Typing(payload=event.payload.typing)
 
 
 register_channel_layer("default", RedisPubSubChannelLayer(hosts=[common.REDIS], prefix=common.PREFIX))

@@ -1,4 +1,4 @@
-"""FastAPI with a loop over its sockets: what its documentation shows, with rooms."""
+"""FastAPI with a loop over its sockets: the example of its documentation, with rooms."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ async def endpoint(socket: WebSocket) -> None:
                     rooms[room].add(socket)
                 await socket.send_json(common.envelope(common.SUBSCRIBED, event["data"]))
             elif event["type"] == common.TYPING:
-                said = {**event["data"], "userId": user_id}
-                await send(said["conversationId"], common.envelope(common.TYPING, said), socket)
+                typing = {**event["data"], "userId": user_id}
+                await send(typing["conversationId"], common.envelope(common.TYPING, typing), socket)
     except WebSocketDisconnect:
         pass
     finally:

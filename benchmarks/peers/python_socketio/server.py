@@ -45,8 +45,8 @@ async def subscribe(sid: str, data: dict[str, Any]) -> None:
 @sio.on(common.TYPING)
 async def typing(sid: str, data: dict[str, Any]) -> None:
     session = await sio.get_session(sid)
-    said = common.envelope(common.TYPING, {**data, "userId": session["user_id"]})
-    payload = {**said["data"], "ts": said["ts"]}
+    event = common.envelope(common.TYPING, {**data, "userId": session["user_id"]})
+    payload = {**event["data"], "ts": event["ts"]}
     await sio.emit(common.TYPING, payload, room=data["conversationId"], skip_sid=sid)
 
 

@@ -36,8 +36,8 @@ async function main() {
       socket.emit(SUBSCRIBED, data);
     });
     socket.on(TYPING, (data) => {
-      const { data: said, ts } = typing(data, socket.data.userId);
-      socket.to(data.conversationId).emit(TYPING, { ...said, ts });
+      const event = typing(data, socket.data.userId);
+      socket.to(data.conversationId).emit(TYPING, { ...event.data, ts: event.ts });
     });
   });
   server.listen(Number(process.argv[2]), "127.0.0.1");

@@ -5,7 +5,7 @@ const http = require("node:http");
 const { WebSocketServer, WebSocket } = require("ws");
 const { SUBSCRIBED, TYPING, controlHandler, messageNew, roomsOf, typing, userOfHeader } = require("../common.js");
 
-const BARE = process.argv[3] === "bare"; // nobody is asked who they are
+const BARE = process.argv[3] === "bare"; // no authentication
 const rooms = new Map();
 
 function send(room, event, except) {

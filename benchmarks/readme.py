@@ -1,4 +1,4 @@
-"""The report's head for the README, made from the stored report: ``uv run python -m benchmarks.head``."""
+"""Write the main figures of the stored report into the README: ``python -m benchmarks.readme``."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ COLUMNS: Final = (
 BLOCK: Final = re.compile(r"(?<=<!-- benchmark -->\n).*(?=<!-- /benchmark -->)", re.DOTALL)
 
 
-def head(results: Results) -> str:
-    """Gives what stands in the README between its two comments."""
+def table(results: Results) -> str:
+    """Return what stands in the README between its two comments."""
     lines = [f"| | {' | '.join(title for _, _, title in COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
-    for server in (one for one in SERVERS if one in results.servers):
+    for server in (name for name in SERVERS if name in results.servers):
         title = results.servers[server]
         found = [results.sections[key].outcomes[server].median(column) for key, column, _ in COLUMNS]
         cells = ["" if figure is None else number(figure) for figure in found]
@@ -44,11 +44,11 @@ def head(results: Results) -> str:
 
 
 def main() -> None:
-    """Writes the head into the README."""
+    """Write the table into the README."""
     results = Results.load(REPORT)
     if results is None:
-        raise SystemExit("there is no report yet: make bench")
-    README.write_text(BLOCK.sub(lambda _: head(results), README.read_text()))
+        raise SystemExit("there is no stored report yet: run `make bench` first")
+    README.write_text(BLOCK.sub(lambda _: table(results), README.read_text()))
 
 
 if __name__ == "__main__":
