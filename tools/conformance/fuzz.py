@@ -1,7 +1,7 @@
-"""Runs the Autobahn fuzzing client against Hubbub's transport: `make conformance`.
+"""Run the Autobahn fuzzing client against Hubbub's transport: `make conformance`.
 
-The client needs Python 2.7 (`PYTHON27=/path/to/python2.7` names one). It is installed into a folder beside this file,
-which also gets the reports: open `reports/index.html` there.
+The client needs Python 2.7 (`PYTHON27=/path/to/python2.7` names one). It is installed into `build/` beside this file.
+The reports are written there as well: open `build/reports/index.html`.
 """
 
 from __future__ import annotations
@@ -22,25 +22,26 @@ from websockets.asyncio.client import connect
 HERE: Final = Path(__file__).resolve().parent
 INSTALLED: Final = HERE / "build" / "python2.7"
 REPORTS: Final = HERE / "build" / "reports"
+LOG: Final = REPORTS / "client.log"
 REQUIREMENTS: Final = HERE / "requirements.txt"
 
 sys.path.insert(0, str(HERE.parent.parent))
 from tests.conformance.echo import serve_echo  # noqa: E402
 
-#: Framing, pings, reserved bits, opcodes, fragmentation, UTF-8, closing; and messages cut into chunks. Not run: limits
-#: and performance (9), and compression (12, 13), which Hubbub does not negotiate.
+#: Framing, pings, reserved bits, opcodes, fragmentation, UTF-8, closing, and messages in chunks. Not run: limits and
+#: performance (9), and compression (12, 13), which Hubbub does not negotiate.
 GROUPS: Final = ("1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*")
 
-#: Outcomes that are no failure: the second judges nothing.
-FINE: Final = frozenset({"OK", "INFORMATIONAL"})
+#: Outcomes that are no failure. The second one is for cases without a right answer.
+PASSED: Final = frozenset({"OK", "INFORMATIONAL"})
 
-#: Cases with another outcome that we know of, and the reason. "NON-STRICT" is what the RFC allows.
-KNOWN: Final[dict[str, tuple[str, str]]] = {
+#: Cases with another expected outcome, and the reason. The RFC allows what is "NON-STRICT".
+EXPECTED: Final[dict[str, tuple[str, str]]] = {
     f"6.4.{number}": ("NON-STRICT", "UTF-8 is checked on the whole message, so 1007 comes at its end")
     for number in range(1, 5)
 }
 
-#: The client as a program. Python's own way to add a folder keeps Twisted's namespace packages in working order.
+#: The client's main program. `site.addsitedir` also loads the .pth files that Twisted's namespace packages need.
 _CLIENT: Final = """
 import site, sys
 site.addsitedir(sys.argv.pop(1))
@@ -50,12 +51,12 @@ run()
 
 
 def main() -> int:
-    """Gives the exit status: 0 where every case is fine, 1 where one is not, 2 where the client cannot run."""
+    """Run the client; return the exit status: 0 if every case passed, 1 if one failed, 2 if the client cannot run."""
     python = find_python()
     if python is None:
         print(
-            "The Autobahn fuzzing client runs on Python 2.7 only, and there is none here.\n"
-            "Install one (with pyenv: `pyenv install 2.7.18`), or name it: `make conformance PYTHON27=/path/to/it`."
+            "The Autobahn fuzzing client needs Python 2.7, and none was found.\n"
+            "Install it (with pyenv: `pyenv install 2.7.18`), or name it: `make conformance PYTHON27=/path/to/it`."
         )
         return 2
     install(python)
@@ -64,16 +65,15 @@ def main() -> int:
     asyncio.run(fuzz(python))
     index = REPORTS / "index.json"
     if not index.exists():
-        print("The fuzzing client ended without a report.")
+        print(f"The fuzzing client wrote no report: see {os.path.relpath(LOG)}.")
         return 2
     return report(json.loads(index.read_text())["hubbub"])
 
 
 def find_python() -> str | None:
-    """Finds a Python 2.7 that runs: a shim of pyenv may stand in the path for one that is not switched on."""
+    """Return a Python 2.7 that runs, or None: a pyenv shim on the PATH may have no version behind it."""
     named = os.environ.get("PYTHON27")
-    found = [named] if named else ["python2.7", "python2", *map(str, _pyenvs())]
-    for candidate in found:
+    for candidate in [named] if named else ["python2.7", "python2", *map(str, _pyenv_interpreters())]:
         code = "import sys; assert sys.version_info[:2] == (2, 7); import pip; print(sys.executable)"
         try:
             return subprocess.run([candidate, "-c", code], capture_output=True, check=True, text=True).stdout.strip()
@@ -82,30 +82,29 @@ def find_python() -> str | None:
     return None
 
 
-def _pyenvs() -> Iterable[Path]:
+def _pyenv_interpreters() -> Iterable[Path]:
     root = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     return sorted(root.glob("versions/2.7*/bin/python2.7"))
 
 
 def install(python: str) -> None:
-    """Brings the client into its folder, once for each list of requirements."""
+    """Install the client, unless these requirements are already installed."""
     stamp = INSTALLED / "requirements.txt"
     if stamp.exists() and stamp.read_text() == REQUIREMENTS.read_text():
         return
     print("Installing the Autobahn fuzzing client for Python 2.7 ...", flush=True)
     shutil.rmtree(INSTALLED, ignore_errors=True)
     command = [python, "-W", "ignore", "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(INSTALLED)]
-    done = subprocess.run([*command, "-r", str(REQUIREMENTS)], capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(done.stdout + done.stderr)
+    result = subprocess.run([*command, "-r", str(REQUIREMENTS)], capture_output=True, text=True)
+    if result.returncode:
+        raise SystemExit(result.stdout + result.stderr)
     stamp.write_text(REQUIREMENTS.read_text())
 
 
 async def fuzz(python: str) -> None:
-    """Serves echoes, and lets the client ask them."""
-    log = REPORTS / "client.log"
+    """Run the client against an echo server."""
     async with serve_echo() as address:
-        async with connect(f"{address.ws}/ws") as socket:  # where that fails, 247 reports of it help nobody
+        async with connect(f"{address.ws}/ws") as socket:  # if this fails, so would all 247 cases
             await socket.send("Hello!")
             assert await asyncio.wait_for(socket.recv(), 10) == "Hello!"
         specification = {
@@ -117,16 +116,16 @@ async def fuzz(python: str) -> None:
         }
         (REPORTS / "specification.json").write_text(json.dumps(specification))
         arguments = ["-m", "fuzzingclient", "-s", str(REPORTS / "specification.json")]
-        with log.open("wb") as output:
+        with LOG.open("wb") as output:
             client = await asyncio.create_subprocess_exec(
                 python, "-W", "ignore", "-c", _CLIENT, str(INSTALLED), *arguments, stdout=output, stderr=output
             )
             if await client.wait():
-                print(log.read_text()[-2000:])
+                print(LOG.read_text()[-2000:])
 
 
 def report(cases: dict[str, dict[str, Any]]) -> int:
-    """Prints how many cases came out how, and each one that is not simply OK; gives the exit status."""
+    """Print the outcomes by group and each case that is not simply OK; return the exit status."""
     groups = sorted({name.partition(".")[0] for name in cases}, key=int)
     outcomes = {name: outcome(case) for name, case in cases.items()}
     columns = sorted(set(outcomes.values()), key=lambda word: (word != "OK", word))
@@ -139,8 +138,8 @@ def report(cases: dict[str, dict[str, Any]]) -> int:
     for name in sorted(cases, key=lambda name: [int(part) for part in name.split(".")]):
         if outcomes[name] == "OK":
             continue
-        known, reason = KNOWN.get(name, ("", ""))
-        if outcomes[name] not in (*FINE, known):
+        expected, reason = EXPECTED.get(name, ("", ""))
+        if outcomes[name] not in (*PASSED, expected):
             failed.append(name)
         case = cases[name]
         closing = "" if case["behaviorClose"] == "OK" else f", closing: {case['behaviorClose']}"
@@ -150,10 +149,10 @@ def report(cases: dict[str, dict[str, Any]]) -> int:
 
 
 def outcome(case: dict[str, Any]) -> str:
-    """Sums up what a case says of the messages and of the closing: the worse of the two."""
+    """Return the worse of the two outcomes of a case: of its messages and of its closing handshake."""
     behaviors = [case["behavior"], case["behaviorClose"]]
     for behavior in behaviors:
-        if behavior not in FINE:
+        if behavior not in PASSED:
             return str(behavior)
     return str(next((behavior for behavior in behaviors if behavior != "OK"), "OK"))
 

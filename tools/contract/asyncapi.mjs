@@ -1,4 +1,4 @@
-// Prints what @asyncapi/parser finds in each file named: a line of JSON `[[severity, code, message, path], ...]` a file.
+// Print the diagnostics of @asyncapi/parser: per file named, a line of JSON `[[severity, code, message, path], ...]`.
 import { readFileSync } from "node:fs"
 import { Parser } from "@asyncapi/parser"
 

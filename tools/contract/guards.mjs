@@ -1,4 +1,4 @@
-// Runs the guards of a compiled contracts.ts: for each line `guardName document` on stdin, a line `true` or `false`.
+// Run the guards of a compiled contracts.ts: for each line `guardName document` on stdin, print `true` or `false`.
 import { createInterface } from "node:readline"
 import { pathToFileURL } from "node:url"
 
