@@ -54,7 +54,7 @@ class ServerInfo(NamedTuple):
         )
 
     def require_primary(self) -> None:
-        """Raise UnusableServer if the server is a replica: what is published or written there reaches no other server."""
+        """Raise UnusableServer if the server is a replica: it reaches no other server."""
         if not self.is_primary:
             raise UnusableServer("it is a replica: what is published or written there reaches nobody else")
 
