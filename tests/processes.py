@@ -35,7 +35,7 @@ class Running:
         return self.log
 
     async def ended(self) -> tuple[int, float]:
-        """Gives the exit code, and the seconds until it came."""
+        """Wait for the end; return the exit code, and the seconds it took."""
         began = time.monotonic()
         assert self.process.stdout is not None
         self.log += (await self.process.stdout.read()).decode()
@@ -46,7 +46,15 @@ class Running:
 async def command(
     folder: Path, *arguments: str, up: str = "running on http://", **variables: str
 ) -> AsyncIterator[Running]:
-    """Runs a server command in ``folder`` until the end of the block. up: what it logs, with its port, when it is."""
+    """Run a server command in ``folder`` until the end of the block.
+
+    Args:
+        folder: Its working directory.
+        arguments: The command.
+        up: What it logs, together with its address, when it accepts connections.
+        variables: More environment variables.
+
+    """
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", **variables}
     process = await asyncio.create_subprocess_exec(
         *arguments, cwd=folder, stdout=PIPE, stderr=STDOUT, env=environment, start_new_session=True

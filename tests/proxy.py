@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a server, which can do to connections what networks do."""
+"""A TCP proxy in front of a Redis server, which can fail as networks fail."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ PUSHES = (b"message", b"smessage")
 
 
 class Proxy:
-    """Forwards to a server, until it is told otherwise."""
+    """Forwards to a server, until a method breaks that."""
 
     def __init__(self, host: str, port: int) -> None:
         self.port = 0
         self.drops_pushes = False
-        """Whether what is published no longer comes through, though every command is answered."""
+        """Whether published messages are dropped, though every command is answered."""
         self.claims_version = b""
-        """The version that the server is to have, instead of its own."""
+        """The server version to report in place of the real one; empty for the real one."""
         self.connections = 0
-        """How many were accepted so far."""
+        """How many connections were accepted so far."""
         self._target = host, port
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -33,7 +33,7 @@ class Proxy:
     @classmethod
     @contextlib.asynccontextmanager
     async def to(cls, port: int, host: str = "127.0.0.1") -> AsyncIterator[Self]:
-        """Runs a proxy in front of a port."""
+        """Run a proxy in front of a port."""
         proxy = cls(host, port)
         await proxy.restore()
         try:
@@ -46,7 +46,7 @@ class Proxy:
         return f"redis://127.0.0.1:{self.port}"
 
     async def cut(self) -> None:
-        """Ends every connection, and refuses new ones."""
+        """End every connection, and refuse new ones."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -55,12 +55,12 @@ class Proxy:
             await asyncio.wait(self._tasks)
 
     def interrupt(self) -> None:
-        """Ends every connection; new ones are welcome."""
+        """End every connection, but accept new ones."""
         for writer in list(self._writers):
             writer.transport.abort()
 
     async def restore(self) -> None:
-        """Forwards again, on the same port, and lets everything through."""
+        """Forward everything again, on the same port."""
         self._flows.set()
         self.drops_pushes = False
         if self._server is None:
@@ -68,11 +68,11 @@ class Proxy:
             self.port = self._server.sockets[0].getsockname()[1]
 
     def lead_to(self, port: int) -> None:
-        """Leads new connections to another server; those there are stay."""
+        """Connect to another server from now on; open connections stay."""
         self._target = self._target[0], port
 
     def hold(self) -> None:
-        """Forwards nothing more, and keeps the connections: a server that hangs, or a cable that was pulled."""
+        """Stop forwarding and keep the connections, like a server that hangs or a cable that was pulled."""
         self._flows.clear()
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -131,7 +131,7 @@ class Proxy:
 
 
 def _written(answer: object) -> bytes:
-    """Writes an answer as the server did."""
+    """Return an answer in the bytes that the server sent."""
     match answer:
         case None:
             return b"$-1\r\n"

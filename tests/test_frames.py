@@ -1,4 +1,4 @@
-"""A codec reads the same however its bytes are cut, and is lent on only when it holds nothing."""
+"""A codec reads the same however its bytes are cut, and serves another socket only when nothing is left in it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_text_frame_is_what_rfc_6455_says() -> None:
 
 
 @given(key=st.binary(min_size=4, max_size=4))
-def test_what_is_taken_for_a_pong_is_one_to_the_codec_too(key: bytes) -> None:
+def test_what_is_recognised_as_a_pong_is_one_to_the_codec_too(key: bytes) -> None:
     pong = b"\x8a\x80" + key
     codec = FrameCodec(100)
     codec.receive_data(pong)
@@ -59,7 +59,7 @@ def test_everything_else_is_left_to_the_codec(data: bytes) -> None:
 
 
 def masked(payload: bytes, key: bytes) -> bytes:
-    """Writes a client's text frame with a key that is given."""
+    """Return a client's text frame with the given key."""
     open_frame = frame(1, payload, mask=False)
     head = open_frame[: len(open_frame) - len(payload)]
     text = bytes(byte ^ key[index % 4] for index, byte in enumerate(payload))
@@ -71,7 +71,7 @@ def with_byte(data: bytes, at: int, byte: int) -> bytes:
 
 
 def nearly_text_frames() -> st.SearchStrategy[bytes]:
-    """Draws frames with text, most of them whole and in order, some with a byte changed, cut off or too many."""
+    """Draw text frames: whole ones, and some with a byte that is changed, missing or too many."""
     texts = st.text(max_size=80) | st.sampled_from([124, 125, 126, 127, 300]).map("x".__mul__)
     whole = st.builds(masked, texts.map(str.encode) | st.binary(max_size=8), st.binary(min_size=4, max_size=4))
     changed = st.builds(with_byte, whole, st.integers(0, 5), st.integers(0, 255))
@@ -83,7 +83,7 @@ def one_more(data: bytes) -> bytes:
 
 
 @given(data=nearly_text_frames())
-def test_what_is_taken_for_one_text_is_one_to_the_codec_too(data: bytes) -> None:
+def test_what_is_parsed_as_one_text_is_one_to_the_codec_too(data: bytes) -> None:
     codec = FrameCodec(200)
     codec.receive_data(data)
     frames = [event for event in codec.events_received() if isinstance(event, Frame)]

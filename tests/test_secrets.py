@@ -1,4 +1,4 @@
-"""Whatever is done with a token, and however much is logged: it is in no log, no close reason and no error."""
+"""Whatever is done with a token, and at every log level: it is in no log, no close reason and no error."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ TOKENS = {
 
 
 def leaks(text: str) -> list[str]:
-    """Finds the pieces of secrets in a text. The first part of a JWT only names its algorithm."""
+    """Return the pieces of secrets in a text. The first part of a JWT only names its algorithm."""
     secrets = [KEY, METRICS_TOKEN, PASSWORD]
     for value in TOKENS.values():
         secrets += value.split(".")[1:] or [value]
@@ -68,7 +68,7 @@ def test_a_handshake_shows_nothing_that_may_be_a_secret() -> None:
 
 
 async def try_upgrades(address: Address) -> str:
-    """Presents every token at every place of an upgrade, good or bad; gives all that is answered."""
+    """Send every token in every place of an upgrade, good or bad; return all responses."""
     answers = []
     for name, value in TOKENS.items():
         in_header, in_cookie = f"Authorization: Bearer {value}", f"Cookie: hubbub_session={value}"
@@ -90,7 +90,7 @@ async def try_upgrades(address: Address) -> str:
 
 
 async def _exchange(address: Address, request: bytes) -> str:
-    """Sends a request and a close; gives what comes back until the connection ends."""
+    """Send a request and a close frame; return what comes back until the connection ends."""
     reader, writer = await asyncio.open_connection(address.host, address.port)
     with contextlib.suppress(ConnectionError):
         writer.write(request)
@@ -107,7 +107,7 @@ async def _exchange(address: Address, request: bytes) -> str:
 
 
 async def misbehave(address: Address) -> str:
-    """Sends tokens where events are expected; gives the close reasons."""
+    """Send tokens where events are expected; return the close reasons."""
     reasons = []
     value = TOKENS["good"]
     for text in (
@@ -152,7 +152,7 @@ async def test_the_library_logs_no_token_at_any_level(caplog: pytest.LogCaptureF
     assert leaks(answered) == []
 
 
-async def test_an_authenticator_that_fails_takes_no_token_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_authenticator_that_fails_logs_no_token(caplog: pytest.LogCaptureFixture) -> None:
     def authenticate(handshake: Handshake) -> Identity:
         raise LookupError(f"nobody knows {handshake}")
 
@@ -188,7 +188,7 @@ async def test_the_messenger_logs_no_secret_even_at_trace_level(tmp_path: Path) 
 
 
 async def try_rest(address: Address) -> str:
-    """Presents every token over REST; gives the headers and bodies of all answers."""
+    """Send every token over REST; return the headers and bodies of all responses."""
     answers = []
     async with httpx.AsyncClient(base_url=address.http) as client:
         for value in TOKENS.values():

@@ -18,7 +18,7 @@ CLOSE = 8
 
 
 def frame(opcode: int, payload: bytes, *, fin: bool = True, mask: bool = True, rsv: int = 0) -> bytes:
-    """Writes one frame (RFC 6455 section 5.2), right or wrong."""
+    """Return one frame (RFC 6455 section 5.2), right or wrong."""
     length = len(payload)
     second = 0x80 if mask else 0
     head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode])
@@ -45,14 +45,14 @@ class RawSocket:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, address: Address, user: str) -> AsyncIterator[Self]:
-        """Opens a WebSocket as ``user``; ``ready`` is the first frame to read."""
+        """Open a WebSocket as ``user``; ``ready`` is the first frame to read."""
         async with cls.upgraded(address, f"Authorization: {user}") as raw:
             yield raw
 
     @classmethod
     @contextlib.asynccontextmanager
     async def upgraded(cls, address: Address, *headers: str, path: str = "/ws") -> AsyncIterator[Self]:
-        """Opens a WebSocket with whatever headers."""
+        """Open a WebSocket with further headers."""
         reader, writer = await asyncio.open_connection(address.host, address.port)
         writer.write(upgrade(address, *headers, path=path))
         head = await reader.readuntil(b"\r\n\r\n")
@@ -69,7 +69,7 @@ class RawSocket:
         await self.writer.drain()
 
     async def next_frame(self) -> tuple[int, bytes]:
-        """Reads one unmasked frame."""
+        """Read one unmasked frame; return its opcode and its payload."""
         first, second = await self.reader.readexactly(2)
         length = second & 0x7F
         if length == 126:
@@ -79,7 +79,7 @@ class RawSocket:
         return first & 0x0F, await self.reader.readexactly(length)
 
     async def events_until_close(self) -> list[Json]:
-        """Reads events until the close frame; its code is then in ``received_close_code``."""
+        """Return the events before the close frame, whose code is then in ``received_close_code``."""
         events: list[Json] = []
         while True:
             opcode, payload = await self.next_frame()
@@ -90,13 +90,13 @@ class RawSocket:
                 events.append(json.loads(payload))
 
     async def close_code(self) -> int | None:
-        """Reads until the close frame; gives its code."""
+        """Read until the close frame; return its code."""
         await self.events_until_close()
         return self.received_close_code
 
 
 def upgrade(address: Address, *headers: str, path: str = "/ws", method: str = "GET", version: str = "13") -> bytes:
-    """Writes an upgrade request with a good key."""
+    """Return an upgrade request with a valid key."""
     key = base64.b64encode(os.urandom(16)).decode()
     lines = [
         f"{method} {path} HTTP/1.1",

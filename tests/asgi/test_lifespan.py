@@ -1,4 +1,4 @@
-"""A gateway's part in its app's lifespan, where the app does not come to its end."""
+"""A gateway in the lifespan of an app that is cancelled."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from hubbub.asgi.lifespan import Lifespan
 
 
 class Gateway:
-    """Remembers what it was told."""
+    """Collects its calls."""
 
     admission = None
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.calls: list[str] = []
 
     async def start(self) -> Any:
-        self.told.append("start")
+        self.calls.append("start")
 
     async def stop(self) -> None:
-        self.told.append("stop")
+        self.calls.append("stop")
 
 
 async def test_a_gateway_that_has_started_is_stopped_when_its_app_is_cancelled() -> None:
@@ -45,4 +45,4 @@ async def test_a_gateway_that_has_started_is_stopped_when_its_app_is_cancelled()
 
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert gateway.told == ["start", "stop"]
+    assert gateway.calls == ["start", "stop"]

@@ -1,6 +1,6 @@
-"""The most telling cases of the Autobahn suite, on the product's own endpoint; `make conformance` runs all of them.
+"""The most important cases of the Autobahn suite, on the product's own endpoint; `make conformance` runs all of them.
 
-What the suite learns from an echo is learned here from an event that nobody handles: it is answered with its own id.
+In place of an echo there is an event that no domain handles: it is answered with its own id.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def message(id: str, padding: int = 0) -> bytes:
 
 
 async def echoed(raw: RawSocket) -> str:
-    """Gives the id of the event that the next frame answers."""
+    """Return the id of the event that the next frame answers."""
     opcode, payload = await raw.next_frame()
     assert opcode == TEXT, (opcode, payload)
     id: str = json.loads(payload)["id"]

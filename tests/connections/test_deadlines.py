@@ -1,4 +1,4 @@
-"""Everybody has the same time, and one timer does for all."""
+"""All items have the same timeout, and one timer is enough for all of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hubbub.testing import ManualClock
 
 
 class CountingClock(ManualClock):
-    """Counts how many timers are under way."""
+    """Counts the timers that are set."""
 
     timers = 0
 
@@ -33,38 +33,42 @@ def clock() -> CountingClock:
 
 
 @pytest.fixture
-def late() -> list[str]:
+def expired() -> list[str]:
     return []
 
 
 @pytest.fixture
-def deadlines(clock: CountingClock, late: list[str]) -> Deadlines[str]:
-    return Deadlines(10.0, clock, late.append)
+def deadlines(clock: CountingClock, expired: list[str]) -> Deadlines[str]:
+    return Deadlines(10.0, clock, expired.append)
 
 
-def test_who_is_not_done_in_time_is_late(clock: CountingClock, deadlines: Deadlines[str], late: list[str]) -> None:
+def test_an_item_that_is_not_discarded_in_time_expires(
+    clock: CountingClock, deadlines: Deadlines[str], expired: list[str]
+) -> None:
     deadlines.add("slow")
     clock.advance(9.9)
-    assert late == []
+    assert expired == []
     clock.advance(0.1)
-    assert late == ["slow"]
+    assert expired == ["slow"]
     assert len(deadlines) == 0
 
 
-def test_who_is_done_in_time_is_not(clock: CountingClock, deadlines: Deadlines[str], late: list[str]) -> None:
+def test_an_item_that_is_discarded_in_time_does_not_expire(
+    clock: CountingClock, deadlines: Deadlines[str], expired: list[str]
+) -> None:
     deadlines.add("quick")
     deadlines.discard("quick")
     deadlines.discard("never there")
     clock.advance(100)
-    assert late == []
+    assert expired == []
 
 
-def test_a_deadline_cannot_be_put_off(clock: CountingClock, deadlines: Deadlines[str], late: list[str]) -> None:
+def test_a_deadline_cannot_be_postponed(clock: CountingClock, deadlines: Deadlines[str], expired: list[str]) -> None:
     deadlines.add("dribbling")
     for _ in range(4):
         clock.advance(2.5)
         deadlines.add("dribbling")
-    assert late == ["dribbling"]
+    assert expired == ["dribbling"]
 
 
 def test_there_is_one_timer_at_most_and_none_at_rest(clock: CountingClock, deadlines: Deadlines[str]) -> None:
@@ -76,26 +80,26 @@ def test_there_is_one_timer_at_most_and_none_at_rest(clock: CountingClock, deadl
     assert (len(deadlines), clock.timers) == (0, 0)
 
 
-def test_who_is_late_may_come_back_at_once(clock: CountingClock) -> None:
-    late: list[str] = []
+def test_an_expired_item_may_be_added_again_at_once(clock: CountingClock) -> None:
+    expired: list[str] = []
 
     def again(item: str) -> None:
-        late.append(item)
+        expired.append(item)
         stubborn.add(item)
 
     stubborn = Deadlines(10.0, clock, again)
     stubborn.add("stubborn")
     clock.advance(30)
-    assert late == ["stubborn"] * 3
+    assert expired == ["stubborn"] * 3
 
 
 @given(
     st.lists(st.tuples(st.sampled_from(["add", "discard"]), st.sampled_from("abcd"), st.integers(0, 8)), max_size=40)
 )
-def test_everyone_is_late_exactly_at_their_deadline(steps: list[tuple[str, str, int]]) -> None:
+def test_every_item_expires_exactly_at_its_deadline(steps: list[tuple[str, str, int]]) -> None:
     clock = CountingClock()
-    late: list[tuple[str, float]] = []
-    deadlines: Deadlines[str] = Deadlines(10.0, clock, lambda item: late.append((item, clock.monotonic())))
+    expired: list[tuple[str, float]] = []
+    deadlines: Deadlines[str] = Deadlines(10.0, clock, lambda item: expired.append((item, clock.monotonic())))
     expected: list[tuple[str, float]] = []
     due: dict[str, float] = {}
 
@@ -115,5 +119,5 @@ def test_everyone_is_late_exactly_at_their_deadline(steps: list[tuple[str, str, 
             due.pop(item, None)
     let_pass(20)
 
-    assert sorted(late) == sorted(expected)
+    assert sorted(expired) == sorted(expected)
     assert clock.timers == 0

@@ -1,4 +1,4 @@
-"""The dispatcher waits for what takes time, bounds it, and loses nothing at the end."""
+"""The dispatcher awaits work, limits its time, and loses nothing at the end."""
 
 from __future__ import annotations
 

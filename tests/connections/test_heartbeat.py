@@ -8,7 +8,7 @@ from tests.fakes import FakeSocket
 
 
 def turn_for(heartbeat: Heartbeat[FakeSocket], seconds: float, start: float = 0.0) -> float:
-    """Turns the wheel as its owner does; gives the time afterwards."""
+    """Turn the wheel as its owner does; return the time afterwards."""
     now = start
     for _ in range(round(seconds / heartbeat.step)):
         now += heartbeat.step

@@ -1,7 +1,7 @@
 """Any interleaving of connect, subscribe, event, error and close leaves nothing behind.
 
-A real node over fake transports, so that thousands of steps take seconds; the handlers and the app's rule wait at
-points that the test lets go of in whatever order Hypothesis picks.
+A real node over fake transports, so thousands of steps take seconds. The handlers and the app's ``authorize`` wait at
+gates that the test opens in whatever order Hypothesis picks.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from tests.support import make_gateway
 
 
 class FakeTransport:
-    """Collects what a connection writes, and closes when told to."""
+    """Collects what a connection writes, and how it closes."""
 
     def __init__(self) -> None:
         self.data = b""
@@ -62,7 +62,7 @@ class FakeTransport:
 
 
 class Gates:
-    """Points at which code waits until the test lets it go, by return or by exception."""
+    """Gates at which code waits until the test opens them; then it goes on, or gets an exception."""
 
     def __init__(self) -> None:
         self.waiting: list[asyncio.Future[None]] = []
@@ -76,7 +76,7 @@ class Gates:
             if gate in self.waiting:
                 self.waiting.remove(gate)
 
-    def let_go(self, index: int, error: Exception | None) -> None:
+    def open(self, index: int, error: Exception | None) -> None:
         if self.waiting:
             gate = self.waiting.pop(index % len(self.waiting))
             if gate.cancelled():
@@ -88,7 +88,7 @@ class Gates:
 
 
 class Gated(Domain):
-    """Waits in every hook and handler, and counts who comes and goes."""
+    """Waits in every hook and handler, and collects the sockets that connect and disconnect."""
 
     events = MessengerDomain.events
 
@@ -161,8 +161,8 @@ class World:
     async def withdraw(self, user: str) -> None:
         await self.gateway.disconnect(user)
 
-    def let_go(self, index: int, fails: bool) -> None:
-        self.gates.let_go(index, RuntimeError("a bug") if fails else None)
+    def open_gate(self, index: int, fails: bool) -> None:
+        self.gates.open(index, RuntimeError("a bug") if fails else None)
 
     async def turn(self, times: int) -> None:
         for _ in range(times):
@@ -172,7 +172,7 @@ class World:
         self.clock.advance(seconds)
 
     async def step(self, act: Callable[..., Awaitable[None] | None], *arguments: Any) -> None:
-        """Makes one thing happen; ``Which`` stands for one of the sockets made so far."""
+        """Do one thing; ``Which`` stands for one of the sockets made so far."""
         if arguments and isinstance(arguments[0], Which):
             if not self.sockets:
                 return
@@ -186,17 +186,17 @@ class World:
                 assert (socket.subscriptions, socket.pending) == ({}, None)
 
     async def end(self) -> None:
-        """Closes whatever is open, lets everything finish, and looks for what is left behind."""
+        """Close every socket, let everything finish, and assert that nothing is left behind."""
         for socket, _ in self.sockets:
             socket.close(WITHDRAWN)
             socket.disconnected()
         while len(self.services.dispatcher):
-            self.gates.let_go(0, None)
+            self.gates.open(0, None)
             await asyncio.sleep(0)
         self.clock.advance(5)
         hub, stats = self.services.hub, self.services.stats
         assert (len(hub), hub.user_count, hub.topic_count, len(self.services.heartbeat)) == (0, 0, 0, 0)
-        assert await self.services.presence.stop() == {}  # when each user was last seen whom it still remembers
+        assert await self.services.presence.stop() == {}  # it remembers no user
         assert sorted(self.domain.connected) == sorted(self.domain.disconnected)
         assert sum(stats.closes.values()) == stats.connects == len(self.sockets)
         for socket, transport in self.sockets:
@@ -224,7 +224,7 @@ STEPS = st.one_of(
     st.tuples(st.just(World.overflow), SOCKETS),
     st.tuples(st.just(World.publish), st.sampled_from(["c1", "c2"])),
     st.tuples(st.just(World.withdraw), USERS),
-    st.tuples(st.just(World.let_go), st.integers(0, 7), st.booleans()),
+    st.tuples(st.just(World.open_gate), st.integers(0, 7), st.booleans()),
     st.tuples(st.just(World.turn), st.integers(1, 3)),
     st.tuples(st.just(World.time), st.sampled_from([1.0, 25.0, 80.0])),
 )
@@ -257,12 +257,12 @@ async def test_a_socket_that_closes_while_the_app_decides_subscribes_to_nothing(
         [
             (World.connect, "alice"),
             (World.turn, 1),
-            (World.let_go, 0, False),
+            (World.open_gate, 0, False),
             (World.turn, 2),
             (World.subscribe, Which(0), ["conversation:c1"]),
             (World.turn, 1),
             (World.peer_closes, Which(0)),
-            (World.let_go, 0, fails),
+            (World.open_gate, 0, fails),
             (World.turn, 3),
             (World.publish, "c1"),
             (World.turn, 1),

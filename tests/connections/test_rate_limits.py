@@ -1,4 +1,4 @@
-"""An allowance gives a minute's worth of each kind, refills evenly, and knows when nothing is missing."""
+"""Rate limits allow a minute's worth of each kind, refill evenly, and know when they are full again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hubbub.limits import sockets_within
 
 
 def taken(rates: RateLimits, kind: str, now: float, per_minute: float, tries: int = 1000) -> int:
-    """Counts how many of so many tries are allowed."""
+    """Return how many of so many tries are allowed."""
     return sum(rates.spend(kind, now, per_minute) for _ in range(tries))
 
 
@@ -19,7 +19,7 @@ def test_a_minutes_worth_may_come_at_once() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "again"), [(0.4, 0), (0.5, 1), (15, 30), (60, 120), (3600, 120)])
-def test_what_was_taken_comes_back_evenly(seconds: float, again: int) -> None:
+def test_what_was_spent_comes_back_evenly(seconds: float, again: int) -> None:
     rates = RateLimits()
     taken(rates, "events", 0.0, 120)
 
@@ -37,7 +37,7 @@ def test_each_kind_has_its_own() -> None:
     ]
 
 
-def test_who_stays_below_the_rate_is_never_refused() -> None:
+def test_a_peer_below_the_rate_is_never_refused() -> None:
     rates = RateLimits()
 
     assert all(rates.spend("events", second * 0.5, 120) for second in range(10_000))
@@ -59,7 +59,7 @@ def test_sockets_leave_descriptors_for_the_rest_of_the_process(descriptors: floa
     assert sockets_within(descriptors) == sockets
 
 
-def test_a_number_of_sockets_that_is_given_counts() -> None:
+def test_a_configured_number_of_sockets_counts() -> None:
     assert Limits(sockets_per_node=7).most_sockets == 7
     assert Limits().most_sockets > 7
 

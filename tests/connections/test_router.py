@@ -1,4 +1,4 @@
-"""Set-up mistakes are told at set-up, with the remedy."""
+"""Mistakes in the set-up are errors at set-up, which name the remedy."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from hubbub.connections.rate_limits import TokenBucket
         "a burst below one lets nothing through",
     ],
 )
-def test_a_bucket_gives_what_has_come_back(rate: float, burst: float, times: list[float], expected: str) -> None:
+def test_a_bucket_allows_what_has_come_back(rate: float, burst: float, times: list[float], expected: str) -> None:
     bucket = TokenBucket()
 
     assert " ".join("yes" if bucket.take(now, rate, burst) else "no" for now in times) == expected
@@ -60,7 +60,7 @@ def test_no_stretch_of_time_gets_more_than_its_burst_and_rate(rate: int, burst: 
 
 
 @given(rate=st.integers(1, 1000), burst=st.integers(1, 100), count=st.integers(1, 200))
-def test_who_keeps_to_the_rate_is_never_refused(rate: int, burst: int, count: int) -> None:
+def test_a_peer_within_the_rate_is_never_refused(rate: int, burst: int, count: int) -> None:
     bucket = TokenBucket()
 
     assert all(bucket.take(number * (1.000001 / rate), rate, burst) for number in range(count))

@@ -34,7 +34,7 @@ SUBSCRIBE = json.dumps(
 
 
 class Member(asyncio.Protocol):
-    """One socket: answers pings, and tells the crowd what it hears."""
+    """One socket: answers pings, and reports to the crowd what it receives."""
 
     def __init__(self, crowd: Crowd, user: str) -> None:
         self.crowd = crowd
@@ -82,7 +82,7 @@ class Member(asyncio.Protocol):
 
 
 def next_frame(data: bytes) -> tuple[int, bytes, bytes] | None:
-    """Splits off one unmasked frame: its opcode, its payload, and what follows."""
+    """Split off one unmasked frame: return its opcode, its payload, and what follows; None if it is not whole."""
     if len(data) < 2:
         return None
     length, start = data[1] & 0x7F, 2

@@ -25,12 +25,12 @@ Tell = Callable[[str], None]
 
 
 def affordable(sockets: int, tell: Tell) -> int:
-    """Gives as many sockets as a process may have here by its file limit, and says where these are fewer."""
+    """Return as many sockets as the file limit allows a process here, and report if these are fewer."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = int(soft * 0.9) - SPARE_DESCRIPTORS if soft != resource.RLIM_INFINITY else sockets
-    if most < sockets:
-        tell(f"the file limit of {soft} allows {most} sockets instead of {sockets}")
-    return min(sockets, most)
+    limit = int(soft * 0.9) - SPARE_DESCRIPTORS if soft != resource.RLIM_INFINITY else sockets
+    if limit < sockets:
+        tell(f"the file limit of {soft} allows {limit} sockets instead of {sockets}")
+    return min(sockets, limit)
 
 
 class Server:
@@ -43,7 +43,7 @@ class Server:
     @classmethod
     @contextlib.asynccontextmanager
     async def start(cls, **options: Any) -> AsyncIterator[Self]:
-        """Runs ``tests.hostile.server``; options are those of its gateway, with its limits as a dict."""
+        """Run ``tests.hostile.server``; options are those of its gateway, with its limits as a dict."""
         run = (HUBBUB, "run", "tests.hostile.server:app", "--port", "0", "--no-access-log")
         variables = {"HOSTILE_OPTIONS": json.dumps(options)}
         async with (
@@ -67,9 +67,14 @@ class Server:
         return answer
 
     async def publish(self, *, turns: int, interval: float, size: int = 100, watch: bool = False) -> float:
-        """Publishes to the crowd, and comes back when the last event is published.
+        """Publish to the crowd, and return when the last event is published.
 
-        watch: gives the CPU seconds of the longest turn of the server's event loop meanwhile.
+        Args:
+            turns: How many events.
+            interval: Seconds between two events.
+            size: Bytes of an event, roughly.
+            watch: Return the CPU seconds of the longest turn of the server's event loop during that time.
+
         """
         parameters: dict[str, Any] = {"turns": turns, "interval": interval, "size": size, "watch": watch}
         response = await self._rest.post("/publish", params=parameters)
@@ -77,7 +82,7 @@ class Server:
         return longest
 
     async def until(self, seconds: float, **expected: int) -> tuple[dict[str, Any], float]:
-        """Asks until these figures are as expected; gives all of them, and the seconds it took."""
+        """Ask until these figures are as expected; return all of them, and the seconds it took."""
         began = time.monotonic()
         while True:
             figures = await self.inside()
@@ -97,7 +102,7 @@ class Crowd:
     @classmethod
     @contextlib.asynccontextmanager
     async def gather(cls, server: Server, count: int, prefix: str) -> AsyncIterator[Self]:
-        """Opens so many sockets of as many users, all subscribed to the conversation that ``publish`` writes to."""
+        """Open so many sockets of as many users, all subscribed to the conversation that ``publish`` sends to."""
         run = (sys.executable, "-m", "tests.hostile.crowd", str(server.address.port))
         process = await asyncio.create_subprocess_exec(*run, cwd=ROOT, stdin=PIPE, stdout=PIPE)
         try:
@@ -109,8 +114,8 @@ class Crowd:
                 process.kill()
             await process.wait()
 
-    async def heard(self, messages: int, seconds: float) -> dict[str, Any]:
-        """Waits until so many messages have arrived, but not for ever, and gives the report of them all."""
+    async def receive(self, messages: int, seconds: float) -> dict[str, Any]:
+        """Wait until so many messages have arrived, or the time is up, and return the report of them all."""
         began = time.monotonic()
         while (await self.ask("count"))["received"] < messages and time.monotonic() - began < seconds:
             await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""The server under load: an ordinary gateway, and endpoints that tell what is going on inside."""
+"""The server under load: an ordinary gateway, and routes that report what is going on inside."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ lags: list[float] = []
 
 
 async def watch_the_loop() -> None:
-    """Keeps by how much the event loop was late, sample by sample."""
+    """Collect by how much the event loop is late, sample by sample."""
     while True:
         due = time.monotonic() + SAMPLE_SECONDS
         await asyncio.sleep(SAMPLE_SECONDS)
@@ -40,7 +40,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 options: dict[str, Any] = json.loads(os.environ.get("HOSTILE_OPTIONS", "{}"))
-# How fast handshakes may come is limited as well, and is not what these tests are about.
+# These tests are not about the rate of handshakes.
 limits = Limits(handshakes_per_second=1e6, handshake_burst=1_000_000, **options.pop("limits", {}))
 app = FastAPI(lifespan=lifespan)
 gateway = Gateway(authenticate=authenticate, authorize=authorize, domains=[MessengerDomain()], limits=limits, **options)
@@ -53,9 +53,11 @@ def resident_bytes() -> int:
 
 @app.get("/inside")
 async def inside(*, collect: bool = False) -> dict[str, Any]:
-    """Tells what the server holds, and how late its loop has been since the last time it was asked.
+    """Return what the server holds, and how late its loop has been since the last call.
 
-    collect: frees garbage first, which stops the loop for a while.
+    Args:
+        collect: Collect garbage first, which stops the loop for a while.
+
     """
     if collect:
         gc.collect()
@@ -82,7 +84,7 @@ async def inside(*, collect: bool = False) -> dict[str, Any]:
 
 @app.get("/presence")
 async def presence(prefix: str, count: int) -> dict[str, int]:
-    """Counts the announced statuses of a crowd's users."""
+    """Count the announced statuses of a crowd's users."""
     states = await gateway.presence(f"{prefix}{number}" for number in range(count))
     statuses = [state.status for state in states]
     return {status: statuses.count(status) for status in ("online", "away", "offline")}
@@ -113,9 +115,11 @@ class Turns:
 
 @app.post("/publish")
 async def publish(turns: int, interval: float, size: int, *, watch: bool = False) -> dict[str, float]:
-    """Publishes an event of some ``size`` bytes to the crowd, ``turns`` times, ``interval`` seconds apart.
+    """Publish an event of some ``size`` bytes to the crowd, ``turns`` times, ``interval`` seconds apart.
 
-    watch: also gives the CPU seconds of the longest turn of the event loop meanwhile.
+    Args:
+        watch: Also return the CPU seconds of the longest turn of the event loop during that time.
+
     """
     with Turns() if watch else contextlib.nullcontext() as measured:
         for _ in range(turns):

@@ -28,7 +28,7 @@ Attack = Callable[[Server, str], Awaitable[object]]
 
 
 def sends(data: bytes, *codes: int) -> Attack:
-    """Makes an attack that sends these bytes, and must be closed with one of these codes."""
+    """Return an attack that sends these bytes, and must be closed with one of these codes."""
 
     async def attack(server: Server, user: str) -> None:
         async with RawSocket.open(server.address, user) as raw:
@@ -39,7 +39,7 @@ def sends(data: bytes, *codes: int) -> Attack:
 
 
 def asks(expected: bytes, *headers: str, **options: str) -> Attack:
-    """Makes an attack that asks for an upgrade it does not get."""
+    """Return an attack that requests an upgrade and must get this status."""
 
     async def attack(server: Server, user: str) -> None:
         reader, writer = await asyncio.open_connection(server.address.host, server.address.port)
@@ -51,7 +51,7 @@ def asks(expected: bytes, *headers: str, **options: str) -> Attack:
 
 
 async def abort(server: Server, user: str) -> None:
-    """Breaks the connection without a word, in the middle of a frame."""
+    """Abort the connection in the middle of a frame."""
     async with RawSocket.open(server.address, user) as raw:
         await raw.write(frame(TEXT, b"x" * 1000)[:500])
         raw.writer.transport.abort()
@@ -100,7 +100,7 @@ ATTACKS: dict[str, Attack] = {
 
 
 async def run(seconds: float, tell: Tell) -> tuple[int, float]:
-    """Attacks for so many seconds; gives by how many bytes the server has grown, and the p99 of its loop's lag."""
+    """Attack for so many seconds; return by how many bytes the server has grown, and the p99 of its loop's lag."""
     seed = int(os.environ.get("HOSTILE_SEED", random.randrange(1 << 32)))
     dice = random.Random(seed)
     done: Counter[str] = Counter()
@@ -109,7 +109,7 @@ async def run(seconds: float, tell: Tell) -> tuple[int, float]:
         while time.monotonic() < deadline:
             name = dice.choice(list(ATTACKS))
             try:
-                # Who is cut off while still writing may see a reset instead of the close frame.
+                # A client that is closed while it still writes may see a reset instead of the close frame.
                 with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
                     await asyncio.wait_for(ATTACKS[name](server, user), 30)
             except Exception as error:

@@ -1,4 +1,4 @@
-"""Whatever fails, and wherever: no socket, task, interest or descriptor is left behind."""
+"""Whatever fails, no socket, task, interest or descriptor is left behind."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ TEXT, CLOSE = 1, 8
 
 
 class Interrupted:
-    """Drives a coroutine and, at its n-th await, raises there in place of what it waits for."""
+    """Drives a coroutine, and raises an error in it at its n-th await."""
 
     def __init__(self, work: Coroutine[Any, Any, None], at: int, error: type[BaseException]) -> None:
         self.work = work
@@ -102,7 +102,7 @@ class Saboteur:
 
 
 class Waiting(Domain):
-    """Waits twice in everything that may wait, and counts who comes and goes."""
+    """Awaits twice in every hook and handler, and counts the sockets that are connected."""
 
     events = MessengerDomain.events
 
@@ -146,7 +146,7 @@ async def slow_authorize(ctx: Context, topics: Sequence[Topic]) -> Iterable[Topi
 
 
 async def visit(server: Address) -> None:
-    """Connects, subscribes, types, and leaves; bears with whatever is answered instead."""
+    """Connect, subscribe, type and leave, whatever the server answers."""
     async with RawSocket.open(server, "alice") as raw:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             opcode, _ = await raw.next_frame()
@@ -229,7 +229,7 @@ async def test_an_error_at_any_await_leaves_nothing_behind(
 
 
 async def come_and_go(gateway: Gateway, server: Address, user: str, dice: random.Random) -> None:
-    """Opens a socket, uses it, and ends it in one of the ways a socket ends."""
+    """Open a socket, use it, and end it in one of the ways a socket ends."""
     async with RawSocket.open(server, user) as raw:
         await raw.next_frame()  # ready
         for _ in range(dice.randrange(4)):

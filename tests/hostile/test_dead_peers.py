@@ -1,4 +1,4 @@
-"""Sockets whose peers are gone without a word are found by the heartbeat, and by nothing else; presence follows."""
+"""Sockets whose peers have vanished are found by the heartbeat, and by nothing else; presence follows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OFFLINE_SECONDS = 3.0 + 1.0 + 1.0  # the grace, a tick of presence, and somethin
 
 
 async def freeze(dead: int, alive: int, *, interval: float, tell: Tell) -> None:
-    """Freezes ``dead`` of ``dead + alive`` sockets: they stop to read, to answer and to say anything."""
+    """Freeze ``dead`` of ``dead + alive`` sockets: they stop reading and sending."""
     async with (
         Server.start(heartbeat_interval=interval) as server,
         Crowd.gather(server, alive, "alive") as crowd,

@@ -1,4 +1,4 @@
-"""A deploy: the node leaves, and its sockets are told one after another when to come back."""
+"""A deploy: the node ends, and closes its sockets one after another, each with a time to come back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SOCKETS = 200
 
 
 async def closing(raw: RawSocket) -> tuple[float, bytes]:
-    """Waits for the close frame; gives when it came, and what it says."""
+    """Wait for the close frame; return when it came, and its payload."""
     while True:
         opcode, payload = await raw.next_frame()
         if opcode == CLOSE:

@@ -38,7 +38,7 @@ async def fan_out(listeners: int, events: int, tell: Tell) -> Fairness:
             await (await somebody.socket.ping())
             seconds.append(time.monotonic() - began)
         longest = await server.publish(turns=10, interval=INTERVAL_SECONDS, watch=True)
-        report = await crowd.heard((events + 10) * listeners, 10)
+        report = await crowd.receive((events + 10) * listeners, 10)
     assert report["received"] == (events + 10) * listeners
     measured = Fairness(max(seconds), statistics.quantiles(seconds, n=100)[98], longest)
     tell(

@@ -1,4 +1,4 @@
-"""Who sends too much is closed, with a code that says so and one line in the log; nobody else notices."""
+"""A client that sends too much is closed, with a code that says so and one line in the log; no other notices."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def server(gateway: Gateway) -> AsyncIterator[Address]:
 
 @pytest.fixture
 def parsed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
-    """Collects every frame that the server takes apart."""
+    """Collect every frame that the server parses."""
     frames: list[object] = []
     recv_frame = FrameCodec.recv_frame
 
@@ -54,7 +54,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
 
 
 async def end(raw: RawSocket) -> tuple[int, bytes]:
-    """Reads until the close frame; gives its code and reason."""
+    """Read until the close frame; return its code and reason."""
     while True:
         opcode, payload = await raw.next_frame()
         if opcode == CLOSE:
@@ -62,7 +62,7 @@ async def end(raw: RawSocket) -> tuple[int, bytes]:
 
 
 async def rest(raw: RawSocket) -> bytes:
-    """Reads until the server ends the connection, however it does."""
+    """Read until the server ends the connection, however it does."""
     data = bytearray()
     with contextlib.suppress(ConnectionError):
         while chunk := await raw.reader.read(65536):
@@ -79,21 +79,21 @@ FLOODS = {
 }
 
 
-@pytest.mark.parametrize(("data", "most", "kind"), FLOODS.values(), ids=FLOODS.keys())
+@pytest.mark.parametrize(("data", "limit", "kind"), FLOODS.values(), ids=FLOODS.keys())
 async def test_one_more_than_a_minute_allows_closes_with_4429(
-    gateway: Gateway, server: Address, data: bytes, most: int, kind: str, caplog: pytest.LogCaptureFixture
+    gateway: Gateway, server: Address, data: bytes, limit: int, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "hubbub")
     async with Client.open(server, "bob") as bystander, RawSocket.open(server, "alice") as raw:
         await raw.next_frame()  # ready
-        await raw.write(data * most + frame(PING, b"still here"))
+        await raw.write(data * limit + frame(PING, b"still here"))
         if kind != "control frames":
             while await raw.next_frame() != (PONG, b"still here"):
                 pass
 
         await raw.write(data)
 
-        assert await end(raw) == (4429, f"rate limited: over {most} {kind} a minute".encode())
+        assert await end(raw) == (4429, f"rate limited: over {limit} {kind} a minute".encode())
         assert await bystander.heard() == []
         assert [socket.context.user_id for socket in services_of(gateway).hub] == ["bob"]
     assert (gateway.stats.closes[4429], dict(gateway.stats.over_rate)) == (1, {kind: 1})
@@ -102,7 +102,7 @@ async def test_one_more_than_a_minute_allows_closes_with_4429(
     assert [record for record in caplog.records if record.exc_info] == []
 
 
-async def test_who_waits_may_send_again(gateway: Gateway, server: Address) -> None:
+async def test_a_client_that_waits_may_send_again(gateway: Gateway, server: Address) -> None:
     async with RawSocket.open(server, "alice") as raw:
         for _ in range(3):
             await raw.write(SUBSCRIBE * 100 + frame(PING, b"and now"))
@@ -126,7 +126,7 @@ async def test_pongs_that_were_asked_for_cost_nothing(gateway: Gateway, server: 
         assert socket.rate_limits.bucket(CONTROL_FRAMES).tokens == 119  # that one ping, and none of six pongs
 
 
-async def test_a_socket_at_rest_keeps_no_allowance(gateway: Gateway, server: Address) -> None:
+async def test_a_socket_at_rest_has_no_rate_limits(gateway: Gateway, server: Address) -> None:
     async with Client.open(server, "alice", "conversation:c"):
         (socket,) = services_of(gateway).hub
         assert socket.rate_limits is not None
@@ -177,7 +177,7 @@ async def test_the_rates_of_a_gateway_are_its_own() -> None:
 
 
 def fragments(text: bytes, count: int) -> bytes:
-    """Writes one message in so many fragments, most of them empty."""
+    """Return one message in so many fragments, most of them empty."""
     middle = frame(CONTINUATION, b"", fin=False) * (count - 2)
     return frame(TEXT, text, fin=False) + middle + frame(CONTINUATION, b"")
 
@@ -215,7 +215,7 @@ async def test_endless_empty_fragments_are_closed_though_pongs_keep_the_heartbea
         assert sent == 65
 
 
-# --- nothing of a flood is looked at once it has failed --------------------------------------------------------------
+# --- nothing of a flood is parsed once it has failed --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("data", [frame(PING, b""), UNKNOWN, frame(CONTINUATION, b"", fin=False)])
@@ -241,7 +241,7 @@ async def test_a_malformed_event_ends_the_parsing_too(server: Address, parsed: I
     assert len(frames) <= 1 + CHUNK_BYTES // 7
 
 
-async def test_who_goes_on_sending_after_our_close_frame_is_soon_not_looked_at(
+async def test_a_client_that_sends_after_our_close_frame_is_soon_ignored(
     gateway: Gateway, server: Address, parsed: Iterator[list[object]]
 ) -> None:
     frames = next(parsed)
@@ -257,7 +257,7 @@ async def test_who_goes_on_sending_after_our_close_frame_is_soon_not_looked_at(
     assert len(frames) <= MAX_IGNORED_FRAMES + CHUNK_BYTES // 6
 
 
-async def test_who_was_never_let_in_is_not_looked_at_for_long_either(
+async def test_a_client_that_was_never_admitted_is_soon_ignored_too(
     server: Address, gateway: Gateway, parsed: Iterator[list[object]]
 ) -> None:
     frames = next(parsed)
@@ -279,7 +279,7 @@ async def test_a_close_frame_that_answers_ours_is_found_among_what_was_under_way
         await raw.write(UNKNOWN * 50 + frame(CLOSE, (4403).to_bytes(2)))
 
         assert (await end(raw))[0] == 4403
-        assert await raw.reader.read() == b""  # though the clock stands still: nobody had to be aborted
+        assert await raw.reader.read() == b""  # though the clock stands still: it was not aborted
 
 
 async def test_events_before_the_rate_is_passed_count(gateway: Gateway, server: Address) -> None:

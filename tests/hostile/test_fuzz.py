@@ -1,4 +1,4 @@
-"""Whatever is said at the door and after it: no crash, and nothing that takes more than 5 ms to answer.
+"""Whatever is sent in handshakes and after them: no crash, and nothing that takes more than 5 ms to answer.
 
 A few hundred inputs of each kind in every run of the tests, and ten minutes of them in the long one.
 """
@@ -48,7 +48,7 @@ PARTS = 4
 EXAMPLES = 200
 
 LIMITS = Limits()
-UNHURRIED = Limits(handshakes_per_second=1e9, handshake_burst=10**9, sockets_per_user=10**6)
+NO_LIMITS = Limits(handshakes_per_second=1e9, handshake_burst=10**9, sockets_per_user=10**6)
 CONTRACT = Contract([*SYSTEM_EVENTS, *MESSENGER_EVENTS, *PRESENCE_EVENTS])
 KEY = "a key of at least thirty-two bytes, as HS256 wants it"
 authenticator = JWTAuthenticator(KEY, algorithms=["HS256"])
@@ -89,7 +89,7 @@ names = st.sampled_from(["cookie", "authorization", "origin", "host", "x-forward
 
 
 def signed(claims: Any) -> str:
-    """Signs what PyJWT itself would refuse to sign."""
+    """Return a token with any claims, also such as PyJWT would refuse to sign."""
     parts = [_encoded(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims)]
     return ".".join([*parts, _encoded(hmac.digest(KEY.encode(), ".".join(parts).encode(), "sha256"))])
 
@@ -110,7 +110,7 @@ values = visible | repeated | tokens.map("Bearer {}".format) | tokens.map("hubbu
 
 
 def handshake(headers: list[tuple[str, str]]) -> Handshake:
-    """Gives what the limits on headers let through."""
+    """Return the headers that the limits let through."""
     sizes = accumulate(len(name) + len(value) + 4 for name, value in headers)
     return Handshake(
         "/ws", headers=[header for header, size in zip(headers, sizes, strict=True) if size <= LIMITS.header_bytes]
@@ -220,7 +220,7 @@ class Peer(asyncio.Transport):
         self.is_closed = True
 
 
-class Door:
+class OfflineServer:
     """A server without a network, for bytes that may be a request. Used while an event loop runs."""
 
     def __init__(self, admission: Admission) -> None:
@@ -230,7 +230,7 @@ class Door:
         self.app_state = {STATE_KEY: admission}
 
     def read(self, data: bytes) -> None:
-        """Serves one connection: the bytes arrive in two parts, then it is lost."""
+        """Serve one connection: the bytes arrive in two parts, then it is lost."""
         peer = Peer()
         protocol = HttpProtocol(self.config, self.state, self.app_state)
         peer.set_protocol(protocol)
@@ -252,12 +252,12 @@ TARGETS: dict[str, Target] = {
 }
 
 
-async def fuzz_door(examples: int, start: int) -> float:
-    """Feeds requests to a server without a network; gives the CPU seconds of the slowest."""
-    gateway = make_gateway(authenticate=authenticator, limits=UNHURRIED)
-    door = Door(await gateway.start())
+async def fuzz_requests(examples: int, start: int) -> float:
+    """Feed requests to a server without a network; return the CPU seconds of the slowest."""
+    gateway = make_gateway(authenticate=authenticator, limits=NO_LIMITS)
+    server = OfflineServer(await gateway.start())
     try:
-        slowest = fuzz("requests", examples, start, (requests, door.read))
+        slowest = fuzz("requests", examples, start, (requests, server.read))
         await asyncio.sleep(0)
     finally:
         await gateway.stop()
@@ -266,7 +266,7 @@ async def fuzz_door(examples: int, start: int) -> float:
 
 
 def quickest(call: Callable[[Any], None], argument: Any) -> float:
-    """Gives the CPU seconds that a call takes, the least of three where the first looks slow."""
+    """Return the CPU seconds that a call takes: the least of three if the first looks slow."""
     seconds = float("inf")
     for _ in range(3):
         began = time.thread_time()
@@ -278,7 +278,7 @@ def quickest(call: Callable[[Any], None], argument: Any) -> float:
 
 
 def fuzz(name: str, examples: int, start: int, target: Target | None = None) -> float:
-    """Feeds one target so many inputs; gives the CPU seconds of the slowest."""
+    """Feed one target so many inputs; return the CPU seconds of the slowest."""
     strategy, call = target or TARGETS[name]
     slowest = 0.0
 
@@ -308,7 +308,7 @@ def test_nothing_crashes_and_nothing_is_slow(target: str, tell: Callable[[str], 
 
 
 async def test_no_request_crashes_the_server_and_none_is_slow(tell: Callable[[str], None]) -> None:
-    slowest = await fuzz_door(EXAMPLES, start=1)
+    slowest = await fuzz_requests(EXAMPLES, start=1)
     tell(f"{EXAMPLES} inputs, the slowest took {slowest * 1000:.2f} ms")
 
 
@@ -318,7 +318,7 @@ async def test_no_request_crashes_the_server_and_none_is_slow_in_minutes(tell: C
     rounds, slowest = 0, 0.0
     while time.monotonic() < end:
         rounds += 1
-        slowest = max(slowest, await fuzz_door(1_000, start=rounds))
+        slowest = max(slowest, await fuzz_requests(1_000, start=rounds))
     tell(f"{rounds * 1_000} inputs, the slowest took {slowest * 1000:.2f} ms")
 
 

@@ -1,4 +1,4 @@
-"""How many sockets one user, and one node, may hold; handshakes that wait count."""
+"""How many sockets one user, and one node, may have; pending handshakes count."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_handshakes_of_one_user_that_wait_together_do_not_pass_the_limit()
         assert gateway.load.sockets == 3
 
 
-async def test_a_full_node_answers_503_before_the_upgrade_until_somebody_leaves(
+async def test_a_full_node_answers_503_before_the_upgrade_until_a_socket_closes(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "hubbub")
@@ -120,7 +120,7 @@ async def test_handshakes_that_wait_for_a_slow_authenticator_fill_a_node_too() -
         never.set()
 
 
-async def test_every_way_to_leave_frees_its_place() -> None:
+async def test_every_way_to_disconnect_frees_a_place() -> None:
     gateway = make_gateway()
     async with running(gateway) as server:
         await response_to(server, upgrade(server, "Origin: https://evil.example"))

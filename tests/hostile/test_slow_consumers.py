@@ -24,16 +24,16 @@ TURNS = 20
 
 
 class Outcome(NamedTuple):
-    """What came of the slow ones, and of the others before and meanwhile."""
+    """When the slow ones were closed, and the latency of the others before and during that time."""
 
     gone_seconds: float
     growth: int
     before: float
-    meanwhile: float
+    during: float
 
 
 async def stop_reading(slow: int, others: int, *, size: int, interval: float, seconds: float, tell: Tell) -> Outcome:
-    """Lets ``slow`` subscribers of ``slow + others`` stop reading while events flow steadily; checks what must hold."""
+    """Let ``slow`` subscribers of ``slow + others`` stop reading while events flow steadily; assert what must hold."""
     rounds = round(seconds / interval / TURNS)
     async with (
         Server.start() as server,
@@ -43,7 +43,7 @@ async def stop_reading(slow: int, others: int, *, size: int, interval: float, se
         for _ in range(rounds):
             await server.publish(turns=TURNS, interval=interval, size=size)
             await server.inside()  # as below: to be asked costs the server time
-        healthy = await readers.heard(rounds * TURNS * others, 10)
+        healthy = await readers.receive(rounds * TURNS * others, 10)
         assert healthy["received"] == rounds * TURNS * others
         full = await server.inside()
 
@@ -59,18 +59,18 @@ async def stop_reading(slow: int, others: int, *, size: int, interval: float, se
             if now["sockets"] == others and not gone:
                 gone = time.monotonic() - began
             assert gone or time.monotonic() - began < DEADLINE_SECONDS, now
-        meanwhile = await readers.heard(published * others, 10)
+        during = await readers.receive(published * others, 10)
         empty, _ = await server.until(10, held=others)
 
-    assert (meanwhile["open"], meanwhile["received"]) == (others, published * others)
+    assert (during["open"], during["received"]) == (others, published * others)
     assert empty["closes"] == {"4413": slow}
     assert empty["descriptors"] == full["descriptors"] - slow
     tell(
         f"{slow} of {slow + others} stopped reading: closed after {gone:.1f} s, memory grew by "
         f"{(heaviest - full['resident']) / 2**20:.0f} MiB, p99 of the others {healthy['p99'] * 1e3:.1f} ms before and "
-        f"{meanwhile['p99'] * 1e3:.1f} ms meanwhile"
+        f"{during['p99'] * 1e3:.1f} ms during that"
     )
-    return Outcome(gone, heaviest - full["resident"], healthy["p99"], meanwhile["p99"])
+    return Outcome(gone, heaviest - full["resident"], healthy["p99"], during["p99"])
 
 
 async def test_the_kernel_takes_little_of_what_a_slow_consumer_does_not_read(tell: Tell) -> None:
@@ -106,4 +106,4 @@ async def test_a_fifth_of_a_thousand_stops_reading_for_a_minute(tell: Tell) -> N
     outcome = await stop_reading(sockets // 5, sockets * 4 // 5, size=1000, interval=0.05, seconds=60, tell=tell)
 
     assert outcome.growth <= GROWTH_BYTES
-    assert outcome.meanwhile <= outcome.before * LATENCY_GROWTH
+    assert outcome.during <= outcome.before * LATENCY_GROWTH

@@ -58,7 +58,7 @@ class Crowd:
         return status
 
     async def until(self, holds: Callable[[Json], bool], seconds: float) -> Json:
-        """Asks until something holds; gives the last answer."""
+        """Ask until a condition holds; return the last answer."""
         async with asyncio.timeout(seconds):
             while not holds(status := await self.status()):
                 await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Tokens that name keys nobody knows, or bring keys along, over real sockets: refused, and nobody is asked for them."""
+"""Tokens with unknown key ids, or with keys of their own, over real sockets: refused without fetching keys again."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ async def test_a_thousand_unknown_key_ids_are_refused_and_cost_one_fetch(
     free = asyncio.Semaphore(AT_ONCE)
     async with running(gateway) as server:
 
-        async def knock(number: int) -> int | None:
+        async def connect(number: int) -> int | None:
             name, value = token(OTHER_RSA_KEY, f"unknown-{number}").headers[0]
             async with free, RawSocket.upgraded(server, f"{name}: {value}") as raw:
                 return await raw.close_code()
 
-        codes = await asyncio.gather(*map(knock, range(1000)))
+        codes = await asyncio.gather(*map(connect, range(1000)))
 
     assert set(codes) == {4401}
     assert (gateway.stats.connects, gateway.stats.refusals) == (0, {"unauthorized": 1000})
     assert len(issuer.paths) == 1
 
 
-async def test_where_a_token_says_its_key_is_nobody_looks(issuer: Issuer, authenticate: JWTAuthenticator) -> None:
+async def test_keys_are_never_fetched_from_where_a_token_says(issuer: Issuer, authenticate: JWTAuthenticator) -> None:
     elsewhere = issuer.url.replace("jwks", "theirs")
     brought = token(OTHER_RSA_KEY, "key-1", jku=elsewhere, x5u=elsewhere, jwk=jwk(OTHER_RSA_KEY))
     async with running(make_gateway(authenticate=authenticate)) as server:

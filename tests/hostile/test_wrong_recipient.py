@@ -1,4 +1,4 @@
-"""Nobody hears what they may not: a long random life of users and conversations, against a model of who may."""
+"""Nobody hears what they may not: many random steps of users and conversations, compared with a model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_LIMITS = Limits(events_per_minute=10**9, sockets_per_user=10**6, handshakes_p
 
 
 class Socket:
-    """One client, and what it must have heard by now, in order."""
+    """One client, and what it must have received by now, in order."""
 
     def __init__(self, client: Client, user: str, id: str, stack: AsyncExitStack) -> None:
         self.client = client
@@ -43,11 +43,11 @@ class World:
         self.subscribed: defaultdict[str, set[str]] = defaultdict(set)  # by socket id
         self.allowing: dict[str, tuple[str, set[str]]] = {}  # by socket id: what the app has said, not yet in force
         self.deliveries = 0
-        self.told = 0
+        self.sent = 0
         self.gateway = make_gateway(authorize=self.authorize, limits=NO_LIMITS)
 
     async def authorize(self, ctx: Context, topics: Sequence[Topic]) -> Iterable[Topic]:
-        """Looks, and then takes its time: others leave and speak before what it says is in force."""
+        """Look, then take some time: others leave and send before the answer takes effect."""
         allowed = {topic.id for topic in topics if ctx.user_id in self.members[topic.id]}
         self.allowing[ctx.socket_id] = (ctx.user_id, allowed)
         answer = [topic for topic in topics if topic.id in allowed]
@@ -96,12 +96,12 @@ class World:
         conversation = self.random.choice(CONVERSATIONS)
         if self.members[conversation]:
             sender = self.random.choice(sorted(self.members[conversation]))
-            self.told += 1
-            notify(MessageNew(conversation, f"m{self.told}", sender, ""))
+            self.sent += 1
+            notify(MessageNew(conversation, f"m{self.sent}", sender, ""))
             for socket in self.sockets:
                 if conversation in self.subscribed[socket.id] or socket.user == sender:
                     assert socket.user in self.members[conversation]  # the model itself keeps the rule
-                    socket.due.append(f"m{self.told}")
+                    socket.due.append(f"m{self.sent}")
 
     async def address(self) -> None:
         users = self.random.sample(USERS, 3)
@@ -111,14 +111,14 @@ class World:
                 socket.due.append("changed")
 
     async def check(self, socket: Socket) -> None:
-        heard = []
+        received = []
         for event in await socket.client.heard():
             if event["type"] == "server.messenger.message_new":
-                heard.append(event["data"]["messageId"])
+                received.append(event["data"]["messageId"])
             elif event["type"] == "server.messenger.conversations_changed":
-                heard.append("changed")
-        assert heard == socket.due
-        self.deliveries += len(heard)
+                received.append("changed")
+        assert received == socket.due
+        self.deliveries += len(received)
         socket.due.clear()
 
 
@@ -141,5 +141,5 @@ async def test_nobody_hears_what_they_may_not_in_ten_thousand_random_steps(tell:
         for socket in world.sockets:
             await world.check(socket)
             ending.push_async_callback(socket.stack.aclose)
-    tell(f"{STEPS} steps, {world.told} messages, {world.deliveries} deliveries, none of them wrong or missing")
+    tell(f"{STEPS} steps, {world.sent} messages, {world.deliveries} deliveries, none of them wrong or missing")
     assert world.deliveries > STEPS

@@ -1,4 +1,4 @@
-"""The server of ``hubbub run``: it ticks, and ends as soon as it is told to, in whatever thread that is."""
+"""The server of ``hubbub run``: it ticks, and ends at once when ``should_exit`` is set, in any thread."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import uvicorn
 
 from hubbub.server.server import Server
 
-PATIENCE = 10.0
+TIMEOUT = 10.0
 
 
 async def app(scope: object, receive: object, send: object) -> None:
-    raise AssertionError("nobody asks it anything")
+    raise AssertionError("no request is sent")
 
 
 class Ticking(Server):
-    """Serves in a thread, counts its ticks and tells of each."""
+    """Serves in a thread, and counts its ticks."""
 
     def __init__(self) -> None:
         super().__init__(uvicorn.Config(app, port=0, lifespan="off", log_config=None))
@@ -33,11 +33,11 @@ class Ticking(Server):
         return is_over
 
     def wait_for_tick(self) -> None:
-        assert self.has_ticked.wait(PATIENCE)
+        assert self.has_ticked.wait(TIMEOUT)
         self.has_ticked.clear()
 
 
-def test_it_ends_when_it_is_told_to_and_not_at_its_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_ends_when_should_exit_is_set_and_not_at_its_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hubbub.server.server.TICK_SECONDS", 3600.0)
     server = Ticking()
     server.thread.start()
@@ -45,7 +45,7 @@ def test_it_ends_when_it_is_told_to_and_not_at_its_next_tick(monkeypatch: pytest
 
     server.should_exit = True
 
-    server.thread.join(PATIENCE)
+    server.thread.join(TIMEOUT)
     assert not server.thread.is_alive()
     assert server.ticks == 2
 
@@ -62,15 +62,15 @@ def test_it_renews_the_date_at_every_tick(monkeypatch: pytest.MonkeyPatch) -> No
 
     assert b"date" in dict(server.server_state.default_headers)
     server.should_exit = True
-    server.thread.join(PATIENCE)
+    server.thread.join(TIMEOUT)
 
 
-def test_to_tell_one_that_has_ended_does_nothing() -> None:
+def test_setting_should_exit_after_its_end_does_nothing() -> None:
     server = Ticking()
     server.thread.start()
     server.wait_for_tick()
     server.should_exit = True
-    server.thread.join(PATIENCE)
+    server.thread.join(TIMEOUT)
     assert not server.thread.is_alive()
 
     server.should_exit = True  # raises nothing

@@ -60,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
 
 @contextlib.asynccontextmanager
 async def workers(folder: Path, url: str, *arguments: str) -> AsyncIterator[Running]:
-    """Runs two workers; their log is read, so that they never wait for it."""
+    """Run two workers; read their log to its end, so that they never wait for it."""
     variables = {"HUBBUB_REDIS_URL": url, "PREFIX": secrets.token_hex(4)}
     run = (HUBBUB, "run", "main:app", "--port", "0", "--workers", "2", "--no-access-log", *arguments)
     async with command(folder, *run, **variables) as server:
@@ -74,7 +74,7 @@ async def workers(folder: Path, url: str, *arguments: str) -> AsyncIterator[Runn
 
 
 async def pids(address: Address, count: int = 2) -> set[int]:
-    """Gives the processes that answer, once there are so many: each connection may end up at any of them."""
+    """Return the processes that answer, once there are so many: a connection may end up at any of them."""
     found: set[int] = set()
     async with asyncio.timeout(30):
         while len(found) < count:

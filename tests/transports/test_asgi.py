@@ -59,14 +59,14 @@ async def server(gateway: Gateway, ws: str) -> AsyncIterator[Address]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Waits for what nothing announces."""
+    """Wait for a condition that no event announces."""
     async with asyncio.timeout(5):
         while not condition():
             await asyncio.sleep(0)
 
 
 def is_clean(gateway: Gateway) -> bool:
-    """Tells whether nothing of any socket is left."""
+    """Return whether nothing of any socket is left."""
     assert gateway.admission is not None
     return (gateway.load.sockets, gateway.load.tasks, gateway.admission.open_count) == (0, 0, 0)
 
@@ -133,24 +133,24 @@ async def test_a_message_of_just_the_limit_is_read(server: Address) -> None:
         assert (await alice.expect("server.system.error"))["code"] == "unknown_type"
 
 
-async def test_domains_are_told_who_comes_and_how_they_go(ws: str) -> None:
-    told: list[tuple[str, int]] = []
+async def test_domains_see_who_connects_and_how_they_disconnect(ws: str) -> None:
+    seen: list[tuple[str, int]] = []
     gone = asyncio.Event()
 
-    class Witness(Domain):
+    class Recorder(Domain):
         def on_connect(self, ctx: Context) -> None:
-            told.append((ctx.user_id, 0))
+            seen.append((ctx.user_id, 0))
 
         def on_disconnect(self, ctx: Context, event: InternalDisconnect, code: int) -> None:
-            told.append((ctx.user_id, code))
+            seen.append((ctx.user_id, code))
             gone.set()
 
-    async with running(make_gateway(domains=[Witness()]), ws=ws) as server:
+    async with running(make_gateway(domains=[Recorder()]), ws=ws) as server:
         async with Client.open(server, "alice") as alice:
             await alice.socket.close(4999)
         await gone.wait()
 
-    assert told == [("alice", 0), ("alice", 4999)]
+    assert seen == [("alice", 0), ("alice", 4999)]
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ async def test_events_beyond_the_queue_wait_in_the_network_and_are_handled_in_or
 # --- the server's end -----------------------------------------------------------------------------------------------
 
 
-async def test_when_the_server_stops_its_sockets_are_told_to_come_back(gateway: Gateway, ws: str) -> None:
+async def test_when_the_server_stops_its_sockets_get_1012(gateway: Gateway, ws: str) -> None:
     async with running(gateway, ws=ws) as server:
         alice = await connect(server.ws + "/ws", additional_headers={"Authorization": "alice"})
 

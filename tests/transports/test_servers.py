@@ -1,4 +1,4 @@
-"""The main job on every server that can do it, as its own command runs it: one story, whatever carries it."""
+"""The main job on every server that can do it, run by its own command: one story over every transport."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ SERVERS = [
         ("hypercorn", APP, "--bind", "127.0.0.1:PORT", "--graceful-timeout", "1"),
         up="Running on http://",
     ),
-    # At its end it tells nobody: it closes TCP, or waits until clients leave.
+    # When it ends it sends no close frame: it closes TCP, or waits until clients leave.
     Server(
         "granian",
         ("granian", "--interface", "asgi", APP, "--port", "PORT"),
         up="Started worker-1",
         codes_at_the_end=(),
     ),
-    # It lets an app close with 1000 and 3000 to 4999 only, and without a reason; at its end it waits for nobody.
+    # It lets an app close with 1000 and 3000 to 4999 only, and without a reason; when it ends it does not wait.
     Server(
         "daphne",
         ("daphne", "-b", "127.0.0.1", "-p", "PORT", APP),
@@ -75,12 +75,12 @@ SERVERS = [
 
 @contextlib.asynccontextmanager
 async def started(server: Server) -> AsyncIterator[Running]:
-    """Runs a server, and ends it as a supervisor does: with a signal to the process that was started."""
+    """Run a server, and end it as a supervisor does: with a signal to the process that was started."""
     port = str(free_port())
     name, *arguments = (argument.replace("PORT", port) for argument in server.arguments)
     async with command(ROOT, str(BIN / name), *arguments, up=server.up) as running:
         running.address = replace(running.address, credentials=lambda user: {"Authorization": user})
-        await accepted(running.address)
+        await wait_until_accepting(running.address)
         try:
             yield running
         finally:
@@ -90,8 +90,8 @@ async def started(server: Server) -> AsyncIterator[Running]:
                 await running.ended()
 
 
-async def accepted(address: Address) -> None:
-    """Waits until the server accepts connections: Granian's workers say that they have started before they do."""
+async def wait_until_accepting(address: Address) -> None:
+    """Wait until the server accepts connections: Granian's workers say that they have started before they do."""
     async with asyncio.timeout(20):
         while True:
             try:
@@ -185,7 +185,7 @@ async def test_typing_is_relayed_under_the_senders_own_name(alice: Client, bob: 
     await alice.expect_silence(Typing)
 
 
-async def test_who_is_online_is_seen_and_who_leaves(address: Address, bob: Client) -> None:
+async def test_presence_of_others_is_seen_when_they_come_and_leave(address: Address, bob: Client) -> None:
     await bob.subscribe("user:dave")
     assert (await bob.expect(PresenceBatch)).users[0].status == "offline"
 
@@ -195,12 +195,12 @@ async def test_who_is_online_is_seen_and_who_leaves(address: Address, bob: Clien
     await bob.expect(PresenceUpdate, user_id="dave", status="offline")
 
 
-async def test_who_is_not_authenticated_is_closed_with_4401(server: Server, address: Address) -> None:
+async def test_a_client_without_credentials_is_closed_with_4401(server: Server, address: Address) -> None:
     async with address.connect() as nobody:
         assert await nobody.expect_closed(4401) == ("unauthorized" if server.sends_reasons else "")
 
 
-async def test_who_is_logged_out_while_nothing_happens_is_closed_with_4403(address: Address, bob: Client) -> None:
+async def test_an_idle_user_who_is_logged_out_is_closed_with_4403(address: Address, bob: Client) -> None:
     async with httpx.AsyncClient(base_url=address.http) as rest:
         await rest.post("/disconnect", params={"user_id": "bob"})
 
@@ -237,7 +237,7 @@ async def test_a_lost_connection_leaves_nothing_behind(address: Address) -> None
 
 
 @pytest.mark.parametrize("server", [server for server in SERVERS if server.codes_at_the_end], ids=str)
-async def test_at_the_end_sockets_are_told_why(server: Server) -> None:
+async def test_at_the_end_sockets_get_a_close_code(server: Server) -> None:
     async with started(server) as running, running.address.connect("alice") as alice:
         running.process.send_signal(signal.SIGTERM)
 

@@ -67,9 +67,9 @@ class Admission:
 
     Args:
         services: What every socket will use.
-        path: Where upgrades are ours.
+        path: The path of the WebSocket endpoint.
         authenticate: The app's authenticator.
-        origins: The pages that may connect.
+        origins: Which pages may connect.
     """
 
     def __init__(self, services: Services, path: str, authenticate: Authenticator, origins: OriginPolicy) -> None:

@@ -163,7 +163,7 @@ class Connection:
         self._check_rate(CONTROL_FRAMES, self.services.limits.control_frames_per_minute)
 
     def pong(self) -> None:
-        """Note that the peer lives. A late or unsolicited pong counts against the rate, like a ping."""
+        """Note that the peer is alive. A late or unsolicited pong counts against the rate, like a ping."""
         if self.unanswered_pings:
             self.unanswered_pings = 0
         else:
@@ -198,7 +198,7 @@ class Connection:
         self.write(PING)
 
     def restart(self) -> None:
-        """Close the socket: this node ends. Clients are told to come back at different moments."""
+        """Close the socket: this node ends. Each client gets a delay of its own before it comes back."""
         self.close(RESTART, f"{RESTART.reason}; retry_after_ms={secrets.randbelow(RETRY_SPREAD_MS)}")
 
     def expire(self) -> None:

@@ -281,7 +281,7 @@ def handshake_of(scope: MutableMapping[str, Any]) -> Handshake:
 
 
 def _is_longer(text: str, limit: int) -> bool:
-    """Return whether a text has more bytes than a limit in UTF-8, where a character takes one to four."""
+    """Return whether a text is longer than a limit in bytes of UTF-8; a character takes one to four."""
     if len(text) * 4 <= limit:
         return False
     return len(text) > limit or len(text.encode(errors="surrogatepass")) > limit

@@ -1,4 +1,4 @@
-"""The HTTP front of ``hubbub run``: what is refused of a request before anybody looks at it, and what is not."""
+"""The HTTP protocol of ``hubbub run``: which requests are refused before the app or the gateway sees them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KILO = 1024
 
 
 class Peer:
-    """A TCP connection that says what it likes."""
+    """A TCP connection that may send anything."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -42,31 +42,31 @@ class Peer:
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
 
-    async def say(self, data: bytes) -> None:
+    async def send(self, data: bytes) -> None:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def say_until_cut_off(self, data: bytes) -> None:
-        """Says the same again and again, until the server has none of it any more."""
+    async def send_until_closed(self, data: bytes) -> None:
+        """Send the same bytes again and again, until the server closes the connection."""
         with contextlib.suppress(ConnectionError):
             async with asyncio.timeout(20):
                 while True:
-                    await self.say(data)
+                    await self.send(data)
                     await asyncio.sleep(0)
 
     async def rest(self) -> bytes:
-        """Reads until the server closes."""
+        """Read until the server closes."""
         return await asyncio.wait_for(self.reader.read(), 20)
 
     async def response(self) -> tuple[int, bytes]:
-        """Reads one response with a length; gives its status and its body."""
+        """Read one response with a length; return its status and its body."""
         head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 20)
         length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
         return int(head.split()[1]), await self.reader.readexactly(int(length or b"0"))
 
 
 def status(response: bytes) -> int:
-    """Gives the status of the one response that came."""
+    """Return the status of the one response that came."""
     assert response.count(b"HTTP/1.1 ") == 1, response
     return int(response.split()[1])
 
@@ -126,7 +126,7 @@ async def server(app: App, gateway: Gateway) -> AsyncIterator[Address]:
 
 
 def lines_of(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Gives what was logged, without tracebacks, which there had better not be."""
+    """Return what was logged, and assert that there are no tracebacks."""
     assert [record for record in caplog.records if record.exc_info] == []
     return [record.getMessage() for record in caplog.records if record.name == "hubbub.http"]
 
@@ -166,7 +166,7 @@ async def test_a_head_beyond_the_limits_is_refused(
     data = request_of(server, *headers, path=("/ws" if request_of is upgrade else "/length") + path)
     async with Peer.of(server) as peer:
         for part in (data[:100], data[100:4000], data[4000:]) if split else (data,):
-            await peer.say(part)
+            await peer.send(part)
             await asyncio.sleep(0)
 
         assert status(await peer.rest()) == expected
@@ -182,7 +182,7 @@ async def test_a_head_beyond_the_limits_is_refused(
 )
 async def test_a_head_is_refused_before_it_is_complete(data: bytes, expected: int, server: Address) -> None:
     async with Peer.of(server) as peer:
-        await peer.say(data)
+        await peer.send(data)
 
         assert status(await peer.rest()) == expected
 
@@ -194,7 +194,7 @@ async def test_a_head_within_the_limits_is_served(request_of: Any, gateway: Gate
     data = request_of(server, *headers, path=path + "?" + "x" * 500)
     assert 7 * KILO < len(data) < 8 * KILO
     async with Peer.of(server) as peer:
-        await peer.say(data)
+        await peer.send(data)
 
         assert (await peer.response())[0] == (101 if request_of is upgrade else 200)
     assert not gateway.stats.refusals
@@ -204,40 +204,40 @@ async def test_the_limits_are_the_gateways(app: App) -> None:
     gateway = make_gateway(limits=Limits(header_bytes=20 * KILO, headers=5))
     async with running(gateway, app.asgi) as server:
         async with Peer.of(server) as peer:
-            await peer.say(rest_request(server, "X: " + "x" * 15 * KILO))
+            await peer.send(rest_request(server, "X: " + "x" * 15 * KILO))
             assert (await peer.response())[0] == 200
         async with Peer.of(server) as peer:
-            await peer.say(rest_request(server, *["X: 1"] * 5))
+            await peer.send(rest_request(server, *["X: 1"] * 5))
             assert status(await peer.rest()) == 431
 
 
 async def test_an_app_without_a_gateway_has_the_usual_limits(app: App) -> None:
     async with serve(app.asgi, lifespan="off") as server:
         async with Peer.of(server) as peer:
-            await peer.say(rest_request(server, *["X: 1"] * 130))
+            await peer.send(rest_request(server, *["X: 1"] * 130))
             assert status(await peer.rest()) == 431
         async with connect(server.ws + "/echo") as socket:
             await socket.send("hello")
             assert await socket.recv() == "hello"
 
 
-async def test_who_sends_megabytes_of_headers_still_reads_the_answer(server: Address) -> None:
+async def test_a_peer_that_sends_megabytes_of_headers_still_gets_the_response(server: Address) -> None:
     async with Peer.of(server) as peer:
-        await peer.say(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
+        await peer.send(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
         for _ in range(64):
-            await peer.say(b"x" * 64 * KILO)
+            await peer.send(b"x" * 64 * KILO)
 
         assert status(await peer.rest()) == 431
 
 
-async def test_who_does_not_close_after_a_refusal_is_aborted(clock: ManualClock, server: Address) -> None:
+async def test_a_peer_that_does_not_close_after_a_refusal_is_aborted(clock: ManualClock, server: Address) -> None:
     async with Peer.of(server) as peer:
-        await peer.say(rest_request(server, *["X: 1"] * 130))
+        await peer.send(rest_request(server, *["X: 1"] * 130))
         assert status(await peer.rest()) == 431
 
         clock.advance(5)
 
-        await peer.say_until_cut_off(b"x")
+        await peer.send_until_closed(b"x")
 
 
 @pytest.mark.parametrize("size", [100, 200_000, 2_000_000])
@@ -250,25 +250,25 @@ async def test_a_body_is_no_header(size: int, chunked: bool, server: Address) ->
         body = b"Content-Length: %d\r\n\r\n%s" % (size, b"x" * size)
     async with Peer.of(server) as peer:
         for _ in range(2):  # the second one begins where the first one ended
-            await peer.say(head + body + head[:10])
+            await peer.send(head + body + head[:10])
             assert await peer.response() == (200, str(size).encode())
-            await peer.say(head[10:] + body)
+            await peer.send(head[10:] + body)
             assert await peer.response() == (200, str(size).encode())
 
 
 async def test_trailers_have_the_same_limit(app: App, gateway: Gateway, server: Address) -> None:
     async with Peer.of(server) as peer:
-        await peer.say(b"POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX: ")
-        await peer.say_until_cut_off(b"x" * 1000)
+        await peer.send(b"POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX: ")
+        await peer.send_until_closed(b"x" * 1000)
     assert dict(gateway.stats.refusals) == {"header bytes": 1}
 
 
-async def test_a_refusal_is_never_taken_for_the_answer_to_the_request_before(app: App, server: Address) -> None:
+async def test_a_refusal_is_never_sent_in_place_of_an_earlier_response(app: App, server: Address) -> None:
     async with Peer.of(server) as peer:
-        await peer.say(rest_request(server, path="/slow"))
+        await peer.send(rest_request(server, path="/slow"))
         while not app.requests:
             await asyncio.sleep(0)
-        await peer.say(rest_request(server, *["X: 1"] * 130))
+        await peer.send(rest_request(server, *["X: 1"] * 130))
 
         assert await peer.rest() == b""
     app.go_on.set()
@@ -276,7 +276,7 @@ async def test_a_refusal_is_never_taken_for_the_answer_to_the_request_before(app
 
 async def test_pipelined_requests_are_answered_in_order(app: App, server: Address) -> None:
     async with Peer.of(server) as peer:
-        await peer.say(rest_request(server, path="/slow") + rest_request(server) + rest_request(server, path="/no"))
+        await peer.send(rest_request(server, path="/slow") + rest_request(server) + rest_request(server, path="/no"))
         app.go_on.set()
 
         answers = [await peer.response() for _ in range(3)]
@@ -294,7 +294,7 @@ async def test_half_a_request_and_silence_is_closed_after_ten_seconds(
 ) -> None:
     caplog.set_level(logging.INFO)
     async with Peer.of(server) as peer:
-        await peer.say(upgrade(server, path=path)[:length])
+        await peer.send(upgrade(server, path=path)[:length])
         async with Client.open(server, "bob"):  # a whole handshake later, the server has seen it
             clock.advance(9.9)
             assert not gateway.stats.refusals
@@ -305,17 +305,17 @@ async def test_half_a_request_and_silence_is_closed_after_ten_seconds(
     assert len(lines_of(caplog)) == 1
 
 
-async def test_a_byte_now_and_then_gains_no_time(clock: ManualClock, server: Address) -> None:
+async def test_a_byte_now_and_then_does_not_extend_the_deadline(clock: ManualClock, server: Address) -> None:
     async with Peer.of(server) as peer:
         for byte in upgrade(server)[:10]:
-            await peer.say(bytes([byte]))
+            await peer.send(bytes([byte]))
             async with Client.open(server, "bob"):
                 clock.advance(1)
 
         assert status(await peer.rest()) == 408
 
 
-async def test_a_connection_that_says_nothing_is_closed_without_a_word(
+async def test_a_connection_that_sends_nothing_is_closed_without_a_response(
     gateway: Gateway, clock: ManualClock, server: Address
 ) -> None:
     async with Peer.of(server) as peer, Client.open(server, "bob"):
@@ -328,10 +328,10 @@ async def test_a_connection_that_says_nothing_is_closed_without_a_word(
 @pytest.mark.parametrize("part", [b"GET /le", b"\r\n"])
 async def test_half_of_a_later_request_is_closed_as_well(part: bytes, clock: ManualClock, server: Address) -> None:
     async with Peer.of(server) as peer:
-        await peer.say(rest_request(server))
+        await peer.send(rest_request(server))
         assert (await peer.response())[0] == 200
         clock.advance(60)  # at rest, uvicorn's own keep-alive counts
-        await peer.say(part)
+        await peer.send(part)
         async with Client.open(server, "bob"):
             clock.advance(10)
 
@@ -340,7 +340,7 @@ async def test_half_of_a_later_request_is_closed_as_well(part: bytes, clock: Man
 
 async def test_an_app_that_takes_its_time_is_not_cut_off(app: App, clock: ManualClock, server: Address) -> None:
     async with Peer.of(server) as peer:
-        await peer.say(rest_request(server, path="/slow"))
+        await peer.send(rest_request(server, path="/slow"))
         while not app.requests:
             await asyncio.sleep(0)
         clock.advance(60)
@@ -357,7 +357,7 @@ async def test_an_open_socket_has_no_deadline(gateway: Gateway, clock: ManualClo
         assert gateway.load.sockets == 1
 
 
-async def test_a_server_that_stops_does_not_wait_for_who_has_said_nothing(gateway: Gateway) -> None:
+async def test_a_server_that_stops_does_not_wait_for_connections_without_a_request(gateway: Gateway) -> None:
     async with contextlib.AsyncExitStack() as server:
         address = await server.enter_async_context(running(gateway))
         async with Peer.of(address) as peer, Client.open(address, "bob") as bob:
@@ -374,7 +374,7 @@ async def test_a_server_that_stops_does_not_wait_for_who_has_said_nothing(gatewa
 async def test_an_upgrade_over_http_1_0_is_refused(gateway: Gateway, options: dict[str, Any]) -> None:
     async with running(gateway, **options) as server, Peer.of(server) as peer:
         request = upgrade(server, "Authorization: alice").replace(b"HTTP/1.1", b"HTTP/1.0")
-        await peer.say(request)
+        await peer.send(request)
 
         assert status(await peer.rest()) in (400, 505)  # h11 knows nothing of an upgrade there
     assert gateway.stats.connects == 0
@@ -382,17 +382,17 @@ async def test_an_upgrade_over_http_1_0_is_refused(gateway: Gateway, options: di
 
 async def test_an_upgrade_of_the_apps_over_http_1_0_is_refused(server: Address) -> None:
     async with Peer.of(server) as peer:
-        await peer.say(upgrade(server, path="/echo").replace(b"HTTP/1.1", b"HTTP/1.0"))
+        await peer.send(upgrade(server, path="/echo").replace(b"HTTP/1.1", b"HTTP/1.0"))
 
         assert status(await peer.rest()) == 505
 
 
 @pytest.mark.parametrize("path", ["/ws", "/echo"])
-async def test_what_comes_together_with_an_upgrade_is_not_lost_silently(
+async def test_bytes_that_come_together_with_an_upgrade_are_not_lost_silently(
     path: str, gateway: Gateway, server: Address
 ) -> None:
     async with Peer.of(server) as peer:
-        await peer.say(upgrade(server, "Authorization: alice", path=path) + b"\x81\x80\0\0\0\0")
+        await peer.send(upgrade(server, "Authorization: alice", path=path) + b"\x81\x80\0\0\0\0")
 
         assert status(await peer.rest()) == 400
     assert dict(gateway.stats.refusals) == {"early data": 1}
@@ -401,7 +401,7 @@ async def test_what_comes_together_with_an_upgrade_is_not_lost_silently(
 async def test_an_upgrade_may_arrive_byte_by_byte(gateway: Gateway, server: Address) -> None:
     async with Peer.of(server) as peer:
         for byte in upgrade(server, "Authorization: alice"):
-            await peer.say(bytes([byte]))
+            await peer.send(bytes([byte]))
             await asyncio.sleep(0)
 
         assert (await peer.response())[0] == 101
@@ -410,9 +410,9 @@ async def test_an_upgrade_may_arrive_byte_by_byte(gateway: Gateway, server: Addr
 
 async def test_an_upgrade_may_follow_a_request(gateway: Gateway, server: Address) -> None:
     async with Peer.of(server) as peer:
-        await peer.say(rest_request(server))
+        await peer.send(rest_request(server))
         assert (await peer.response())[0] == 200
-        await peer.say(upgrade(server, "Authorization: alice"))
+        await peer.send(upgrade(server, "Authorization: alice"))
         assert (await peer.response())[0] == 101
     assert gateway.stats.connects == 1
 
@@ -442,7 +442,9 @@ async def test_the_http_connection_is_forgotten_once_it_is_a_socket(gateway: Gat
 
 async def test_another_protocol_is_not_switched_to(server: Address) -> None:
     async with Peer.of(server) as peer:
-        await peer.say(rest_request(server, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: x"))
+        await peer.send(
+            rest_request(server, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: x")
+        )
 
         answer = await peer.rest()  # the connection is closed after it: the parser does not go on
     assert status(answer) == 200
@@ -462,14 +464,14 @@ async def test_a_hostile_cookie_is_parsed_within_five_milliseconds(value: str) -
         for _ in range(10):
             async with Peer.of(server) as peer:
                 began = time.perf_counter()
-                await peer.say(upgrade(server, f"Origin: {server.http}", "Authorization: alice", f"Cookie: {value}"))
+                await peer.send(upgrade(server, f"Origin: {server.http}", "Authorization: alice", f"Cookie: {value}"))
                 assert (await peer.response())[0] == 101
                 times.append(time.perf_counter() - began)
     assert min(times) < 0.005  # the whole handshake, there and back
     assert seen == [[]] * 10
 
 
-async def test_handshakes_beyond_the_rate_are_refused_before_anybody_is_asked(clock: ManualClock) -> None:
+async def test_handshakes_beyond_the_rate_are_refused_before_authentication(clock: ManualClock) -> None:
     asked: list[Handshake] = []
 
     def look(handshake: Handshake) -> Identity | None:
@@ -484,7 +486,7 @@ async def test_handshakes_beyond_the_rate_are_refused_before_anybody_is_asked(cl
             found = []
             for _ in range(count):
                 async with Peer.of(server) as peer:
-                    await peer.say(upgrade(server, "Authorization: alice"))
+                    await peer.send(upgrade(server, "Authorization: alice"))
                     head = await peer.reader.readuntil(b"\r\n\r\n")
                     found.append(int(head.split()[1]))
                     assert (b"Retry-After: 1\r\n" in head) == (found[-1] == 503)
@@ -497,7 +499,7 @@ async def test_handshakes_beyond_the_rate_are_refused_before_anybody_is_asked(cl
     assert gateway.stats.refusals["rate"] == 3
 
 
-# --- what is no HTTP, and what is ours ------------------------------------------------------------------------------
+# --- other bytes than HTTP, and errors of ours ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -512,24 +514,24 @@ async def test_handshakes_beyond_the_rate_are_refused_before_anybody_is_asked(cl
     ],
     ids=["TLS", "a space before a colon", "two lengths", "a target not in ASCII", "a target that is none", "zeros"],
 )
-async def test_what_is_no_http_gets_400(
+async def test_bytes_that_are_not_http_get_400(
     data: bytes, gateway: Gateway, server: Address, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     async with Peer.of(server) as peer:
-        await peer.say(data)
+        await peer.send(data)
 
         assert status(await peer.rest()) == 400
     assert dict(gateway.stats.refusals) == {"malformed request": 1}
     assert len(lines_of(caplog)) == 1
 
 
-async def test_a_fault_of_ours_is_not_taken_for_the_clients(
+async def test_an_error_of_ours_is_not_blamed_on_the_client(
     gateway: Gateway, server: Address, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(HttpToolsProtocol, "on_headers_complete", lambda self: 1 / 0)
     async with Peer.of(server) as peer:
-        await peer.say(rest_request(server))
+        await peer.send(rest_request(server))
 
         assert status(await peer.rest()) == 500
     assert [cast(Any, record.exc_info)[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError]
@@ -541,11 +543,11 @@ async def test_a_connection_is_kept_alive(server: Address) -> None:
             assert (await rest.post(server.http + "/length", content=b"x" * size)).json() == size
 
 
-async def test_who_waits_for_a_go_ahead_gets_it(server: Address) -> None:
+async def test_a_client_that_expects_100_continue_gets_it(server: Address) -> None:
     async with Peer.of(server) as peer:
-        await peer.say(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
+        await peer.send(b"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
         assert (await peer.response())[0] == 100
-        await peer.say(b"body")
+        await peer.send(b"body")
         assert await peer.response() == (200, b"4")
 
 
@@ -558,11 +560,11 @@ async def test_the_keep_alive_timer_does_not_run_during_a_request(app: App, gate
             connections.append(self)
 
     async with running(gateway, app.asgi, http=Recorded) as server, Peer.of(server) as peer:
-        await peer.say(rest_request(server))
+        await peer.send(rest_request(server))
         await peer.response()
         (connection,) = connections
         assert connection.timeout_keep_alive_task is not None
-        await peer.say(rest_request(server, path="/slow"))
+        await peer.send(rest_request(server, path="/slow"))
         while app.requests < 2:
             await asyncio.sleep(0)
         assert connection.timeout_keep_alive_task is None

@@ -20,7 +20,7 @@ from tests.support import Client, authenticate, make_gateway, running
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Makes a key and a self-signed certificate, in one PEM file."""
+    """Make a key and a self-signed certificate, in one PEM file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)
@@ -73,8 +73,8 @@ async def test_the_story_over_tls(alice: ClientConnection, schemes: list[str]) -
     for number in range(100):
         notify(MessageNew("c1", str(number), "bob", "x" * 1000))
 
-    heard = [(await client.expect("server.messenger.message_new"))["messageId"] for _ in range(100)]
-    assert heard == [str(number) for number in range(100)]
+    received = [(await client.expect("server.messenger.message_new"))["messageId"] for _ in range(100)]
+    assert received == [str(number) for number in range(100)]
     assert schemes == ["wss"]
 
 

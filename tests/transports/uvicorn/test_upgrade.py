@@ -1,4 +1,4 @@
-"""The quick answer to an ordinary upgrade is the negotiator's answer; everything else is left to the negotiator."""
+"""The response to an ordinary upgrade is the negotiator's; every other upgrade is left to the negotiator."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def written(headers: list[tuple[str, str]], method: str = "GET", protocol: str =
 
 
 def negotiated(upgrade: Upgrade) -> tuple[int, str | None]:
-    """Gives what ``websockets`` makes of the whole request: the status, and the accept header."""
+    """Return the response of ``websockets`` to the whole request: the status, and the accept header."""
     request = Request(upgrade.path, Headers(upgrade.headers), upgrade.method, upgrade.protocol)
     response = ServerProtocol().accept(request)
     return response.status_code, response.headers.get("Sec-WebSocket-Accept")

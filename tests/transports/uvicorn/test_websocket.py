@@ -1,4 +1,4 @@
-"""The transport on a real uvicorn: handshakes, other people's WebSocket routes, slow and silent peers, the end."""
+"""WebSockets on a real uvicorn: handshakes, the app's own WebSocket routes, slow and silent peers, the end."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tests.websocket import RawSocket, frame, upgrade
 
 
 async def response_to(address: Address, request: bytes) -> bytes:
-    """Sends a request, and gives all that comes back until the server closes or upgrades."""
+    """Send a request, and return the head of the response."""
     reader, writer = await asyncio.open_connection(address.host, address.port)
     writer.write(request)
     head = await reader.readuntil(b"\r\n\r\n")
@@ -141,7 +141,7 @@ async def test_no_compression_is_offered(server: Address) -> None:
     ],
 )
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_who_is_not_authenticated_is_accepted_closed_and_never_registered(
+async def test_a_client_that_is_not_authenticated_is_accepted_closed_and_never_registered(
     error: BaseException, code: int, is_async: bool
 ) -> None:
     connected: list[Context] = []
@@ -165,7 +165,7 @@ async def test_who_is_not_authenticated_is_accepted_closed_and_never_registered(
         assert connected == []
 
 
-async def test_an_authenticator_that_hangs_is_given_up() -> None:
+async def test_an_authenticator_that_hangs_is_cancelled() -> None:
     async def hang(handshake: Handshake) -> Identity | None:
         await asyncio.sleep(3600)
         return None
@@ -304,7 +304,7 @@ async def test_the_authenticator_sees_the_handshake_behind_a_trusted_proxy() -> 
     assert handshake.scheme == "wss"
 
 
-async def test_proxy_headers_of_a_stranger_are_not_believed() -> None:
+async def test_proxy_headers_of_an_untrusted_peer_are_ignored() -> None:
     seen: list[Handshake] = []
 
     def look(handshake: Handshake) -> Identity | None:
@@ -428,7 +428,7 @@ async def test_a_peer_that_answers_pings_stays(gateway: Gateway, server: Address
 
 
 class Recorder(Domain):
-    """Keeps what the bus tells about sockets that are gone."""
+    """Collects what domains get when sockets disconnect."""
 
     def __init__(self) -> None:
         self.gone: asyncio.Queue[tuple[Context, InternalDisconnect, int]] = asyncio.Queue()
@@ -800,7 +800,7 @@ async def test_a_handler_that_has_to_be_cancelled_at_the_end_still_leads_to_on_d
     assert log == ["cancelled", "disconnected with 1012"]
 
 
-async def test_a_drain_is_spread_over_its_window_and_hurries_when_told(gateway: Gateway, server: Address) -> None:
+async def test_a_drain_is_spread_over_its_window_unless_it_is_forced(gateway: Gateway, server: Address) -> None:
     assert gateway.admission is not None
     force = asyncio.Event()
     async with Client.open(server, "alice"), Client.open(server, "bob"), Client.open(server, "carol"):

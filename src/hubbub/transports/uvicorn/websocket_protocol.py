@@ -19,7 +19,7 @@ from hubbub.transports.uvicorn.websocket import UvicornWebSocket
 
 
 class WebSocketProtocol(asyncio.Protocol):
-    """The class for ``uvicorn.Config(ws=...)``: gives one upgrade's transport to the protocol that serves it.
+    """The class for ``uvicorn.Config(ws=...)``: hands the transport of one upgrade to the protocol that serves it.
 
     Under ``hubbub run`` only the class itself is used: ``HttpProtocol`` opens the WebSocket from the parsed headers,
     and no instance is made.
@@ -91,5 +91,5 @@ class WebSocketProtocol(asyncio.Protocol):
 
 
 def default_protocol_class() -> Any:
-    """Return the class with which uvicorn serves WebSockets where its ``ws`` option is not set."""
+    """Return the class that uvicorn uses for WebSockets if its ``ws`` option is not set."""
     return import_from_string(WS_PROTOCOLS["auto"])
