@@ -25,7 +25,7 @@ class Clock(Protocol):
         """Return the time since the epoch, for the wire and for tokens."""
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
-        """Call back on the event loop after ``delay`` seconds."""
+        """Call back on the event loop after `delay` seconds."""
 
 
 class SystemClock:

@@ -16,7 +16,7 @@ class Reconnect(Enum):
     WITH_BACKOFF = "with backoff"
     """After a random delay that grows with each attempt."""
     AFTER_DELAY = "after the delay in the reason"
-    """After the milliseconds named in the reason: ``restart; retry_after_ms=N``."""
+    """After the milliseconds named in the reason: `restart; retry_after_ms=N`."""
 
 
 class CloseCode(NamedTuple):

@@ -7,7 +7,7 @@ HubbubError
 └── ClientError             the client's fault; never logged with a traceback
     ├── Unauthorized        no, bad or expired credentials: close 4401
     ├── MalformedEvent      a message is not an event of the contract: close 4400
-    └── UnknownEvent        no domain handles a well-formed ``client.*`` event: answered, the socket stays open
+    └── UnknownEvent        no domain handles a well-formed `client.*` event: answered, the socket stays open
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ClientError(HubbubError):
 class Unauthorized(ClientError):
     """The handshake has no valid credentials.
 
-    Raised by an authenticator. The message goes to the log, never to the client, which always reads ``unauthorized``.
+    Raised by an authenticator. The message goes to the log, never to the client, which always reads `unauthorized`.
     """
 
 

@@ -1,4 +1,4 @@
-"""RFC 6455 frames, from the ``websockets`` library's Sans-I/O protocol."""
+"""RFC 6455 frames, from the `websockets` library's Sans-I/O protocol."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _text_header(length: int) -> bytes:
 
 
 def split_text_frames(frames: bytes) -> tuple[str, ...]:
-    """Return the messages in frames that ``text_frame`` has made and that were joined for one write."""
+    """Return the messages in frames that `text_frame` has made and that were joined for one write."""
     texts, start = [], 0
     while start < len(frames):
         length, start = frames[start + 1], start + 2  # RFC 6455 section 5.2; no frame of ours is masked or fragmented

@@ -38,7 +38,7 @@ class Limits:
     events_per_minute: int = 120
     """Events that one socket may send a minute, subscribes and unknown types included; more are closed with 4429. It
     may send that many at once, and they come back evenly. A person who types and clicks sends 40. An event's handler
-    may have a smaller rate of its own: ``router.on(Typing, handler, per_minute=90)``."""
+    may have a smaller rate of its own: `router.on(Typing, handler, per_minute=90)`."""
 
     control_frames_per_minute: int = 120
     """Pings and unsolicited pongs of one socket a minute; more are closed with 4429. Clients that ping do so every few
@@ -70,21 +70,21 @@ class Limits:
 
     header_bytes: int = 8 * 1024
     """Bytes of one request's target and headers together; beyond it 414 or 431. Proxies and servers in front of apps
-    also stop at 8 KiB by default. Enforced under ``hubbub run`` only."""
+    also stop at 8 KiB by default. Enforced under `hubbub run` only."""
 
     headers: int = 100
-    """Headers of one request; beyond it 431. Browsers send twenty. Enforced under ``hubbub run`` only."""
+    """Headers of one request; beyond it 431. Browsers send twenty. Enforced under `hubbub run` only."""
 
     header_seconds: float = 10.0
     """Seconds from the start of the connection, or from the first byte of a later request, to the end of its headers,
-    so that half a request does not hold a descriptor for long. Enforced under ``hubbub run`` only."""
+    so that half a request does not hold a descriptor for long. Enforced under `hubbub run` only."""
 
     handshakes_per_second: float = 1000.0
     """Upgrades a second that one node looks at; those beyond it get HTTP 503. A signature costs CPU: a flood of bad
     tokens must leave some for the sockets that are open."""
 
     handshake_burst: int = 2000
-    """Upgrades that may come at once before ``handshakes_per_second`` counts: a deploy sends many clients here."""
+    """Upgrades that may come at once before `handshakes_per_second` counts: a deploy sends many clients here."""
 
     close_seconds: float = 5.0
     """Seconds a peer has to answer a close frame before the connection is aborted."""

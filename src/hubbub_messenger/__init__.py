@@ -1,4 +1,4 @@
-"""The reference application of Hubbub: a messenger's REST backend. ``realtime.py`` wires it to the event bus."""
+"""The reference application of Hubbub: a messenger's REST backend. `realtime.py` wires it to the event bus."""
 
 from importlib.util import find_spec
 

@@ -1,4 +1,4 @@
-"""Add a user who can log in: ``python -m hubbub_messenger.add_user erin "Erin Gray"``."""
+"""Add a user who can log in: `python -m hubbub_messenger.add_user erin "Erin Gray"`."""
 
 from __future__ import annotations
 

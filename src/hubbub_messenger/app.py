@@ -1,4 +1,4 @@
-"""The messenger's application: ``hubbub run hubbub_messenger.app:app``."""
+"""The messenger's application: `hubbub run hubbub_messenger.app:app`."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def __getattr__(name: str) -> Any:
-    """Create ``app`` when a server first asks for it, so that importing this module does not read the environment."""
+    """Create `app` when a server first asks for it, so that importing this module does not read the environment."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     app = globals()["app"] = create_app()

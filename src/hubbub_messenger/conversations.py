@@ -102,13 +102,13 @@ async def require_member(transaction: AsyncSession, conversation_id: str, user_i
 
 
 async def joined_conversations(transaction: AsyncSession, user_id: str, ids: Collection[str]) -> set[str]:
-    """Return which of ``ids`` are conversations that the user is a member of."""
+    """Return which of `ids` are conversations that the user is a member of."""
     query = select(Member.conversation_id).where(Member.user_id == user_id, Member.conversation_id.in_(ids))
     return set(await transaction.scalars(query)) if ids else set()
 
 
 async def existing_users(transaction: AsyncSession, ids: Collection[str]) -> set[str]:
-    """Return which of ``ids`` are users."""
+    """Return which of `ids` are users."""
     return set(await transaction.scalars(select(User.id).where(User.id.in_(ids)))) if ids else set()
 
 

@@ -27,7 +27,7 @@ _STARTUP_LOCK: Final = 0x48554242
 class Database:
     """The connection pool, which opens transactions.
 
-    A transaction is a context manager, so that the code shows where it commits: ``notify`` belongs after that line,
+    A transaction is a context manager, so that the code shows where it commits: `notify` belongs after that line,
     never before.
 
     Args:

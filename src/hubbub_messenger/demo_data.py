@@ -16,7 +16,7 @@ DEMO_USERS: Final = ("alice", "bob", "carol", "dave")
 async def add_demo_data(database: Database) -> None:
     """Add the demo users and one conversation of all four, if none of these users exists.
 
-    Their ids are their usernames, so that ``hubbub token alice`` makes a token for one of them.
+    Their ids are their usernames, so that `hubbub token alice` makes a token for one of them.
     """
     async with database.reading() as transaction:
         if await existing_users(transaction, DEMO_USERS):

@@ -13,7 +13,7 @@ class BodyLimitMiddleware:
     """Answer 413 to a body that is too long.
 
     A declared length over the limit is refused at once, a body without one as soon as it passes the limit. FastAPI's
-    own ``max_body_size`` answers a declared length in plain text, not as a problem.
+    own `max_body_size` answers a declared length in plain text, not as a problem.
 
     Args:
         app: the application behind this middleware.
@@ -51,7 +51,7 @@ class BodyLimitMiddleware:
 class CookieFilterMiddleware:
     """Drop cookies that contain a backslash. Those of the messenger never do.
 
-    FastAPI parses every cookie of every request with ``http.cookies``. Before Python 3.11.10 that takes quadratic time
+    FastAPI parses every cookie of every request with `http.cookies`. Before Python 3.11.10 that takes quadratic time
     for backslashes (CVE-2024-7592): one header of 8 KiB blocks the event loop for 0.2 s.
 
     Args:

@@ -80,7 +80,7 @@ class Message(Base):
 
 
 class Member(Base):
-    """A user's membership of a conversation. Everything up to ``last_read_message_id`` is read."""
+    """A user's membership of a conversation. Everything up to `last_read_message_id` is read."""
 
     __tablename__ = "members"
 

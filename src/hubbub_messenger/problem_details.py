@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457): every error of REST is one, as ``application/problem+json``."""
+"""Errors as problem details (RFC 9457): every error of REST is one, as `application/problem+json`."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def install(app: FastAPI) -> None:
-    """Make ``app`` answer every error with a problem, and document it so."""
+    """Make `app` answer every error with a problem, and document it so."""
 
     async def handle_http_error(request: Request, error: Exception) -> ProblemResponse:
         assert isinstance(error, HTTPException)  # noqa: S101 - the app passes what this is registered for

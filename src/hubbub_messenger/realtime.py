@@ -1,4 +1,4 @@
-"""The real-time side of the messenger: this file, and the calls of ``notify`` after a commit."""
+"""The real-time side of the messenger: this file, and the calls of `notify` after a commit."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def store_last_seen(database: Database, last_seen: Mapping[str, datetime])
 
 
 def _is_id(text: str) -> bool:
-    """Return whether ``text`` is a UUID in the one spelling that events use."""
+    """Return whether `text` is a UUID in the one spelling that events use."""
     try:
         return str(UUID(text)) == text
     except ValueError:

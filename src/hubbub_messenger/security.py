@@ -47,7 +47,7 @@ def dummy_hash() -> str:
 def refuse_foreign_origin(request: Request) -> None:
     """Refuse a write that a page of another site requests with the user's cookie (CSRF).
 
-    Browsers send ``Origin`` with every write. A request without it does not come from a browser, or SameSite=Lax keeps
+    Browsers send `Origin` with every write. A request without it does not come from a browser, or SameSite=Lax keeps
     the cookie away from it. The policy is the socket's: the allowed origins, or by default the request's own host.
 
     Raises:

@@ -35,8 +35,8 @@ class Session:
 class Sessions:
     """The sessions of all users: issues tokens, checks them and revokes them.
 
-    A token is a JWT with ``sub`` (the user), ``jti`` (the session), ``iat`` and ``exp``. Every token signed with the
-    same secret is valid, for example one of ``hubbub token alice``.
+    A token is a JWT with `sub` (the user), `jti` (the session), `iat` and `exp`. Every token signed with the
+    same secret is valid, for example one of `hubbub token alice`.
 
     Args:
         settings: the secret and the lifetime of a session.
@@ -54,7 +54,7 @@ class Sessions:
         return Session(uuid4().hex, user, self._expiry())
 
     def renew(self, session: Session) -> Session:
-        """Return the session with a new end, which is never earlier than before: ``revoke`` relies on that."""
+        """Return the session with a new end, which is never earlier than before: `revoke` relies on that."""
         return Session(session.id, session.user, max(session.expires_at, self._expiry()))
 
     def token(self, session: Session) -> str:
@@ -63,7 +63,7 @@ class Sessions:
         return mint_token(session.user.id, key=self._secret, algorithm=_ALGORITHM, claims=claims)
 
     async def find(self, handshake: Handshake) -> Session:
-        """Return the session of a request. Its token comes from the cookie or from ``Authorization: Bearer``.
+        """Return the session of a request. Its token comes from the cookie or from `Authorization: Bearer`.
 
         Raises:
             Unauthorized: there is no valid session. The reason is for the log.

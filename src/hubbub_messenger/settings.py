@@ -1,4 +1,4 @@
-"""The messenger's settings: ``HUBBUB_SECRET`` and other environment variables."""
+"""The messenger's settings: `HUBBUB_SECRET` and other environment variables."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ MIN_METRICS_TOKEN_BYTES: Final = 16
 
 
 class Settings(BaseSettings):
-    """The settings, from ``HUBBUB_*`` environment variables and from ``.env``. A variable overrides the file."""
+    """The settings, from `HUBBUB_*` environment variables and from `.env`. A variable overrides the file."""
 
     model_config = SettingsConfigDict(env_prefix="HUBBUB_", env_file=".env", extra="ignore", frozen=True)
 
     environment: Literal["production", "development"] = "production"
-    """``development`` adds the demo users and accepts the public development secret."""
+    """`development` adds the demo users and accepts the public development secret."""
 
     secret: SecretStr = SecretStr(DEVELOPMENT_SECRET)
     """The key that signs tokens (HS256): at least 32 bytes, the same on every node."""
 
     database_url: str = "sqlite:///./hubbub.db"
-    """SQLite for one machine, ``postgresql://user:password@host/database`` for many nodes."""
+    """SQLite for one machine, `postgresql://user:password@host/database` for many nodes."""
 
     session_hours: Annotated[float, Field(gt=0, le=24 * 366)] = 12.0
     """How many hours a session lasts after the login or the latest renewal."""
 
     redis_url: str | None = None
-    """Connects many nodes: ``redis://host:6379``, in a Cluster any member. None for a single process."""
+    """Connects many nodes: `redis://host:6379`, in a Cluster any member. None for a single process."""
 
     away_minutes: Annotated[float, Field(gt=0)] = 5.0
     """After how many minutes without activity a user is away."""
 
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
-    """Origins whose pages may use the cookie, separated by commas: ``https://chat.example``. Empty: only its own."""
+    """Origins whose pages may use the cookie, separated by commas: `https://chat.example`. Empty: only its own."""
 
     secure_cookie: bool | None = None
     """Whether the cookie is sent over https only. None: if the login came over https, as far as trusted proxies say."""
 
     metrics_token: SecretStr | None = None
-    """The bearer token that ``/metrics`` requires: at least 16 bytes. None: in development anyone can read the metrics,
+    """The bearer token that `/metrics` requires: at least 16 bytes. None: in development anyone can read the metrics,
     in production nobody can."""
 
     @field_validator("allowed_origins", mode="before")

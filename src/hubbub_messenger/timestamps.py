@@ -12,5 +12,5 @@ def utc_now() -> datetime:
 
 
 def to_iso(timestamp: datetime) -> str:
-    """Return a timestamp in ISO 8601: ``2030-01-31T12:00:00.000Z``."""
+    """Return a timestamp in ISO 8601: `2030-01-31T12:00:00.000Z`."""
     return timestamp.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

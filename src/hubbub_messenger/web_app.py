@@ -19,7 +19,7 @@ from starlette.types import Scope
 
 logger = logging.getLogger("hubbub.messenger")
 
-#: Where ``npm run build`` puts the app, and where the wheel carries it.
+#: Where `npm run build` puts the app, and where the wheel carries it.
 STATIC: Final = Path(__file__).parent / "static"
 
 #: Only scripts, styles and images of this host, none of them inline; no HTML built from strings; no frames.
@@ -53,7 +53,7 @@ _NOT_BUILT: Final = "The web app is not built. Run `make run`, or `npm ci && npm
 
 
 def serve_web_app(app: FastAPI, directory: Path = STATIC, demo_users: Sequence[str] = ()) -> None:
-    """Serve the web app at every address that no route of ``app`` matches, so that routes keep their own 404 and 405.
+    """Serve the web app at every address that no route of `app` matches, so that routes keep their own 404 and 405.
 
     Args:
         app: the application that serves REST and the socket.

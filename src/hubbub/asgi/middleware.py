@@ -37,7 +37,7 @@ class Attachable(Startable, Protocol):
     asyncapi_path: str | None
 
     def asyncapi(self, url: str, title: str, version: str) -> str:
-        """Return the AsyncAPI document of the endpoint at ``url``."""
+        """Return the AsyncAPI document of the endpoint at `url`."""
 
 
 def attach(gateway: Attachable, app: ASGIApp) -> ASGIApp:

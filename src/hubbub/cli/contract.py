@@ -1,4 +1,4 @@
-"""The commands ``hubbub contract export`` and ``hubbub contract check``."""
+"""The commands `hubbub contract export` and `hubbub contract check`."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _endpoint(url: str, path: str) -> str:
     """Return the URL of the endpoint on a server.
 
     Raises:
-        ConfigurationError: ``url`` is not that of a WebSocket server.
+        ConfigurationError: `url` is not that of a WebSocket server.
     """
     parts = urlsplit(url)
     if parts.scheme not in {"ws", "wss"} or not parts.netloc:

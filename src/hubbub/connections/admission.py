@@ -52,7 +52,7 @@ class PendingHandshake(Protocol):
         """Whether the peer has left, so that no answer is needed."""
 
     def admitted(self, identity: Identity) -> None:
-        """Accept the upgrade and register the socket. Either this is called, once, or ``refused``."""
+        """Accept the upgrade and register the socket. Either this is called, once, or `refused`."""
 
     def refused(self, close: CloseCode) -> None:
         """Accept the upgrade and close the socket."""
@@ -177,7 +177,7 @@ class Admission:
         pending.refused(self._count("sockets per user", TOO_MANY_SOCKETS))
 
     def _close_code(self, error: BaseException, handshake: Handshake) -> CloseCode:
-        """Return the code with which a socket is closed whose authentication raised ``error``."""
+        """Return the code with which a socket is closed whose authentication raised `error`."""
         if isinstance(error, Unauthorized):
             logger.info("unauthorized: %s (from %s)", error, handshake.client)
             return self._count("unauthorized", UNAUTHORIZED)

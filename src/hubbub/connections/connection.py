@@ -64,7 +64,7 @@ class Job(msgspec.Struct, frozen=True):
         arguments: What it is called with.
         name: For the log and the metrics.
         correlation_id: The client's id of the event that led to it.
-        is_hook: It runs even if the socket closes first: every ``on_connect`` has its ``on_disconnect``.
+        is_hook: It runs even if the socket closes first: every `on_connect` has its `on_disconnect`.
     """
 
     call: Callable[..., Awaitable[None] | None]
@@ -81,7 +81,7 @@ class Connection:
         services: What all sockets share.
         transport: Carries its bytes.
         identity: What the authenticator returned.
-        preamble: Bytes to send before ``ready``, in the same write: the handshake's response.
+        preamble: Bytes to send before `ready`, in the same write: the handshake's response.
     """
 
     __slots__ = (

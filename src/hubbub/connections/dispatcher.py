@@ -48,7 +48,7 @@ class Dispatcher:
         return len(self._tasks)
 
     def run(self, worker: Worker, work: Awaitable[None]) -> None:
-        """Start a task that awaits ``work``, and then whatever the worker returns next."""
+        """Start a task that awaits `work`, and then whatever the worker returns next."""
         self.spawn(self._run(worker, work))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -61,8 +61,8 @@ class Dispatcher:
     async def finish(self, seconds: float, force: asyncio.Event | None = None) -> int:
         """Await the tasks, then cancel those that are left.
 
-        The hooks that were waiting behind a cancelled handler still run: every ``on_connect`` has its
-        ``on_disconnect``.
+        The hooks that were waiting behind a cancelled handler still run: every `on_connect` has its
+        `on_disconnect`.
 
         Args:
             seconds: How long to wait before cancelling.

@@ -36,7 +36,7 @@ B = TypeVar("B", bound=Beating)
 class Heartbeat(Generic[B]):
     """Visits every socket at least once per interval, evenly spread, and expires credentials on time.
 
-    Pure: its owner calls ``turn`` every ``step`` seconds. A socket at rest costs one entry of one set, and its expiry
+    Pure: its owner calls `turn` every `step` seconds. A socket at rest costs one entry of one set, and its expiry
     nothing at all until the last visit before it.
 
     Args:
@@ -60,7 +60,7 @@ class Heartbeat(Generic[B]):
 
         Args:
             socket: It is in no slot yet.
-            now: Seconds since the epoch, like ``expires_at``.
+            now: Seconds since the epoch, like `expires_at`.
         """
         socket.heartbeat_slot = self._next_slot
         self._slots[self._next_slot].add(socket)

@@ -27,7 +27,7 @@ class TokenBucket:
     def take(self, now: float, rate: float, burst: float) -> bool:
         """Take one token and return True, or return False if there is none.
 
-        A refusal takes nothing: a peer that asks too often still gets through at ``rate``.
+        A refusal takes nothing: a peer that asks too often still gets through at `rate`.
 
         Args:
             now: Seconds of a clock that never goes back.
@@ -60,7 +60,7 @@ class RateLimits(TokenBucket):
         """Take one token of a kind, and return whether there was one.
 
         Args:
-            kind: ``EVENTS``, an event's type, or another kind with a rate of its own.
+            kind: `EVENTS`, an event's type, or another kind with a rate of its own.
             now: Seconds of a clock that never goes back.
             per_minute: The rate; the same for a kind each time.
         """

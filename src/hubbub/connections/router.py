@@ -41,7 +41,7 @@ class Router(Mapping[str, Handler[Any]]):
             handler: Called with the socket's context and the event in its envelope. Events of one socket are handled
                 one after another.
             per_minute: How many of these events one socket may send a minute, at once or evenly; a socket that sends
-                more is closed with 4429. None: only ``Limits.events_per_minute`` holds, for all its events together.
+                more is closed with 4429. None: only `Limits.events_per_minute` holds, for all its events together.
 
         Raises:
             ConfigurationError: The event has a handler already, is not a client's, or the rate is below 1.

@@ -21,7 +21,7 @@ from hubbub.presence.base import PresenceStore
 
 
 class Hook(NamedTuple):
-    """A domain's ``on_connect`` or ``on_disconnect``."""
+    """A domain's `on_connect` or `on_disconnect`."""
 
     call: Callable[..., Awaitable[None] | None]
     name: str

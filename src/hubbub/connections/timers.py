@@ -20,11 +20,11 @@ class PeriodicTimers:
         self._timers: dict[str, Timer] = {}
 
     def every(self, seconds: float, name: str, call: Callable[[], object]) -> None:
-        """Call every ``seconds``, without drift; if the loop was late, the missed calls do not come in a burst.
+        """Call every `seconds`, without drift; if the loop was late, the missed calls do not come in a burst.
 
         Args:
             seconds: The interval; the first call comes after one.
-            name: For the log, and what ``Stats.errors`` counts exceptions as.
+            name: For the log, and what `Stats.errors` counts exceptions as.
             call: The function.
         """
         due = self._clock.monotonic() + seconds

@@ -15,7 +15,7 @@ P = TypeVar("P", bound=Payload)
 
 
 class Envelope(msgspec.Struct, Generic[D], frozen=True, gc=False):
-    """One event: ``{type, data, ts, id?}`` (the seed's ``WsEnvelope``).
+    """One event: `{type, data, ts, id?}` (the seed's `WsEnvelope`).
 
     Attributes:
         type: The event's name.
@@ -31,15 +31,15 @@ class Envelope(msgspec.Struct, Generic[D], frozen=True, gc=False):
 
     @classmethod
     def of(cls, payload: P, *, ts: int | None = None, id: str | None = None) -> Envelope[P]:
-        """Return a payload in its envelope, under the name that ``@event`` declared.
+        """Return a payload in its envelope, under the name that `@event` declared.
 
         Args:
             payload: The event.
             ts: Milliseconds since the epoch; by default now.
-            id: What becomes the envelope's ``id``.
+            id: What becomes the envelope's `id`.
 
         Raises:
-            ContractError: The payload's class is not declared with ``@event``.
+            ContractError: The payload's class is not declared with `@event`.
         """
         return Envelope(
             spec_of(type(payload)).name,
@@ -50,7 +50,7 @@ class Envelope(msgspec.Struct, Generic[D], frozen=True, gc=False):
 
     @property
     def correlation_id(self) -> str | None:
-        """Return ``id``, or None if there is none."""
+        """Return `id`, or None if there is none."""
         return None if self.id is msgspec.UNSET else self.id
 
 
@@ -93,13 +93,13 @@ def encode(envelope: Envelope[Payload]) -> bytes:
 
 
 def decode(text: str, contract: Contract) -> Envelope[Payload]:
-    """Return the event in a client's message: first decode the envelope, then ``data`` by its type.
+    """Return the event in a client's message: first decode the envelope, then `data` by its type.
 
     Unknown fields are ignored. Declared fields are checked exactly.
 
     Raises:
         MalformedEvent: The message is not a client's event of the contract.
-        UnknownEvent: The event is well-formed, but its ``client.*`` type is unknown.
+        UnknownEvent: The event is well-formed, but its `client.*` type is unknown.
     """
     try:
         raw = _first_step.decode(text)

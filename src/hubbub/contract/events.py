@@ -1,6 +1,6 @@
 """The event map: every built-in event, with its payload and its audience.
 
-Names and payloads are the seed's, word for word. ``ready``, ``subscribed``, ``resync`` and ``conversations_changed``
+Names and payloads are the seed's, word for word. `ready`, `subscribed`, `resync` and `conversations_changed`
 are added, because a client cannot be correct without them.
 """
 
@@ -22,7 +22,7 @@ DisconnectReason = Literal["heartbeat_timeout", "client_close", "auth_failed"]
 
 @event("client.system.subscribe")
 class Subscribe(ClientEvent, frozen=True):
-    """Replaces the socket's whole set of subscriptions. Answered by ``server.system.subscribed``."""
+    """Replaces the socket's whole set of subscriptions. Answered by `server.system.subscribed`."""
 
     topics: tuple[Topic, ...]
 
@@ -52,7 +52,7 @@ class Resync(ServerEvent, frozen=True):
 
 @event("server.system.error")
 class Error(ServerEvent, frozen=True):
-    """Something the client asked for did not work. The envelope's ``id`` is that of the event that caused it."""
+    """Something the client asked for did not work. The envelope's `id` is that of the event that caused it."""
 
     message: str
     code: str | UnsetType = UNSET
@@ -65,9 +65,9 @@ class InternalDisconnect(Payload, frozen=True):
     user_id: str
     """The user whose socket it was."""
     socket_id: str
-    """The ``socket_id`` of its context."""
+    """The `socket_id` of its context."""
     reason: DisconnectReason
-    """``heartbeat_timeout``: pongs were missed; ``auth_failed``: 4401 or 4403; otherwise ``client_close``."""
+    """`heartbeat_timeout`: pongs were missed; `auth_failed`: 4401 or 4403; otherwise `client_close`."""
 
 
 # --- messenger ------------------------------------------------------------------------------------------------------
@@ -108,7 +108,7 @@ class ConversationsChanged(ServerEvent, frozen=True):
 
 @event("client.messenger.typing", topics={"conversation": "conversation_id"})
 class Typing(ClientEvent, ServerEvent, frozen=True):
-    """Somebody types, or has stopped. Relayed with the sender's own ``userId``; a receiver clears it after 6 s."""
+    """Somebody types, or has stopped. Relayed with the sender's own `userId`; a receiver clears it after 6 s."""
 
     conversation_id: str
     """The conversation. Its subscribers hear the event."""
@@ -123,10 +123,10 @@ class Typing(ClientEvent, ServerEvent, frozen=True):
 
 @event("server.presence.update", topics={"user": "user_id"}, users=["user_id"])
 class PresenceUpdate(ServerEvent, frozen=True):
-    """A user's announced status changed. ``lastSeenAt`` is ISO 8601 in UTC, absent while online."""
+    """A user's announced status changed. `lastSeenAt` is ISO 8601 in UTC, absent while online."""
 
     user_id: str
-    """The user. Subscribers of ``user:<id>`` and the user's own sockets hear the event."""
+    """The user. Subscribers of `user:<id>` and the user's own sockets hear the event."""
     status: Status
     """The status announced from now on."""
     last_seen_at: str | UnsetType = UNSET
@@ -144,10 +144,10 @@ class UserStatus(Payload, frozen=True):
 
 @event("server.presence.batch")
 class PresenceBatch(ServerEvent, frozen=True):
-    """The snapshot that follows a subscription to ``user`` topics."""
+    """The snapshot that follows a subscription to `user` topics."""
 
     users: tuple[UserStatus, ...]
-    """One for each ``user`` topic that the subscription added."""
+    """One for each `user` topic that the subscription added."""
 
 
 SYSTEM_EVENTS: Final = (Subscribe, Ready, Subscribed, Resync, Error, InternalDisconnect)

@@ -19,9 +19,9 @@ _NAME_PATTERN = re.compile(r"(client|server)(\.[a-z][a-z0-9_]*){2}")
 
 
 class Payload(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
-    """The base of every ``data`` on the wire: snake_case in Python, camelCase in JSON.
+    """The base of every `data` on the wire: snake_case in Python, camelCase in JSON.
 
-    An optional field is ``field: str | msgspec.UnsetType = msgspec.UNSET``: absent on the wire, never ``null``.
+    An optional field is `field: str | msgspec.UnsetType = msgspec.UNSET`: absent on the wire, never `null`.
     """
 
     __event__: ClassVar[EventSpec]
@@ -104,13 +104,13 @@ def event(
     """Declare a payload class as an event of the contract.
 
     An event without an audience goes to one socket only, as an answer. The direction is the payload's base class:
-    ``ClientEvent``, ``ServerEvent`` or both; an internal event has the base ``Payload``.
+    `ClientEvent`, `ServerEvent` or both; an internal event has the base `Payload`.
 
     Args:
-        name: ``client.<domain>.<event>`` or ``server.<domain>.<event>``.
+        name: `client.<domain>.<event>` or `server.<domain>.<event>`.
         topics: Topic kind -> the payload field that holds the topic's id. Subscribers of that topic hear the event.
         users: Payload fields that hold user ids. All sockets of those users hear the event, subscribed or not ("self").
-        addressed: Whether the publisher names those users instead: ``notify(event, users=[...])``.
+        addressed: Whether the publisher names those users instead: `notify(event, users=[...])`.
         internal: Whether this is the bus's own event, which is never on the wire.
 
     Raises:
@@ -160,11 +160,11 @@ class Contract(Mapping[str, EventSpec]):
     """The events that one gateway speaks, by name.
 
     Args:
-        payloads: The payload classes, each declared with ``@event``. Repetitions are ignored.
+        payloads: The payload classes, each declared with `@event`. Repetitions are ignored.
 
     Raises:
         ConfigurationError: Two classes declare the same event.
-        ContractError: A class is not declared with ``@event``.
+        ContractError: A class is not declared with `@event`.
     """
 
     def __init__(self, payloads: Iterable[type[Payload]]) -> None:
@@ -197,10 +197,10 @@ class Contract(Mapping[str, EventSpec]):
 
 
 def spec_of(payload: type[Payload]) -> EventSpec:
-    """Return what ``@event`` declared for a payload class.
+    """Return what `@event` declared for a payload class.
 
     Raises:
-        ContractError: The class itself is not declared with ``@event``.
+        ContractError: The class itself is not declared with `@event`.
     """
     spec: EventSpec | None = payload.__dict__.get("__event__")
     if spec is None:

@@ -15,7 +15,7 @@ _UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Topic(msgspec.Struct, frozen=True, gc=False):
-    """A stream of events, such as one conversation: ``{kind, id}`` on the wire, ``kind:id`` as a string."""
+    """A stream of events, such as one conversation: `{kind, id}` on the wire, `kind:id` as a string."""
 
     kind: str
     id: str
@@ -25,10 +25,10 @@ class Topic(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def parse(cls, text: str) -> Topic:
-        """Return the topic that ``str`` wrote.
+        """Return the topic that `str` wrote.
 
         Raises:
-            ValueError: The text is not ``kind:id`` with a valid kind and id.
+            ValueError: The text is not `kind:id` with a valid kind and id.
         """
         kind, separator, id = text.partition(":")
         if not separator or not KIND_PATTERN.fullmatch(kind) or not is_valid_id(id):

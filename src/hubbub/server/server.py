@@ -43,7 +43,7 @@ class Server(uvicorn.Server):
     """uvicorn's server, except that the first signal drains the gateway and the second one ends at once.
 
     Args:
-        config: uvicorn's; ``http`` is set to ours unless it was chosen.
+        config: uvicorn's; `http` is set to ours unless it was chosen.
         terminate_seconds: The drain window after SIGTERM.
     """
 
@@ -166,7 +166,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
-        """Install ``handle_exit`` while the server runs in the main thread; in other threads Python has no signals."""
+        """Install `handle_exit` while the server runs in the main thread; in other threads Python has no signals."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

@@ -20,7 +20,7 @@ Python's own 700 is too few where each connection allocates a few dozen that sta
 MAX_UNSENT_IN_KERNEL: Final = 64 * 1024
 """Bytes that the kernel takes from us for one connection and has not sent yet (TCP_NOTSENT_LOWAT, tcp(7)).
 
-By default it takes up to 4 MiB for a peer that has stopped reading, and ``Limits.unsent_bytes`` would count only what
+By default it takes up to 4 MiB for a peer that has stopped reading, and `Limits.unsent_bytes` would count only what
 comes after that. Bytes that are sent and not acknowledged do not count here, so no peer that reads is slowed down
 (docs/decisions/0008).
 """

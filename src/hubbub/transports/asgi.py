@@ -51,10 +51,10 @@ class AsgiConnection(Connection):
 
 
 class AsgiWebSocket:
-    """One ``websocket`` scope, from its upgrade to its end.
+    """One `websocket` scope, from its upgrade to its end.
 
     The app's call reads. What is sent goes into a queue for a task that exists only while there is something to send:
-    ASGI's ``send`` waits for slow peers, and the publisher of an event must not wait.
+    ASGI's `send` waits for slow peers, and the publisher of an event must not wait.
 
     Args:
         admission: The gateway's.
@@ -243,7 +243,7 @@ class AsgiWebSocket:
             self._read_timeout.reschedule(asyncio.get_running_loop().time())
 
     async def _finish_writing(self) -> None:
-        """Wait until the queue is sent, or cannot be, for ``Limits.close_seconds``."""
+        """Wait until the queue is sent, or cannot be, for `Limits.close_seconds`."""
         writer = self._writer
         if writer is not None:
             services = self._admission.services
@@ -269,7 +269,7 @@ async def refuse(refusal: Refusal, scope: MutableMapping[str, Any], send: Send) 
 
 
 def handshake_of(scope: MutableMapping[str, Any]) -> Handshake:
-    """Return what an authenticator sees of a ``websocket`` scope."""
+    """Return what an authenticator sees of a `websocket` scope."""
     client = scope.get("client")
     return Handshake(
         scope["path"],

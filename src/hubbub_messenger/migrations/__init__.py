@@ -1,6 +1,6 @@
 """The history of the tables: Alembic revisions, which are part of the package.
 
-After a change of ``models.py``, ``python -m hubbub_messenger.migrations "what changes"`` drafts the next revision.
+After a change of `models.py`, `python -m hubbub_messenger.migrations "what changes"` drafts the next revision.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Draft the next revision: the difference between ``models.py`` and the existing revisions."""
+"""Draft the next revision: the difference between `models.py` and the existing revisions."""
 
 from __future__ import annotations
 

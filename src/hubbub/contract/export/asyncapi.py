@@ -27,7 +27,7 @@ def asyncapi(
     url: str = "ws://127.0.0.1:8000/ws",
     cookie: str | None = "hubbub_session",
 ) -> str:
-    """Return the contract as an AsyncAPI document in JSON. For the arguments, see ``asyncapi_document``."""
+    """Return the contract as an AsyncAPI document in JSON. For the arguments, see `asyncapi_document`."""
     return as_text(asyncapi_document(contract, title=title, version=version, url=url, cookie=cookie))
 
 
@@ -40,8 +40,8 @@ def asyncapi_document(
         contract: The events. An internal event is left out.
         title: The title of the app.
         version: The version of the app.
-        url: The URL of the endpoint, such as ``wss://example.org/ws``.
-        cookie: The name of the cookie that may carry the token; None if only ``Authorization: Bearer`` may.
+        url: The URL of the endpoint, such as `wss://example.org/ws`.
+        cookie: The name of the cookie that may carry the token; None if only `Authorization: Bearer` may.
 
     Raises:
         ContractError: A type has no JSON, or two types have one name.
@@ -80,7 +80,7 @@ class AsyncAPICache:
         self._latest: tuple[tuple[str, ...], str] | None = None
 
     def document(self, url: str, title: str, version: str) -> str:
-        """Return the document in JSON for the endpoint at ``url``, such as ``wss://app.example/ws``."""
+        """Return the document in JSON for the endpoint at `url`, such as `wss://app.example/ws`."""
         parts = urlsplit(url)
         key = (parts.scheme, parts.path, title, version)
         if self._latest is None or self._latest[0] != key:

@@ -55,7 +55,7 @@ class _Event:
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
-    """Return the changes between two JSON Schema exports (``schema_document``), the breaking ones first.
+    """Return the changes between two JSON Schema exports (`schema_document`), the breaking ones first.
 
     Raises:
         ContractError: One of them is not such a document.

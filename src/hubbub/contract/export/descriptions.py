@@ -29,7 +29,7 @@ def audience(spec: EventSpec) -> dict[str, Any]:
     """Return an event's audience as data, with field names of the wire.
 
     Returns:
-        ``{topics: {kind: field}, users: [field], addressed}``.
+        `{topics: {kind: field}, users: [field], addressed}`.
     """
     wire = {field.name: field.encode_name for field in fields(spec.payload)}
     return {

@@ -51,7 +51,7 @@ class _NoExample(Exception):
 def example(spec: EventSpec, shapes: Shapes) -> dict[str, Any] | None:
     """Return an event in its envelope, with every optional field of the payload; None if no example can be made.
 
-    A field's example is the first of its ``Meta(examples=[...])``, or else made from the field's name and type.
+    A field's example is the first of its `Meta(examples=[...])`, or else made from the field's name and type.
     """
     try:
         return {"type": spec.name, "data": _value(shapes.payloads[spec.name], "data", shapes, ()), "ts": _TS}

@@ -1,4 +1,4 @@
-"""Contract -> JSON Schema: every event as an envelope, with the direction and audience that ``check`` compares."""
+"""Contract -> JSON Schema: every event as an envelope, with the direction and audience that `check` compares."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def json_schema(contract: Contract) -> str:
 def schema_document(contract: Contract) -> dict[str, Any]:
     """Return the JSON Schema document as data.
 
-    ``$defs`` holds an envelope for each event under the event's name, the payloads under their class names, and the two
-    unions ``client`` and ``server``. An ``internal`` event is defined, and in neither union.
+    `$defs` holds an envelope for each event under the event's name, the payloads under their class names, and the two
+    unions `client` and `server`. An `internal` event is defined, and in neither union.
     """
     events = in_order(contract)
     writer = SchemaWriter(contract, walk(contract), "#/$defs/{name}")
@@ -83,14 +83,14 @@ def schema_document(contract: Contract) -> dict[str, Any]:
 
 
 def close_codes() -> dict[str, dict[str, str]]:
-    """Return every close code as data: ``{code: {reason, reconnect}}``."""
+    """Return every close code as data: `{code: {reason, reconnect}}`."""
     return {
         str(close.code): {"reason": close.reason, "reconnect": close.reconnect.value} for close in _CLOSE_CODES.values()
     }
 
 
 def envelope_schema(spec: EventSpec, payload: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of one event: ``{type, data, ts, id?}``."""
+    """Return the schema of one event: `{type, data, ts, id?}`."""
     id = CLIENT_ID if spec.from_client else SERVER_ID
     return {
         "title": spec.name,
@@ -117,7 +117,7 @@ class SchemaWriter:
     Args:
         contract: Its payloads are components, too.
         shapes: The shapes of the contract.
-        reference: How a schema refers to a component, such as ``#/$defs/{name}``.
+        reference: How a schema refers to a component, such as `#/$defs/{name}`.
     """
 
     def __init__(self, contract: Contract, shapes: Shapes, reference: str) -> None:

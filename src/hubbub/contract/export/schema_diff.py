@@ -1,6 +1,6 @@
 """Where two JSON Schemas differ, and which of the two refuses what the other accepts.
 
-It knows the keywords that ``json_schema`` writes. If it cannot tell, it takes each schema to refuse documents of the
+It knows the keywords that `json_schema` writes. If it cannot tell, it takes each schema to refuse documents of the
 other: it errs on the side of "breaks".
 """
 
@@ -44,7 +44,7 @@ class Difference:
     """One place where two schemas differ.
 
     Attributes:
-        path: The place, such as ``data.topics[].kind``.
+        path: The place, such as `data.topics[].kind`.
         text: What differs there.
         new_refuses_old: Whether the new schema refuses some document of the old one.
         old_refuses_new: Whether the old schema refuses some document of the new one.
@@ -59,16 +59,16 @@ class Difference:
 
 
 class Definitions:
-    """The ``$defs`` of one schema document."""
+    """The `$defs` of one schema document."""
 
     def __init__(self, document: Keywords) -> None:
         self._defs: Mapping[str, Keywords] = document.get("$defs", {})
 
     def resolve(self, keywords: Keywords) -> Keywords:
-        """Return the keywords of a schema after following ``$ref``.
+        """Return the keywords of a schema after following `$ref`.
 
         Raises:
-            ContractError: A ``$ref`` leads nowhere.
+            ContractError: A `$ref` leads nowhere.
         """
         for _ in range(len(self._defs) + 1):
             if "$ref" not in keywords:
@@ -85,15 +85,15 @@ class Schema:
     definitions: Definitions
 
     def resolved(self) -> Schema:
-        """Return the schema after following ``$ref``."""
+        """Return the schema after following `$ref`."""
         return Schema(self.definitions.resolve(self.keywords), self.definitions)
 
     def part(self, part: Any) -> Schema:
-        """Return a schema inside this one. ``True`` and a missing one (None) accept everything, ``False`` nothing."""
+        """Return a schema inside this one. `True` and a missing one (None) accept everything, `False` nothing."""
         return Schema({"anyOf": []} if part is False else part if isinstance(part, dict) else {}, self.definitions)
 
     def alternatives(self) -> Iterator[Schema]:
-        """Yield the schemas of which a document must fit one, with ``anyOf``, ``oneOf`` and ``enum`` taken apart."""
+        """Yield the schemas of which a document must fit one, with `anyOf`, `oneOf` and `enum` taken apart."""
         schema = self.resolved()
         options = schema.keywords.get("anyOf", schema.keywords.get("oneOf"))
         if options is not None:
@@ -115,7 +115,7 @@ def differences(old: Schema, new: Schema, path: str = "") -> Iterator[Difference
 
 
 def accepts(wide: Schema, narrow: Schema, above: Above = ()) -> bool:
-    """Return whether every document that fits ``narrow`` fits ``wide``; False also if it cannot tell."""
+    """Return whether every document that fits `narrow` fits `wide`; False also if it cannot tell."""
     wide, narrow = wide.resolved(), narrow.resolved()
     if _is_among(wide, narrow, above):
         return True
@@ -279,7 +279,7 @@ def _accepts_object(wide: Schema, narrow: Schema, above: Above) -> bool:
 
 
 def _bounds_imply(wide: Keywords, narrow: Keywords) -> bool:
-    """Return whether the bounds in ``narrow`` imply all of those in ``wide``."""
+    """Return whether the bounds in `narrow` imply all of those in `wide`."""
     for keyword, bound in wide.items():
         if keyword in _OTHER_KEYWORDS or keyword.startswith("x-"):
             continue

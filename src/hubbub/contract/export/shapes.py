@@ -19,8 +19,8 @@ class _Base:
     """What every shape has.
 
     Attributes:
-        keywords: The JSON Schema keywords that ``msgspec.Meta`` adds to the type: ``title``, ``description``,
-            ``examples`` and those of ``extra_json_schema``. Two shapes that differ only here are equal.
+        keywords: The JSON Schema keywords that `msgspec.Meta` adds to the type: `title`, `description`,
+            `examples` and those of `extra_json_schema`. Two shapes that differ only here are equal.
     """
 
     keywords: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -31,9 +31,9 @@ class Text(_Base):
     """A string.
 
     Attributes:
-        format: Its JSON Schema format, such as ``uuid``, if it has one.
-        content: What it holds if it is more than text, named like a format. A ``datetime`` that needs no timezone holds
-            a ``date-time`` and has no format.
+        format: Its JSON Schema format, such as `uuid`, if it has one.
+        content: What it holds if it is more than text, named like a format. A `datetime` that needs no timezone holds
+            a `date-time` and has no format.
     """
 
     min_length: int | None = None
@@ -72,12 +72,12 @@ class Number(_Base):
 
 @dataclass(frozen=True)
 class Boolean(_Base):
-    """``true`` or ``false``."""
+    """`true` or `false`."""
 
 
 @dataclass(frozen=True)
 class Null(_Base):
-    """``null``."""
+    """`null`."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Union(_Base):
 
 @dataclass(frozen=True)
 class Reference(_Base):
-    """A named shape: see ``Shapes.definitions``."""
+    """A named shape: see `Shapes.definitions`."""
 
     name: str
 
@@ -142,7 +142,7 @@ class Field:
     """One field of an object, by its name on the wire.
 
     Attributes:
-        default: The value that an absent field has, as JSON; ``UNSET`` if there is none.
+        default: The value that an absent field has, as JSON; `UNSET` if there is none.
     """
 
     name: str
@@ -158,7 +158,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Object(_Base):
-    """An object with these fields. Unknown fields are ignored unless it is ``closed``."""
+    """An object with these fields. Unknown fields are ignored unless it is `closed`."""
 
     fields: tuple[Field, ...]
     closed: bool = False
@@ -201,7 +201,7 @@ class Shapes:
     """The shapes of one contract.
 
     Attributes:
-        payloads: The payloads by event name, in the order of ``in_order``.
+        payloads: The payloads by event name, in the order of `in_order`.
         definitions: The named shapes, each after those that it is made of.
     """
 
@@ -212,8 +212,8 @@ class Shapes:
 def alternatives(shape: Shape) -> list[Shape]:
     """Return the shapes of which a value has one: for a union its options, for any other shape itself.
 
-    Unions in a union are taken apart and repetitions left out. JSON has one kind of number, so that an ``int`` beside a
-    ``float`` is left out too.
+    Unions in a union are taken apart and repetitions left out. JSON has one kind of number, so that an `int` beside a
+    `float` is left out too.
     """
     if not isinstance(shape, Union):
         return [shape]

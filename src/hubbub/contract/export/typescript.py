@@ -1,4 +1,4 @@
-"""Contract -> ``contracts.ts``: the types for a client, laid out as a person would write them."""
+"""Contract -> `contracts.ts`: the types for a client, laid out as a person would write them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def typescript(contract: Contract, *, guards: bool = False) -> str:
 
     Args:
         contract: The events.
-        guards: Whether to write ``isClientEvent`` and ``isServerEvent`` too, which check a parsed message at run time.
+        guards: Whether to write `isClientEvent` and `isServerEvent` too, which check a parsed message at run time.
 
     Raises:
         ContractError: A type has no JSON, two types have one name, or a type has a name that the file uses itself.

@@ -232,7 +232,7 @@ def _return(checks: list[str], indent: str) -> str:
 
 
 def _without_parentheses(check: str) -> str:
-    """Return a condition without the parentheses around all of it: those of ``(a || b)``, not of ``(a) || (b)``."""
+    """Return a condition without the parentheses around all of it: those of `(a || b)`, not of `(a) || (b)`."""
     inside = check[1:-1]
     depth = 0
     for character in inside:

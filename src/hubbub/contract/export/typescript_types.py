@@ -37,7 +37,7 @@ def declaration(name: str, definition: Definition) -> str:
 
 
 def alias(name: str, members: list[str]) -> str:
-    """Return an ``export type``; a long union has one line for each member."""
+    """Return an `export type`; a long union has one line for each member."""
     line = f"export type {name} = {' | '.join(members) or 'never'}"
     if len(line) <= WIDTH or len(members) <= 1:
         return line + "\n"

@@ -55,7 +55,7 @@ def in_order(contract: Contract) -> list[EventSpec]:
 
 
 def type_name(cls: Any) -> str:
-    """Return the name of a class in every export: an identifier. ``Page[int]`` is ``Page_int``."""
+    """Return the name of a class in every export: an identifier. `Page[int]` is `Page_int`."""
     return re.sub(r"\W+", "_", _name_with_arguments(cls)).strip("_")
 
 
@@ -233,7 +233,7 @@ def _name_with_arguments(cls: Any) -> str:
 
 
 def _doc(cls: Any) -> str:
-    """Return a class's own docstring; not the signature that ``@dataclass`` puts in place of a missing one."""
+    """Return a class's own docstring; not the signature that `@dataclass` puts in place of a missing one."""
     origin = get_origin(cls) or cls
     doc = inspect.cleandoc(origin.__doc__ or "")
     signature = f"{origin.__name__}("

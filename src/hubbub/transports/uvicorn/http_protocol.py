@@ -1,4 +1,4 @@
-"""The class for uvicorn's ``http`` option: limits on the head of a request, and a direct way for upgrades.
+"""The class for uvicorn's `http` option: limits on the head of a request, and a direct way for upgrades.
 
 A connection begins with nothing but a parser. An upgrade to the gateway's path needs no more. For every other request
 the connection gets the rest of what uvicorn has, and uvicorn serves it as usual (docs/decisions/0005).
@@ -28,7 +28,7 @@ logger = logging.getLogger("hubbub.http")
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """The class for ``uvicorn.Config(http=...)``: one HTTP connection, which may turn into a WebSocket."""
+    """The class for `uvicorn.Config(http=...)`: one HTTP connection, which may turn into a WebSocket."""
 
     # What is read before uvicorn's __init__ has run, or before a request has begun.
     cycle: Any = None
@@ -61,7 +61,7 @@ class HttpProtocol(HttpToolsProtocol):
     # --- the connection -----------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for a request, for ``Limits.header_seconds``."""
+        """Wait for a request, for `Limits.header_seconds`."""
         self.transport = cast(asyncio.Transport, transport)
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does

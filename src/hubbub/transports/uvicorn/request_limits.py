@@ -32,7 +32,7 @@ REASONS: Final = {
     TOO_MANY_HEADERS: "headers",
     WRONG_VERSION: "http version",
 }
-"""The name under which ``Stats.refusals`` counts each refusal."""
+"""The name under which `Stats.refusals` counts each refusal."""
 
 
 def check_head(target: bytes, headers: Sequence[tuple[bytes, bytes]], limits: Limits) -> Refusal | None:

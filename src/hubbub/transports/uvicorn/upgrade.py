@@ -23,7 +23,7 @@ from hubbub.connections.admission import Refusal
 Scheme = Literal["ws", "wss"]
 
 _negotiator: Final = ServerProtocol()
-"""Answers handshakes. ``accept`` keeps no state between two of them, so one object serves all."""
+"""Answers handshakes. `accept` keeps no state between two of them, so one object serves all."""
 
 _NEGOTIATED: Final = frozenset(
     {
@@ -47,8 +47,8 @@ class Upgrade(NamedTuple):
     """A request to upgrade, already parsed and checked by uvicorn's HTTP parser.
 
     Attributes:
-        method: ``GET``, unless the client did something wrong.
-        protocol: The version that the client sent, such as ``HTTP/1.1``.
+        method: `GET`, unless the client did something wrong.
+        protocol: The version that the client sent, such as `HTTP/1.1`.
         path: The path of the target, percent-decoded.
         query: What follows the question mark, as it was sent.
         headers: Names and values in the order they came; names in lower case.
@@ -95,7 +95,7 @@ class Upgrade(NamedTuple):
         """Return the status and the bytes of the response (RFC 6455 section 4.2.2).
 
         The upgrade that every browser and library sends is recognised by its headers and answered from a template
-        (docs/decisions/0004). Every other one is negotiated by ``websockets``, which knows all the ways to be wrong.
+        (docs/decisions/0004). Every other one is negotiated by `websockets`, which knows all the ways to be wrong.
         """
         negotiated = [header for header in self.headers if header[0] in _NEGOTIATED]
         key = self._ordinary_key(negotiated)

@@ -78,7 +78,7 @@ class UvicornWebSocket(asyncio.Protocol):
         return websocket
 
     def _answer(self, upgrade: Upgrade, handshake: Handshake) -> None:
-        """Answer with an HTTP error, or with 101 and either ``ready`` or a close frame that says why not."""
+        """Answer with an HTTP error, or with 101 and either `ready` or a close frame that says why not."""
         refusal = self.admission.refusal(handshake)
         if refusal is not None:
             self.write(refusal_response(refusal))
@@ -94,7 +94,7 @@ class UvicornWebSocket(asyncio.Protocol):
         self.admission.authenticate(handshake, self)
 
     def admitted(self, identity: Identity) -> None:
-        """Register the socket, and answer the upgrade together with ``ready``."""
+        """Register the socket, and answer the upgrade together with `ready`."""
         self.connection = Connection(self.admission.services, self, identity, preamble=self.take_response())
 
     def refused(self, close: CloseCode) -> None:
@@ -163,7 +163,7 @@ class UvicornWebSocket(asyncio.Protocol):
     # --- what the connection asks for ---------------------------------------------------------------------------------
 
     def close(self, code: int, reason: str) -> None:
-        """Send a close frame, and wait for the peer's within ``Limits.close_seconds``."""
+        """Send a close frame, and wait for the peer's within `Limits.close_seconds`."""
         if self.transport.is_closing():
             self._abort_later()
             return
@@ -264,7 +264,7 @@ class UvicornWebSocket(asyncio.Protocol):
                 self.transport.close()
 
     def _abort_later(self) -> None:
-        """Abort the transport after ``Limits.close_seconds``, unless it closes before."""
+        """Abort the transport after `Limits.close_seconds`, unless it closes before."""
         self.resume_reading()
         if self._close_timer is None:
             services = self.admission.services

@@ -1,4 +1,4 @@
-"""The class for uvicorn's ``ws`` option, to which uvicorn hands every upgrade to WebSocket.
+"""The class for uvicorn's `ws` option, to which uvicorn hands every upgrade to WebSocket.
 
 It opens a WebSocket of ours for upgrades to the gateway's path. All other upgrades, to the app's own WebSocket routes,
 go to the class that uvicorn uses by itself.
@@ -19,9 +19,9 @@ from hubbub.transports.uvicorn.websocket import UvicornWebSocket
 
 
 class WebSocketProtocol(asyncio.Protocol):
-    """The class for ``uvicorn.Config(ws=...)``: hands the transport of one upgrade to the protocol that serves it.
+    """The class for `uvicorn.Config(ws=...)`: hands the transport of one upgrade to the protocol that serves it.
 
-    Under ``hubbub run`` only the class itself is used: ``HttpProtocol`` opens the WebSocket from the parsed headers,
+    Under `hubbub run` only the class itself is used: `HttpProtocol` opens the WebSocket from the parsed headers,
     and no instance is made.
     """
 
@@ -91,5 +91,5 @@ class WebSocketProtocol(asyncio.Protocol):
 
 
 def default_protocol_class() -> Any:
-    """Return the class that uvicorn uses for WebSockets if its ``ws`` option is not set."""
+    """Return the class that uvicorn uses for WebSockets if its `ws` option is not set."""
     return import_from_string(WS_PROTOCOLS["auto"])
