@@ -44,7 +44,6 @@ INTERNAL_ERROR: Final = CloseCode(1011, "internal error", Reconnect.WITH_BACKOFF
 RESTART: Final = CloseCode(1012, "restart", Reconnect.AFTER_DELAY)
 OVERLOADED: Final = CloseCode(1013, "try again later", Reconnect.WITH_BACKOFF)
 
-#: Every close code Hubbub sends, by number. A client may reconnect with backoff after any other code, 1006 included.
 CLOSE_CODES: Final[dict[int, CloseCode]] = {
     close.code: close
     for close in (
@@ -63,12 +62,13 @@ CLOSE_CODES: Final[dict[int, CloseCode]] = {
         OVERLOADED,
     )
 }
+"""Every close code Hubbub sends, by number. A client may reconnect with backoff after any other code, 1006 included."""
 
-#: Codes of RFC 6455 section 7.4.1 that Hubbub receives or reports, but has no reason of its own to send.
 NORMAL_CLOSURE: Final = 1000
+"""Codes of RFC 6455 section 7.4.1 that Hubbub receives or reports, but has no reason of its own to send."""
 GOING_AWAY: Final = 1001
 NO_STATUS_RECEIVED: Final = 1005  # the peer's close frame has no code
 ABNORMAL_CLOSURE: Final = 1006  # the connection ended without a close frame
 
-#: The codes with which connections end when nothing is wrong.
 ORDINARY: Final = frozenset({NORMAL_CLOSURE, GOING_AWAY, NO_STATUS_RECEIVED, ABNORMAL_CLOSURE})
+"""The codes with which connections end when nothing is wrong."""

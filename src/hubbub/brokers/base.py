@@ -30,12 +30,13 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
     """Data for the nodes themselves, which no socket hears."""
 
 
-#: Called with each publication that arrives. The second argument is the interest that matched, if a publication arrives
-#: once for each interest of its audience; None if a single copy is for all.
 Deliver: TypeAlias = Callable[[Publication, Interest | None], None]
+"""Called with each publication that arrives. The second argument is the interest that matched, if a publication arrives
+once for each interest of its audience; None if a single copy is for all.
+"""
 
-#: Called with the interests whose publications may have been lost on the way to this node; None means all of them.
 OnLoss: TypeAlias = Callable[[Iterable[Interest] | None], None]
+"""Called with the interests whose publications may have been lost on the way to this node; None means all of them."""
 
 
 class Broker(Protocol):

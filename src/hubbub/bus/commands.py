@@ -67,8 +67,8 @@ def decode_command(publication: Publication) -> Command:
     return _decoder.decode(publication.metadata)
 
 
-#: What a node does for a command. Doing it twice is the same as doing it once.
 Apply: TypeAlias = Callable[[Any], object]
+"""What a node does for a command. Doing it twice is the same as doing it once."""
 
 
 class Commands:

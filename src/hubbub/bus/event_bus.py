@@ -21,8 +21,8 @@ from hubbub.frames import text_frame
 from hubbub.metrics.stats import Stats
 from hubbub.outcome import Outcome
 
-#: Sees a publication before any socket does, and returns whether sockets are to hear it.
 Interceptor: TypeAlias = Callable[[Publication], bool]
+"""Sees a publication before any socket does, and returns whether sockets are to hear it."""
 
 
 class Socket(Listener, Sink, Protocol):

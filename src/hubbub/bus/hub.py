@@ -25,8 +25,8 @@ class Listener(Protocol):
 L = TypeVar("L", bound=Listener)
 K = TypeVar("K", Topic, str)
 
-#: Called with topics whose last subscriber here is gone, and with users whose last socket here is.
 OnUnheard: TypeAlias = Callable[[Sequence[Interest]], None]
+"""Called with topics whose last subscriber here is gone, and with users whose last socket here is."""
 
 
 class Hub(Generic[L]):

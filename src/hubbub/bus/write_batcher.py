@@ -47,8 +47,8 @@ class Scheduler(Protocol):
 
 S = TypeVar("S", bound=Sink)
 
-#: Sockets, and the frames that go to all of them, in order. A plain tuple, since most events need a new one.
 Batch: TypeAlias = tuple[Sequence[S], list[bytes]]
+"""Sockets, and the frames that go to all of them, in order. A plain tuple, since most events need a new one."""
 
 
 class WriteBatcher(Generic[S]):

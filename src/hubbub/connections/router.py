@@ -13,9 +13,10 @@ from hubbub.errors import ConfigurationError
 
 C = TypeVar("C", bound=ClientEvent)
 
-#: Handles one type of event: a plain function, which runs on the event loop and must not block it, or a coroutine
-#: function.
 Handler = Callable[[Context, Envelope[C]], Awaitable[None] | None]
+"""Handles one type of event: a plain function, which runs on the event loop and must not block it, or a coroutine
+function.
+"""
 
 
 class Route(NamedTuple):

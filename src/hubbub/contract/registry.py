@@ -171,12 +171,12 @@ class Contract(Mapping[str, EventSpec]):
         self._specs: dict[str, EventSpec] = {}
         for payload in payloads:
             self._add(payload)
-        #: The topic kinds that some event is addressed to; a subscription to any other kind is refused.
         self.topic_kinds = frozenset(kind for spec in self._specs.values() for kind, _ in spec.audience.topics)
-        #: What clients may send, by name.
+        """The topic kinds that some event is addressed to; a subscription to any other kind is refused."""
         self.from_clients = {name: spec for name, spec in self._specs.items() if spec.from_client}
-        #: What the server may send, by payload class.
+        """What clients may send, by name."""
         self.to_clients = {spec.payload: spec for spec in self._specs.values() if spec.to_client}
+        """What the server may send, by payload class."""
 
     def _add(self, payload: type[Payload]) -> None:
         spec = spec_of(payload)

@@ -18,7 +18,9 @@ class Topic(msgspec.Struct, frozen=True, gc=False):
     """A stream of events, such as one conversation: `{kind, id}` on the wire, `kind:id` as a string."""
 
     kind: str
+    """What sort of stream: it matches `KIND_PATTERN`."""
     id: str
+    """Which one of the sort, as the app names it; `is_valid_id` says what is allowed."""
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.id}"
@@ -36,8 +38,8 @@ class Topic(msgspec.Struct, frozen=True, gc=False):
         return cls(kind, id)
 
 
-#: What a node can listen to: a topic, or a user by id, for the events addressed to that user ("self").
 Interest: TypeAlias = Topic | str
+"""What a node can listen to: a topic, or a user by id, for the events addressed to that user ("self")."""
 
 
 def is_valid_id(id: str) -> bool:

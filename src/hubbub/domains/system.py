@@ -19,8 +19,8 @@ from hubbub.errors import Unavailable
 
 logger = logging.getLogger("hubbub.system")
 
-#: The app's rule: returns which of the requested topics a socket may hear. Called once per subscribe; may be async.
 Authorize: TypeAlias = Callable[[Context, Sequence[Topic]], Iterable[Topic] | Awaitable[Iterable[Topic]]]
+"""The app's rule: returns which of the requested topics a socket may hear. Called once per subscribe; may be async."""
 
 NAMED_IN_ERROR: Final = 10
 """Refused topics that an error message names; `subscribed` lists them all."""

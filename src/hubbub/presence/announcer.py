@@ -21,8 +21,8 @@ logger = logging.getLogger("hubbub.presence")
 SLICE: Final = 256
 """Changes published before other work gets its turn; they take a few milliseconds."""
 
-#: The app's hook that stores when users were last seen (UTC): called when they go offline, and for all at the end.
 OnLastSeen: TypeAlias = Callable[[Mapping[str, datetime]], Awaitable[None]]
+"""The app's hook that stores when users were last seen (UTC): called when they go offline, and for all at the end."""
 
 
 class Announcer:

@@ -34,8 +34,8 @@ class PendingCommand(NamedTuple):
         return len(self.command) + OVERHEAD_BYTES
 
 
-#: Called once per command with its outcome and the server's answer, an exception if the answer is an error.
 OnResult: TypeAlias = Callable[[PendingCommand, Outcome, object], None]
+"""Called once per command with its outcome and the server's answer, an exception if the answer is an error."""
 
 
 def ignore(command: PendingCommand, outcome: Outcome, answer: object) -> None:

@@ -11,8 +11,8 @@ from hubbub.redis.channels import BUCKETS, slot_of
 from hubbub.redis.connection import FAILURES, Address, Connector, UnusableServer
 from hubbub.redis.resp import PubSubCommands
 
-#: By bucket, the host and port of the server that holds it; None for the one server of the URL.
 Placement: TypeAlias = tuple[Address | None, ...]
+"""By bucket, the host and port of the server that holds it; None for the one server of the URL."""
 
 ONE_SERVER: Placement = (None,) * BUCKETS
 

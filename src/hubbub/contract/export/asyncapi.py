@@ -70,8 +70,8 @@ class AsyncAPICache:
         cookie: The name of the cookie that may carry the token, or None.
     """
 
-    #: The host in the cached document. It is replaced on each call: a request can name any host, and writing a
-    #: document for each of them would cost more.
+    # The host in the cached document. It is replaced on each call: a request can name any host, and writing a
+    # document for each of them would cost more.
     _ANY_HOST: Final = "host.invalid"
 
     def __init__(self, contract: Contract, cookie: str | None) -> None:

@@ -30,7 +30,7 @@ from hubbub.contract.export.shapes import (
 )
 from hubbub.contract.registry import EventSpec
 
-#: 2026-01-01T12:00:00Z in milliseconds.
+# 2026-01-01T12:00:00Z in milliseconds.
 _TS: Final = 1_767_268_800_000
 
 _BY_CONTENT: Final[Mapping[str, str]] = {

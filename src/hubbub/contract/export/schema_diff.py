@@ -16,7 +16,7 @@ from hubbub.errors import ContractError
 
 Keywords: TypeAlias = dict[str, Any]
 
-#: Keyword -> whether one bound implies another: what is at least 3 is at least 2.
+# Keyword -> whether one bound implies another: what is at least 3 is at least 2.
 _BOUNDS: Mapping[str, Callable[[Any, Any], bool]] = {
     "minimum": operator.ge,
     "exclusiveMinimum": operator.ge,
@@ -29,7 +29,7 @@ _BOUNDS: Mapping[str, Callable[[Any, Any], bool]] = {
     "maxItems": operator.le,
     "maxProperties": operator.le,
 }
-#: Keywords that do not restrict what is accepted, and those that are compared by a rule of their own.
+# Keywords that do not restrict what is accepted, and those that are compared by a rule of their own.
 _OTHER_KEYWORDS = frozenset(
     (
         *("$ref", "title", "description", "default", "examples"),
@@ -105,8 +105,8 @@ class Schema:
             yield schema
 
 
-#: The pairs of schemas that are being compared, outermost first. Schemas are the same if they are one object.
 Above: TypeAlias = tuple[tuple[Keywords, Keywords], ...]
+"""The pairs of schemas that are being compared, outermost first. Schemas are the same if they are one object."""
 
 
 def differences(old: Schema, new: Schema, path: str = "") -> Iterator[Difference]:

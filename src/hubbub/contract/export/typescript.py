@@ -37,14 +37,14 @@ export type CloseCode = {
 }
 """
 
-#: Words that can name a class in Python and no type in TypeScript.
+# Words that can name a class in Python and no type in TypeScript.
 _RESERVED: Final = """
 any bigint boolean never null number object string symbol undefined unknown void case catch const debugger default
 delete do enum export extends false function implements instanceof interface let new package private protected public
 static super switch this throw true typeof var
 """
 
-#: Names that the file uses itself. A payload type of the same name would shadow them.
+# Names that the file uses itself. A payload type of the same name would shadow them.
 _USED: Final = frozenset(
     ["WsEnvelope", "WsEvents", "CloseCode", "Reconnect", "Record", "Pick", "Object", "String", "ArrayOf", "Envelope"]
     + [f"{side}Event{suffix}" for side in ("Client", "Server") for suffix in ("", "s", "Name")]

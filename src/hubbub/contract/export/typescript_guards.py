@@ -31,7 +31,7 @@ from hubbub.contract.export.shapes import (
 )
 from hubbub.contract.export.typescript_types import WIDTH, literal, property_name
 
-#: Properties that every object in JavaScript inherits.
+# Properties that every object in JavaScript inherits.
 _INHERITED = frozenset(["constructor", "hasOwnProperty", "isPrototypeOf", "toLocaleString", "toString", "valueOf"])
 
 _HELPERS: Mapping[str, str] = {

@@ -75,9 +75,9 @@ class _Walker:
     def __init__(self, topic_kinds: tuple[str, ...]) -> None:
         self.definitions: dict[str, Definition] = {}
         self._topic_kinds = topic_kinds
-        #: Each name that is taken -> its class, or for an alias its qualified name.
+        # Each name that is taken -> its class, or for an alias its qualified name.
         self._owners: dict[str, Any] = {"Topic": Topic, "TopicKind": Topic}
-        #: The values of each Literal in an annotation -> its name (None without one), its qualified name and its shape.
+        # The values of each Literal in an annotation -> its name (None without one), its qualified name and its shape.
         self._literals: dict[frozenset[Any], tuple[str | None, str, OneOf]] = {}
 
     def payload(self, payload: type[Payload]) -> Object:
@@ -193,7 +193,7 @@ class _Walker:
 
 _TOPIC_KIND_DOC = "The kinds of topic that some event is addressed to; the server refuses any other."
 
-#: Whether a time has a timezone (None: it may have one) -> its format.
+# Whether a time has a timezone (None: it may have one) -> its format.
 _TIME_FORMATS: Mapping[bool | None, str | None] = {True: "time", False: "partial-time", None: None}
 
 _TEXT_FORMATS: Mapping[type[types.Type], str] = {

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, takewhile
 from typing import Literal, NamedTuple, TypeAlias
 
-#: A node's part in a user's status. `new`: the first socket here, and no activity since. `transient`: sockets that
-#: came and went between two rounds of writing, so that no other node has heard of them.
 LocalStatus: TypeAlias = Literal["online", "away", "new", "transient"]
+"""A node's part in a user's status. `new`: the first socket here, and no activity since. `transient`: sockets that came
+and went between two rounds of writing, so that no other node has heard of them.
+"""
 
 
 class PendingWrite(NamedTuple):
