@@ -177,6 +177,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Open a WebSocket of ours at the gateway's path; leave every other path to uvicorn's class for the app's."""
         shared = self._shared
         upgrade = Upgrade.from_parser(self.parser.get_method(), self.url, self.headers)
+        self.parser = cast(Any, None)  # it refers to this object: the cycle would be work for the garbage collector
         if shared.admission is None or upgrade.path != shared.admission.path:
             self._initialize_uvicorn()
             self.scope["method"] = upgrade.method
@@ -186,7 +187,6 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self.server_state.connections.discard(self)
             shared.socket_class.open(upgrade, shared.admission, self.transport, self.server_state, self.config)
-        self.parser = cast(Any, None)  # it refers to this object: the cycle would be work for the garbage collector
 
     def head_timed_out(self) -> None:
         """End the connection: no complete head has arrived in time."""
