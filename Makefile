@@ -48,7 +48,7 @@ docs: $(BIN)/.installed ## Build the documentation site into build/site, strictl
 conformance: $(BIN)/.installed ## Let the Autobahn suite judge the transport (RFC 6455; needs a Python 2.7 besides)
 	$(BIN)/python tools/conformance/fuzz.py
 
-bench: $(BIN)/.installed ## Measure Hubbub beside its peers into benchmarks/report/, in 20 minutes (QUICK=1: in 2)
+bench: $(BIN)/.installed ## Measure Hubbub and its peers side by side into benchmarks/report/, in 20 minutes (QUICK=1: in 2)
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(BENCH)
 
 build: $(BIN)/.installed $(WEB_APP) ## Build wheel and sdist into dist/, with the web app in them

@@ -6,9 +6,12 @@ from collections.abc import Awaitable, Iterable
 
 import pytest
 from fastapi import FastAPI
+from typer.testing import CliRunner
 
 from hubbub import ConfigurationError, MessageNew, Outcome, PresenceUpdate, Publisher, Topic
 from hubbub.brokers.base import Deliver, OnLoss, Publication
+from hubbub.brokers.memory import MemoryBroker
+from hubbub.cli.main import app
 from hubbub.clock import SystemClock
 from hubbub.contract.topics import Interest
 from hubbub.presence.memory import MemoryPresence
@@ -143,3 +146,28 @@ async def test_a_publisher_takes_a_broker_too() -> None:
 def test_a_publisher_takes_one_of_url_and_broker(engines: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match="either redis_url or broker"):
         Publisher(**engines)  # type: ignore[arg-type]
+
+
+def in_memory() -> MemoryBroker:
+    return MemoryBroker()
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "output"),
+    [
+        (["--broker", "tests.test_engines:in_memory"], 0, "accepted"),
+        (["--broker", "tests.test_engines:in_memory", "--redis-url", "redis://127.0.0.1:1"], 0, "accepted"),
+        (["--broker", "tests.test_engines:NEWS"], 1, "a function that returns a broker"),
+        ([], 1, "give --redis-url (or set HUBBUB_REDIS_URL), or --broker"),
+    ],
+)
+def test_the_command_publish_takes_a_broker_too(
+    options: list[str], status: int, output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HUBBUB_REDIS_URL", raising=False)
+    data = """{"conversationId": "news", "messageId": "m1", "senderId": "bob", "createdAt": "2026-01-01T00:00:00Z"}"""
+
+    result = CliRunner().invoke(app, ["publish", "server.messenger.message_new", data, *options])
+
+    assert result.exit_code == status
+    assert output in result.output

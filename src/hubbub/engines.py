@@ -14,7 +14,7 @@ from hubbub.presence.memory import MemoryPresence
 
 
 class PresenceSettings(NamedTuple):
-    """The times that presence goes by, in seconds; see `Gateway`."""
+    """Presence timing, in seconds; see `Gateway`."""
 
     away_after: float
     offline_after: float
@@ -28,11 +28,10 @@ def make_broker(
 
     Args:
         broker: The app's.
-        redis_url: Where many nodes meet.
+        redis_url: The Redis that all nodes share; None for a single process.
         redis_prefix: The start of names there.
         stats: Where a new broker counts losses.
-        replays: Whether it reads again after a gap what no node may miss. A process without sockets has no use for
-            that.
+        replays: Whether a new broker replays missed commands after a gap. A process without sockets needs none.
 
     Raises:
         ConfigurationError: Both are given, the URL is not valid, or the Redis client is not installed.
@@ -60,9 +59,9 @@ def make_presence(
 
     Args:
         presence: The app's.
-        redis_url: Where many nodes meet.
+        redis_url: The Redis that all nodes share; None for a single process.
         redis_prefix: The start of names there.
-        settings: The times that a new store goes by.
+        settings: The timing of a new store.
         clock: The time for a new store.
         stats: Where a new store counts faults.
 

@@ -76,7 +76,7 @@ class Gateway:
         path: Where the WebSocket endpoint is.
         asyncapi_path: Where the contract is served as an AsyncAPI document; None for nowhere.
         allowed_origins: See `OriginPolicy`; by default only pages of the same host.
-        limits: What one client may cost.
+        limits: Limits per client and per node; see `Limits`.
         clock: The time; tests pass one that they can move.
         heartbeat_interval: Seconds between two pings of one socket. A socket that misses two pongs is closed.
         away_after: Seconds without activity after which a user is away.
@@ -85,12 +85,14 @@ class Gateway:
         flush_interval: The longest time between two flushes under load, in seconds. After a flush to few sockets the
             next one comes sooner; 0 flushes in every turn of the loop.
         on_last_seen: Stores when users were last seen.
-        redis_url: Where any number of processes meet to act as one bus, such as `redis://host:6379`; None for this
-            process alone.
+        redis_url: The Redis that all nodes share, such as `redis://host:6379`; None for a single process.
         redis_prefix: The start of keys and channels there, so that several apps can share a server.
-        broker: Carries events between nodes, in place of `redis_url`; see `hubbub.brokers.base.Broker`.
-        presence: Keeps presence, in place of `redis_url`; see `hubbub.presence.base.PresenceStore`. By default it
-            is counted in this process alone.
+        broker: Carries events between nodes, in place of `redis_url`; see `hubbub.brokers.base.Broker`, which may
+            still change in any release. It has settings of its own, so `redis_prefix` does not apply to it.
+        presence: Keeps presence, in place of `redis_url`; see `hubbub.presence.base.PresenceStore`, which may still
+            change too. It has settings of its own: `away_after` and `offline_after` do not apply to it. By default
+            presence is counted in this process alone: give both if the broker connects several nodes, or each node
+            announces what it alone sees.
 
     Raises:
         ConfigurationError: The arguments do not fit together.
@@ -388,7 +390,8 @@ class Gateway:
         running = self._running
         if running is None:
             return
-        if self._presence.is_shared or running.admission.accepting:  # a single node that drains makes everybody leave
+        # Stop announcing while a single node drains: users may reconnect after its restart.
+        if self._presence.is_shared or running.admission.accepting:
             running.announcer.tick()
 
     def _touch(self, user_id: str) -> None:

@@ -80,7 +80,7 @@ class Limits:
     so that half a request does not hold a descriptor for long. Enforced under `hubbub run` only."""
 
     handshakes_per_second: float = 1000.0
-    """Upgrades a second that one node looks at; those beyond it get HTTP 503. A signature costs CPU: a flood of bad
+    """Upgrades a second that one node handles; those beyond it get HTTP 503. A signature costs CPU: a flood of bad
     tokens must leave some for the sockets that are open."""
 
     handshake_burst: int = 2000
@@ -97,7 +97,7 @@ class Limits:
 
     @property
     def most_sockets(self) -> float:
-        """How many sockets this process may hold; infinity if the system sets no limit."""
+        """Return how many sockets this process may hold; infinity if the system sets no limit."""
         return sockets_within(_file_limit()) if self.sockets_per_node is None else self.sockets_per_node
 
 

@@ -1,4 +1,4 @@
-"""Publishing from where no gateway runs: jobs, scripts, other processes."""
+"""Publishing from processes without a gateway: jobs and scripts."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ CLOSE_SECONDS: Final = 3.0
 
 
 class Publisher:
-    """Publishes events to the sockets of every node, through the Redis that their gateways share.
+    """Publishes events to the sockets of every node, through the Redis that their gateways share, or their broker.
 
-    From the first event on it has a thread and two connections of its own. It works in any thread, with or without an
-    event loop; after a fork the child gets its own. If it knows that an event may be lost, the listeners get a resync
-    once Redis is back, as with a gateway. Close it, or leave its `with` block, so that everything is sent; the end of
-    the process does so too.
+    From the first event on it has a thread and a broker of its own: over Redis, two connections. It works in any
+    thread, with or without an event loop; after a fork the child gets its own. If it knows that an event may be lost,
+    the listeners get a resync once the broker is connected again, as with a gateway. Close it, or leave its `with`
+    block, so that everything is sent; the end of the process does so too.
 
     Args:
         redis_url: The gateways' own.
         contract: The gateways' own, `gateway.contract`; by default the events that come with Hubbub.
         prefix: The gateways' `redis_prefix`.
         broker: Makes a broker, in place of `redis_url`; see `hubbub.brokers.base.Broker`. It is called once per
-            process, since a connection does not survive a fork.
+            process, since a connection does not survive a fork. `prefix` does not apply to it.
 
     Raises:
-        ConfigurationError: Neither or both of `redis_url` and `broker` are given, the URL is not valid, or
+        ConfigurationError: Not exactly one of `redis_url` and `broker` is given, the URL is not valid, or
             `hubbub[redis]` is not installed.
     """
 
@@ -71,7 +71,7 @@ class Publisher:
         if (redis_url is None) == (broker is None):
             raise ConfigurationError("give Publisher either redis_url or broker")
         self.stats = Stats()
-        """What was published here, and what of it was lost."""
+        """What this publisher lost over Redis, by code in `errors`. A broker of your own counts for itself."""
         self._redis_url = redis_url
         self._contract = contract
         self._prefix = prefix

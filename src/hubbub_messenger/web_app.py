@@ -110,9 +110,10 @@ class WebAppFiles(StaticFiles):
             if path == "index.html":  # the page has one address
                 raise HTTPException(404)
             return await super().get_response(path, scope)
-        except HTTPException:
+        except HTTPException as error:
             if "text/html" not in Headers(scope=scope).get("accept", ""):
-                raise
+                # StaticFiles answers 401 for a file that it may not read: a client would ask for a password.
+                raise HTTPException(404 if error.status_code == 401 else error.status_code) from None
             return self._page(scope, 404)
 
     def _page(self, scope: Scope, status: int = 200) -> Response:

@@ -98,7 +98,7 @@ def test_unregistering_leaves_nothing_behind_and_may_be_repeated() -> None:
 def test_topics_and_users_whose_last_listener_goes_are_reported_once() -> None:
     unheard: list[Topic | str] = []
     hub = make_hub()
-    hub.observe_unheard(unheard.extend)
+    hub.observe_unused(unheard.extend)
     first = registered(hub, "alice", "s1", C1, C2)
     second = registered(hub, "bob", "s2", C1)
 

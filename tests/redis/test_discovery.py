@@ -9,7 +9,7 @@ from hubbub.contract.topics import Topic
 from hubbub.redis.channels import BUCKETS, Channels, slot_of
 from hubbub.redis.connection import UnusableServer
 from hubbub.redis.discovery import parse_slots
-from hubbub.redis.resp import NAMES_PER_COMMAND, SHARDED, command
+from hubbub.redis.resp import NAMES_PER_COMMAND, SHARDED, redis_command
 
 SLOTS = [
     [0, 5460, [b"10.0.0.1", 7000, b"id1", []], [b"10.0.0.4", 7003, b"id4", []]],
@@ -37,8 +37,8 @@ def test_a_cluster_that_is_not_whole_is_told() -> None:
 
 
 def test_a_command_is_written_as_redis_reads_it() -> None:
-    assert command(b"GET", b"k\r\n") == b"*2\r\n$3\r\nGET\r\n$3\r\nk\r\n\r\n"
-    assert SHARDED.publish(b"c", b"data") == command(b"SPUBLISH", b"c", b"data")
+    assert redis_command(b"GET", b"k\r\n") == b"*2\r\n$3\r\nGET\r\n$3\r\nk\r\n\r\n"
+    assert SHARDED.publish(b"c", b"data") == redis_command(b"SPUBLISH", b"c", b"data")
 
 
 def test_channels_of_one_bucket_share_a_command_and_others_do_not() -> None:
@@ -46,7 +46,7 @@ def test_channels_of_one_bucket_share_a_command_and_others_do_not() -> None:
     one, other = channels.probe(1, "x"), channels.probe(2, "x")
     another = channels.probe(1, "y")
 
-    assert SHARDED.subscribe([one, other, another]) == command(b"SSUBSCRIBE", one, another) + command(
+    assert SHARDED.subscribe([one, other, another]) == redis_command(b"SSUBSCRIBE", one, another) + redis_command(
         b"SSUBSCRIBE", other
     )
     assert SHARDED.unsubscribe([]) == b""

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from hubbub.redis.subscriptions import LINGER_SECONDS, ChannelSubscriptions, Confirmation, State
+from hubbub.redis.subscriptions import LINGER_SECONDS, ChannelSubscriptions, Confirmation, SubscriptionState
 
 A, B = b"a", b"b"
 
@@ -109,7 +109,7 @@ def test_what_is_wanted_again_in_time_stays() -> None:
 
     assert subscriptions.subscribe(A, "a")
     assert subscriptions.expired(100.0) == []
-    assert subscriptions.state(A) is State.CONFIRMED
+    assert subscriptions.state(A) is SubscriptionState.CONFIRMED
 
 
 def test_what_was_never_asked_for_is_forgotten_at_once() -> None:
@@ -150,7 +150,7 @@ def test_the_answer_to_our_own_request_ends_nothing() -> None:
 
     assert not subscriptions.ended(A)
     assert not subscriptions.confirmed(A)
-    assert subscriptions.state(A) is State.CONFIRMED
+    assert subscriptions.state(A) is SubscriptionState.CONFIRMED
 
 
 def test_what_another_connection_takes_over_is_given_up() -> None:
@@ -261,7 +261,7 @@ class Model(RuleBasedStateMachine):
         for channel in self.missing:
             assert self.subscriptions.state(channel) is not None
             assert self.subscriptions.needs_resync(channel)
-            assert self.subscriptions.state(channel) is not State.CONFIRMED
+            assert self.subscriptions.state(channel) is not SubscriptionState.CONFIRMED
 
     def teardown(self) -> None:
         """In the end everything comes up, and nobody is left who was not told."""

@@ -42,24 +42,33 @@ OnLoss: TypeAlias = Callable[[Iterable[Interest] | None], None]
 class Broker(Protocol):
     """Carries publications to every node with a listener, this one included.
 
-    The promise is at most once, and in the order of publishing per topic and per user. A broker never loses silently:
-    when it knows that a publication may be lost, it calls `on_loss` on every node that has listeners for it.
+    Delivery: at most once, in the order of publishing per topic and per user, and unchanged: the bytes of the frame,
+    the metadata and the excluded socket arrive as they were published. A node receives what it is subscribed to; it
+    may receive more, which reaches no socket.
 
-    A resync makes up for a lost event. Nothing makes up for a lost withdrawal of access, so publications whose type is
-    in `REPLAYABLE` must also reach the nodes that were cut off when they were published: a broker keeps them for
-    about an hour, and delivers after a gap, with None as the matched interest, those that the node has not seen.
-    Delivering one twice does no harm.
+    Loss: never silent. When a broker knows that a publication may be lost, it calls `on_loss` on every node that has
+    listeners for it.
+
+    Replay: a resync makes up for a lost event. Nothing makes up for a lost withdrawal of access, so publications whose
+    type is in `REPLAYABLE` must also reach the nodes that were cut off when they were published: a broker keeps them
+    for about an hour, and delivers after a gap, with None as the matched interest, those that the node has not seen.
+    Delivering one twice does no harm. If it cannot keep one, its outcome is DROPPED: the node publishes it again.
+
+    Life: all methods are called on the event loop of `start`. A broker may be started again after `stop`, and after a
+    `start` that raised. While it is not running, `publish` and `publish_and_wait` return DROPPED, and raise nothing.
     """
 
     async def start(self, deliver: Deliver, on_loss: OnLoss) -> None:
         """Connect. From now on both callbacks are called on the event loop; they do not block.
+
+        A broker logs and counts an error that `deliver` raises, and goes on with the next publication.
 
         Raises:
             ConfigurationError: It cannot connect; the message names the remedy.
         """
 
     async def stop(self) -> None:
-        """Disconnect; nothing is delivered afterwards."""
+        """Send what is left, for about a second at most, and disconnect; nothing is delivered afterwards."""
 
     @property
     def ready(self) -> bool:
@@ -74,8 +83,9 @@ class Broker(Protocol):
     def subscribe(self, interests: Iterable[Interest]) -> Awaitable[None] | None:
         """Subscribe this node to interests, even if the caller gives up waiting.
 
-        A broker makes nobody wait for a server that is away, or for long: when the server is back, it calls `on_loss`
-        for what was missed.
+        Subscriptions are a set: subscribing twice is the same as once, and one `unsubscribe` ends both. The wait is
+        short, and there is none for an unreachable server: when it is back, the broker calls `on_loss` for what was
+        missed.
 
         Returns:
             What to wait for until no later publication for them is missed on this node; None if that is so already.

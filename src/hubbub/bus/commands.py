@@ -20,7 +20,7 @@ BEST_EFFORT: Final = "hubbub.mention"
 """The type of a publication with a command that may be lost. Brokers replay those of type `COMMAND` after a gap."""
 
 MAX_UNSENT: Final = 10_000
-"""Commands kept for a broker that is away: a minute of logouts of a very large system."""
+"""Commands kept for an unreachable broker: a minute of logouts of a very large system."""
 
 
 class Disconnect(msgspec.Struct, frozen=True, tag=True):
@@ -68,7 +68,7 @@ def decode_command(publication: Publication) -> Command:
 
 
 Apply: TypeAlias = Callable[[Any], object]
-"""What a node does for a command. Doing it twice is the same as doing it once."""
+"""What a node does for a command. Applying the same command twice is a no-op."""
 
 
 class Commands:

@@ -25,7 +25,7 @@ class Listener(Protocol):
 L = TypeVar("L", bound=Listener)
 K = TypeVar("K", Topic, str)
 
-OnUnheard: TypeAlias = Callable[[Sequence[Interest]], None]
+OnUnused: TypeAlias = Callable[[Sequence[Interest]], None]
 """Called with topics whose last subscriber here is gone, and with users whose last socket here is."""
 
 
@@ -33,7 +33,7 @@ class Hub(Generic[L]):
     """Knows every registered socket of this process. Pure: no I/O, no clock."""
 
     def __init__(self) -> None:
-        self._on_unheard: OnUnheard | None = None
+        self._on_unused: OnUnused | None = None
         self._sockets: dict[str, L] = {}
         self._by_user: dict[str, set[L]] = {}
         self._by_topic: dict[Topic, set[L]] = {}
@@ -58,9 +58,9 @@ class Hub(Generic[L]):
         """Return the number of topics with at least one subscriber here."""
         return len(self._by_topic)
 
-    def observe_unheard(self, on_unheard: OnUnheard) -> None:
+    def observe_unused(self, on_unused: OnUnused) -> None:
         """Call back for interests that lose their last listener here, in place of an earlier callback."""
-        self._on_unheard = on_unheard
+        self._on_unused = on_unused
 
     def get(self, socket_id: str) -> L | None:
         """Return a registered socket, or None."""
@@ -79,8 +79,8 @@ class Hub(Generic[L]):
         user_id = socket.context.user_id
         self._discard(self._by_user, user_id, socket)
         self._unsubscribe(socket, list(socket.subscriptions))
-        if user_id not in self._by_user and self._on_unheard is not None:
-            self._on_unheard((user_id,))
+        if user_id not in self._by_user and self._on_unused is not None:
+            self._on_unused((user_id,))
 
     def replace(self, socket: L, topics: Iterable[Topic]) -> list[Topic]:
         """Replace a registered socket's whole set of subscriptions; return the topics that are new."""
@@ -98,9 +98,9 @@ class Hub(Generic[L]):
         for topic in topics:
             del socket.subscriptions[topic]
             self._discard(self._by_topic, topic, socket)
-        unheard = [topic for topic in topics if topic not in self._by_topic]
-        if unheard and self._on_unheard is not None:
-            self._on_unheard(unheard)
+        unused = [topic for topic in topics if topic not in self._by_topic]
+        if unused and self._on_unused is not None:
+            self._on_unused(unused)
 
     def has_listeners(self, interest: Interest) -> bool:
         """Return whether a socket here is subscribed to a topic, or belongs to a user."""

@@ -27,7 +27,7 @@ class Interests:
         self._hub = hub
         self._on_unsubscribed = on_unsubscribed
         self._held: dict[Interest, int] = {}  # how often
-        hub.observe_unheard(self._unsubscribe_unused)
+        hub.observe_unused(self._unsubscribe_unused)
 
     def __len__(self) -> int:
         return len(self._held)

@@ -144,10 +144,11 @@ class WriteBatcher(Generic[S]):
 
     def _flush_slice(self) -> None:
         """Write to at most one slice of sockets, and let the loop turn before the next slice."""
-        if not self._written:
+        if not self._written:  # the first slice of a flush
             self._began = perf_counter()
         try:
             if not length_hint(self._unwritten):
+                # A single batch needs no spreading: nothing else waits that it could overtake (docs/decisions/0002).
                 if len(self._batches) == 1 and not self._dirty:
                     sockets, frames = self._batches.pop()
                     self._unwritten, self._bytes = iter(sockets), b"".join(frames)
@@ -162,7 +163,7 @@ class WriteBatcher(Generic[S]):
                 for socket in islice(self._unwritten, SLICE):
                     write = socket.write  # CPython 3.11 calls a local faster than it calls a slot
                     write(data)
-        finally:  # one write that fails does not keep the others from theirs
+        finally:  # not `except`: the error is reported, and the other sockets still get their frames
             if self._dirty or length_hint(self._unwritten):
                 self._scheduler.call_soon(self._flush_slice)
             else:
@@ -171,6 +172,7 @@ class WriteBatcher(Generic[S]):
                 self._stats.flush_sockets.observe(written)
                 if written > MEASURED_ABOVE:  # a turn later uvloop has made the system calls
                     self._scheduler.call_soon(self._measure)
+                # The pause grows with the sockets written to: they are what it saves writes for (docs/decisions/0011).
                 self._earliest = self._scheduler.time() + min(self._interval, PAUSE_PER_SOCKET * written)
                 self._scheduled = False
                 if self._batches:

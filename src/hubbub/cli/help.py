@@ -8,7 +8,7 @@ SETTINGS: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"]}
 """Context settings of every command group."""
 
 APP_HELP: Final = "A Gateway, or the ASGI app it is attached to, as module:attribute, e.g. main:app."
-APP_DIR_HELP: Final = "The folder to import APP from, e.g. src."
+APP_DIR_HELP: Final = "The folder to import from, e.g. src."
 PORT_HELP: Final = "The port. With 0, a free port is chosen and logged."
 
 

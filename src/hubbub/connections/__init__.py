@@ -1,1 +1,1 @@
-"""One socket: how it is let in, what it may do, and how it ends."""
+"""One socket: how it is admitted, what it may do, and how it ends."""

@@ -108,7 +108,7 @@ class ConversationsChanged(ServerEvent, frozen=True):
 
 @event("client.messenger.typing", topics={"conversation": "conversation_id"})
 class Typing(ClientEvent, ServerEvent, frozen=True):
-    """Somebody types, or has stopped. Relayed with the sender's own `userId`; a receiver clears it after 6 s."""
+    """A user has started or stopped typing. Relayed with the sender's own `userId`; a receiver clears it after 6 s."""
 
     conversation_id: str
     """The conversation. Its subscribers hear the event."""

@@ -29,7 +29,7 @@ class PresenceState:
 
 
 class PresenceOutput(Protocol):
-    """Where a store sends what it finds out. All methods are called on the event loop, and never wait.
+    """Receives the changes that a store finds. A store calls it on the event loop; no method waits.
 
     Every change of status is one publication, made by `publication_of`, and reaches sockets in one way: through the
     node's delivery, which asks the store's `observe` first.
@@ -57,10 +57,17 @@ class PresenceStore(Protocol):
     A user is online while a socket exists anywhere. The status changes at once; changes are announced on a tick, at
     most one per user and tick, and offline only after a while without a socket. All `last_seen` are in seconds since
     the epoch.
+
+    A change is announced once, by one node: `publication_of` makes the publication, with a version that rises with
+    every change of the user, on whatever node. It goes out through `PresenceOutput.publish`, or a store publishes it
+    itself in the same step in which it stores the change; then it needs a broker on every node that delivers it.
+
+    All methods are called on the event loop of `start`. A store may be started again after a `start` that raised.
     """
 
     is_shared: bool
-    """Whether other nodes count too, so that a user whose last socket here closes may still be online."""
+    """Whether other nodes count too, so that a user whose last socket here closes may still be online. If not, a node
+    that drains announces nobody as offline, and activity is not reported to other nodes."""
 
     async def start(self, output: PresenceOutput) -> None:
         """Start.
@@ -70,13 +77,13 @@ class PresenceStore(Protocol):
         """
 
     async def stop(self) -> Mapping[str, float]:
-        """Stop, and return when each user known here was last seen."""
+        """Stop within a few seconds, and return when each user known here was last seen."""
 
     def connect(self, user_id: str) -> None:
         """Count a socket that was registered on this node. Never waits."""
 
     def disconnect(self, user_id: str) -> None:
-        """Count a registered socket that is gone. Never waits."""
+        """Count a registered socket that is gone, once for each `connect`. Never waits."""
 
     def touch(self, user_id: str) -> bool:
         """Record activity of a user, and return whether the user has a socket on this node. Never waits."""
@@ -85,13 +92,18 @@ class PresenceStore(Protocol):
         """Announce the changes that are due and that no other node announces. Called regularly; never waits."""
 
     def start_round(self) -> None:
-        """Start to write what has changed here to where all nodes see it, unless that is under way. Never waits."""
+        """Start to write what has changed here to shared storage, unless that is under way. Never waits."""
 
     def observe(self, publication: Publication) -> bool:
-        """Look at a change of status that has arrived; return whether it is new here, and to be delivered."""
+        """Look at a change of status that has arrived; return whether it is new here, and to be delivered.
+
+        The node's own changes arrive too. A change that arrives twice is not new the second time.
+        """
 
     async def announced(self, user_ids: Iterable[str]) -> list[Presence]:
-        """Return the announced status of users, in the order asked.
+        """Return the announced status of users, in the order asked; a user who was never announced is offline.
+
+        It is what was last announced, which may lag behind the sockets by a tick, so that snapshots and changes agree.
 
         Raises:
             Unavailable: It cannot be read at the moment.

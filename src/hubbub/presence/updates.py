@@ -19,7 +19,7 @@ from hubbub.presence.tracker import Presence
 
 UPDATE: Final = spec_of(PresenceUpdate).name
 
-VERSION: Final = struct.Struct("!Q")
+VERSION_FORMAT: Final = struct.Struct("!Q")
 """A version: the last 8 bytes of the metadata. Whatever decides that the change happens appends them."""
 
 _Metadata = tuple[str, Status, float | None]
@@ -40,7 +40,7 @@ def publication_of(presence: Presence, version: int | None = None) -> Publicatio
     """
     metadata = _encoder.encode((presence.user_id, presence.status, presence.last_seen))
     if version is not None:
-        metadata += VERSION.pack(version)
+        metadata += VERSION_FORMAT.pack(version)
     event = PresenceUpdate(presence.user_id, presence.status, last_seen_at(presence.last_seen))
     frame = text_frame(encode(Envelope.of(event)))
     return Publication(UPDATE, frame, (Topic("user", presence.user_id),), (presence.user_id,), metadata=metadata)
@@ -54,12 +54,12 @@ def read_update(publication: Publication) -> tuple[Presence, int]:
     """
     metadata = publication.metadata
     try:
-        presence = Presence(*_decoder.decode(metadata[: -VERSION.size]))
+        presence = Presence(*_decoder.decode(metadata[: -VERSION_FORMAT.size]))
     except (msgspec.MsgspecError, RecursionError) as error:
         raise BadUpdate(f"expected a user, a status and when seen: {error}") from None
     if publication.users != (presence.user_id,):
         raise BadUpdate(f"it is about {presence.user_id!r}, and is addressed to {publication.users!r}")
-    return presence, VERSION.unpack(metadata[-VERSION.size :])[0]
+    return presence, VERSION_FORMAT.unpack(metadata[-VERSION_FORMAT.size :])[0]
 
 
 def last_seen_at(seconds: float | None) -> str | UnsetType:

@@ -13,12 +13,12 @@ from hubbub.redis.channels import COMMON_BUCKET, Channels
 from hubbub.redis.command_queue import OnResult, PublishResult
 from hubbub.redis.connection import FAILURES, Address, Connector
 from hubbub.redis.discovery import Placement, discover
-from hubbub.redis.resp import command
-from hubbub.redis.shard import ShardConnection, ShardListener, Timing
+from hubbub.redis.resp import redis_command
+from hubbub.redis.shard import ShardConnection, ShardObserver, Timing
 from hubbub.redis.subscriptions import Confirmation
 
 REFRESH_PAUSE: Final = 0.2
-"""The seconds between two looks at a Cluster that seems to be changing."""
+"""The seconds between two refreshes of a Cluster that seems to be changing."""
 
 CONFIRM_SECONDS: Final = 3.0
 """The longest wait of a new listener for Redis. After it, the listener's first events may be missing: a resync
@@ -26,17 +26,17 @@ follows."""
 
 
 class ClusterConnections:
-    """Finds out where the buckets are, keeps a connection to each server, and sends each command to the right one.
+    """Discovers where the buckets are, keeps a connection to each server, and sends each command to the right one.
 
     A single server is a Cluster of one.
     """
 
     def __init__(
-        self, connector: Connector, channels: Channels, listener: ShardListener, timing: Timing, max_bytes: int
+        self, connector: Connector, channels: Channels, observer: ShardObserver, timing: Timing, max_bytes: int
     ) -> None:
         self._connector = connector
         self._channels = channels
-        self._listener = listener
+        self._observer = observer
         self._timing = timing
         self._max_bytes = max_bytes
         self._by_bucket: list[ShardConnection] = []
@@ -76,7 +76,7 @@ class ClusterConnections:
         """Wait until everything that is on its way has been answered, at most `seconds`."""
         result = PublishResult()
         for shard in self._by_address.values():
-            result.expected += shard.execute(command(b"PING"), result.command_done)
+            result.expected += shard.execute(redis_command(b"PING"), result.command_done)
         await result.outcome(seconds)
 
     async def stop(self) -> None:
@@ -132,7 +132,7 @@ class ClusterConnections:
     # --- where the buckets are ----------------------------------------------------------------------------------------
 
     async def _refresh(self) -> None:
-        """Look where the buckets are whenever that may have changed; until a server can say it, after growing waits."""
+        """Discover where the buckets are whenever that may have changed; after a failure, retry with backoff."""
         backoff = Backoff()
         while True:
             await self._stale.wait()
@@ -149,7 +149,12 @@ class ClusterConnections:
             await asyncio.sleep(REFRESH_PAUSE)
 
     def _place(self, placement: Placement) -> None:
-        """Open and close connections as needed, and move each channel to the server of its bucket."""
+        """Open and close connections as needed, and move each channel to the server of its bucket.
+
+        The order matters. Channels move before their former connection closes, so none is lost with it, and before new
+        connections start, so a new connection subscribes to all of its channels before it counts as up. Connections
+        that stay ask again at the end for channels that they have lost to a slot that moved away and back.
+        """
         former, self._by_address = self._by_address, {}
         for bucket, address in enumerate(placement):
             if address not in self._by_address:
@@ -168,7 +173,7 @@ class ClusterConnections:
             shard.request_subscriptions()
 
     def _open(self, address: Address | None) -> ShardConnection:
-        return ShardConnection(address, self._connector, self._listener, self._timing, self._max_bytes)
+        return ShardConnection(address, self._connector, self._observer, self._timing, self._max_bytes)
 
     def _move_channels(self, shard: ShardConnection) -> None:
         moved = [channel for channel in shard.channels() if self._server_of(channel) is not shard]

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypeAlias
 from hubbub.contract.topics import Interest
 from hubbub.outcome import Outcome
 
-MAX_BYTES: Final = 16 * 1024 * 1024
+MAX_QUEUED_BYTES: Final = 16 * 1024 * 1024
 """The most bytes that may wait for Redis or its answers: several seconds of a busy node, and little memory."""
 
 OVERHEAD_BYTES: Final = 256
@@ -39,7 +39,7 @@ OnResult: TypeAlias = Callable[[PendingCommand, Outcome, object], None]
 
 
 def ignore(command: PendingCommand, outcome: Outcome, answer: object) -> None:
-    """Do nothing with the result of a command that nobody waits for."""
+    """Ignore the result of a command."""
 
 
 class CommandQueue:
@@ -49,7 +49,7 @@ class CommandQueue:
     first, DROPPED if the command was not written, UNKNOWN if it was.
     """
 
-    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, max_bytes: int = MAX_QUEUED_BYTES) -> None:
         self._max_bytes = max_bytes
         self._size = 0
         self._waiting: deque[PendingCommand] = deque()

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from hubbub.errors import ConfigurationError, HubbubError
-from hubbub.redis.resp import PLAIN, SHARDED, PubSubCommands, command
+from hubbub.redis.resp import PLAIN, SHARDED, PubSubCommands, redis_command
 
 try:
     from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, parse_url
@@ -78,7 +78,7 @@ class RedisConnection:
 
     async def execute(self, *words: bytes) -> Any:
         """Send a command and return its answer; raise the answer if it is an error."""
-        await self.write(command(*words))
+        await self.write(redis_command(*words))
         answer = await self.read()
         if isinstance(answer, Exception):
             raise answer

@@ -53,7 +53,7 @@ async def _ask(connector: Connector, address: Address | None) -> Servers:
                 info.require_primary()
                 return Servers(ONE_SERVER, info.pubsub)
             if b"cluster_state:ok" not in await connection.execute(b"CLUSTER", b"INFO"):
-                raise UnusableServer("the Cluster is not whole: see CLUSTER INFO")
+                raise UnusableServer("the Cluster is not ready (cluster_state is not ok): see CLUSTER INFO")
             host = connector.host if address is None else address[0]
             return Servers(parse_slots(await connection.execute(b"CLUSTER", b"SLOTS"), host), info.pubsub)
     finally:
@@ -68,7 +68,7 @@ def parse_slots(slots: Sequence[Sequence[Any]], host: str) -> Placement:
         host: The host that answered; it stands for a server that does not know its own.
 
     Raises:
-        UnusableServer: A bucket has no server: the Cluster is not whole.
+        UnusableServer: A bucket has no server.
     """
     return tuple(_primary_of(slot_of(bucket), slots, host) for bucket in range(BUCKETS))
 
@@ -78,4 +78,4 @@ def _primary_of(slot: int, slots: Sequence[Sequence[Any]], host: str) -> Address
         if first <= slot <= last:
             named, port = primary[:2]
             return (named.decode() if named else host, port)
-    raise UnusableServer(f"the Cluster is not whole: slot {slot} has no server")
+    raise UnusableServer(f"the Cluster does not cover all slots: slot {slot} has no server")

@@ -13,7 +13,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from hubbub.redis.connection import FAILURES, Address, Connector, RedisConnection, UnusableServer
 from hubbub.redis.discovery import Placement, discover
-from hubbub.redis.resp import SHARDED, PubSubCommands, command
+from hubbub.redis.resp import SHARDED, PubSubCommands, redis_command
 
 TIMEOUT: Final = 2.0
 """Seconds that a server may take to answer, or a connection to open."""
@@ -31,10 +31,10 @@ def read_script(package: str, name: str) -> Script:
     """Read a script from the folder `lua` of a package. `common.lua`, which all of them share, comes first."""
     folder = files(package) / "lua"
     source = (folder / "common.lua").read_bytes() + (folder / f"{name}.lua").read_bytes()
-    return Script(source, sha1(source, usedforsecurity=False).hexdigest().encode())  # Redis names scripts so
+    return Script(source, sha1(source, usedforsecurity=False).hexdigest().encode())  # the digest that EVALSHA expects
 
 
-class Command(NamedTuple):
+class RedisCommand(NamedTuple):
     """A plain command, in its final bytes, for the server that holds a bucket."""
 
     bucket: int
@@ -51,11 +51,11 @@ class ScriptCall(NamedTuple):
 
     def by_sha(self) -> bytes:
         """Return the command for a server that knows the script."""
-        return command(b"EVALSHA", self.script.sha, b"%d" % len(self.keys), *self.keys, *self.arguments)
+        return redis_command(b"EVALSHA", self.script.sha, b"%d" % len(self.keys), *self.keys, *self.arguments)
 
     def by_source(self) -> bytes:
         """Return the command for a server that does not; it knows the script from then on."""
-        return command(b"EVAL", self.script.source, b"%d" % len(self.keys), *self.keys, *self.arguments)
+        return redis_command(b"EVAL", self.script.source, b"%d" % len(self.keys), *self.keys, *self.arguments)
 
 
 class _Server:
@@ -88,8 +88,8 @@ class RedisPipeline:
         """Return the URL without its password, for logs."""
         return self._connector.display_url
 
-    async def execute(self, calls: Sequence[ScriptCall | Command]) -> list[Any]:
-        """Send everything, in one batch per server; return the answers in the order of the calls, errors included."""
+    async def execute(self, calls: Sequence[ScriptCall | RedisCommand]) -> list[Any]:
+        """Send all calls, in one batch per server; return the answers in the order of the calls, errors included."""
         answers: list[Any] = [None] * len(calls)
         try:
             placement = await self._find_servers()
@@ -114,7 +114,11 @@ class RedisPipeline:
                 server.connection = None
 
     async def _execute_on(
-        self, address: Address | None, indexes: list[int], calls: Sequence[ScriptCall | Command], answers: list[Any]
+        self,
+        address: Address | None,
+        indexes: list[int],
+        calls: Sequence[ScriptCall | RedisCommand],
+        answers: list[Any],
     ) -> None:
         server = self._servers.setdefault(address, _Server())
         data = [call.by_sha() if isinstance(call := calls[index], ScriptCall) else call.data for index in indexes]

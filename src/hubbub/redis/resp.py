@@ -10,7 +10,7 @@ NAMES_PER_COMMAND: Final = 512
 """The most channels named in one SUBSCRIBE: a server does nothing else while it works on one."""
 
 
-def command(*words: bytes) -> bytes:
+def redis_command(*words: bytes) -> bytes:
     """Return the bytes of one command."""
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
 
@@ -38,11 +38,11 @@ class PubSubCommands(NamedTuple):
 
     def subscribe(self, channels: Iterable[bytes]) -> bytes:
         """Return the commands that subscribe, as few as a Cluster allows: the channels of a bucket share a slot."""
-        return b"".join(command(self.subscribe_word, *names) for names in _by_bucket(channels))
+        return b"".join(redis_command(self.subscribe_word, *names) for names in _by_bucket(channels))
 
     def unsubscribe(self, channels: Iterable[bytes]) -> bytes:
         """Return the commands that unsubscribe."""
-        return b"".join(command(self.unsubscribe_word, *names) for names in _by_bucket(channels))
+        return b"".join(redis_command(self.unsubscribe_word, *names) for names in _by_bucket(channels))
 
 
 SHARDED: Final = PubSubCommands(

@@ -1,7 +1,7 @@
 """One server of Redis: a connection to publish and one to receive, kept up for as long as the node runs.
 
 See docs/decisions/0006 for why Hubbub supervises connections itself. In short: redis-py's pub/sub reconnects without
-telling anybody that messages were lost, and a server can answer every command and no longer deliver.
+reporting that messages were lost, and a server can answer every command and no longer deliver.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from hubbub.backoff import Backoff
 from hubbub.contract.topics import Interest
 from hubbub.redis.command_queue import CommandQueue, OnResult, PendingCommand, ignore
 from hubbub.redis.connection import FAILURES, Address, Connector, RedisConnection, ServerInfo, UnusableServer
-from hubbub.redis.resp import SHARDED, PubSubCommands, command
+from hubbub.redis.resp import SHARDED, PubSubCommands, redis_command
 from hubbub.redis.subscriptions import ChannelSubscriptions
 from hubbub.redis.throttled_logger import OutageLog
 
@@ -44,7 +44,7 @@ class Timing:
     """What opening a connection may take."""
 
 
-class ShardListener(Protocol):
+class ShardObserver(Protocol):
     """What a shard connection reports to its owner."""
 
     def message(self, shard: ShardConnection, channel: bytes, data: bytes) -> None:
@@ -54,7 +54,7 @@ class ShardListener(Protocol):
         """Handle that messages may have been lost on the way to this node; None means for every interest."""
 
     def shard_up(self, shard: ShardConnection) -> None:
-        """Handle that the shard delivers."""
+        """Handle that the shard is connected, and delivers what is published on its server."""
 
     def shard_down(self, shard: ShardConnection) -> None:
         """Handle that the shard, or an attempt to connect to it, has failed."""
@@ -75,20 +75,20 @@ class ShardConnection:
     Args:
         address: Host and port; None for the server of the connector's URL.
         connector: Opens the connections.
-        listener: Hears what happens.
+        observer: Is notified of what happens.
         timing: When trouble is noticed.
         max_bytes: The most bytes of commands that may wait.
     """
 
     def __init__(
-        self, address: Address | None, connector: Connector, listener: ShardListener, timing: Timing, max_bytes: int
+        self, address: Address | None, connector: Connector, observer: ShardObserver, timing: Timing, max_bytes: int
     ) -> None:
         self.address = address
         self.subscriptions = ChannelSubscriptions()
         self.connected_at: object = None
         """The server's answer to TIME when it was connected to last."""
         self._connector = connector
-        self._listener = listener
+        self._observer = observer
         self._timing = timing
         self._queue = CommandQueue(max_bytes)
         self._pubsub: PubSubCommands = SHARDED
@@ -108,7 +108,7 @@ class ShardConnection:
 
     @property
     def is_up(self) -> bool:
-        """Return whether it delivers."""
+        """Return whether it is connected, and delivers what is published on its server."""
         return self.subscriptions.is_up
 
     def start(self) -> None:
@@ -156,6 +156,8 @@ class ShardConnection:
     # --- supervision --------------------------------------------------------------------------------------------------
 
     async def _supervise(self) -> None:
+        # The task never ends by itself: only the app decides that a node gives up. `shard_down` follows every failed
+        # attempt, the first included, since a failure may mean that this server's slots are elsewhere by now.
         backoff = Backoff()
         while True:
             try:
@@ -168,14 +170,15 @@ class ShardConnection:
             finally:
                 self.subscriptions.down()
                 self._queue.close()
-                self._listener.shard_down(self)
+                self._observer.shard_down(self)
             await asyncio.sleep(backoff.next())
 
     async def _session(self, backoff: Backoff) -> None:
         """Connect and work until something fails, which is raised.
 
-        The order matters. The probe goes first: a server that does not deliver is found before anybody relies on it.
-        All channels are confirmed before the shard counts as up, since only then is a resync worth its fetch.
+        The order matters (docs/decisions/0006). The probe goes first: a server that does not deliver is found before
+        any socket relies on it. All channels are confirmed before the shard counts as up: data that a client fetches
+        earlier may be out of date again.
         """
         async with contextlib.AsyncExitStack() as open_connections, asyncio.TaskGroup() as tasks:
             sender, receiver = [await self._connect(open_connections, name) for name in ("send", "receive")]
@@ -198,7 +201,7 @@ class ShardConnection:
             while True:
                 await asyncio.sleep(self._timing.probe)
                 await self._probe(self._timing.silence)
-                self._listener.checkpoint(self)
+                self._observer.checkpoint(self)
 
     async def _connect(self, stack: contextlib.AsyncExitStack, name: str) -> RedisConnection:
         connection = await self._connector.connect(self.address, f"hubbub-{name}")
@@ -211,10 +214,10 @@ class ShardConnection:
         lost, self._lost = self._lost, []
         if self._has_lost_all:
             self._has_lost_all = False
-            self._listener.on_loss(None)
+            self._observer.on_loss(None)
         elif lost:
-            self._listener.on_loss(lost)
-        self._listener.shard_up(self)
+            self._observer.on_loss(lost)
+        self._observer.shard_up(self)
 
     # --- what a session does at the same time -------------------------------------------------------------------------
 
@@ -252,11 +255,12 @@ class ShardConnection:
                 if channel == self._probe_channel:
                     _finish(self._echo, None)
                 else:
-                    self._listener.message(self, channel, content)
+                    self._observer.message(self, channel, content)
             elif kind == subscribed:
                 self._confirmed(channel)
             elif kind == unsubscribed and self.subscriptions.ended(channel):
-                self._listener.slots_moved(self)
+                self._observer.slots_moved(self)
+                # A single server has no slots to move; without the probe's channel, its delivery cannot be checked.
                 if self.address is None or channel == self._probe_channel:
                     raise UnusableServer("it ended a subscription by itself")
 
@@ -270,16 +274,16 @@ class ShardConnection:
             self.subscriptions.subscribe(self._probe_channel, None)
 
     async def _probe(self, seconds: float) -> None:
-        """Publish over one connection, and wait until it comes back over the other; ask the server what it is as well.
+        """Publish over one connection, and wait until it comes back over the other; check that it is a primary as well.
 
-        Only a message that went the whole way shows that a server delivers.
+        Only a message that went the whole way shows that a server delivers (docs/decisions/0006).
         """
         loop = asyncio.get_running_loop()
         self._echo = echo = loop.create_future()
         hello: asyncio.Future[object] = loop.create_future()
         self._queue.put_first(PendingCommand(self._pubsub.publish(self._probe_channel, b""), ignore))
         self._queue.put_first(
-            PendingCommand(command(b"HELLO"), lambda command, outcome, answer: _finish(hello, answer))
+            PendingCommand(redis_command(b"HELLO"), lambda command, outcome, answer: _finish(hello, answer))
         )
         self._to_send.set()
         try:
@@ -291,7 +295,7 @@ class ShardConnection:
         finally:
             self._echo = None
         if not isinstance(answer, list):
-            raise UnusableServer(f"it does not say what it is: {answer}")
+            raise UnusableServer(f"unexpected answer to HELLO: {answer}")
         ServerInfo.parse(answer).require_primary()
 
     def _confirmed(self, channel: bytes) -> None:
@@ -300,7 +304,7 @@ class ShardConnection:
             return
         interest = self.subscriptions.interest(channel)
         if self.is_up:
-            self._listener.on_loss(None if interest is None else (interest,))
+            self._observer.on_loss(None if interest is None else (interest,))
         elif interest is None:
             self._has_lost_all = True
         else:

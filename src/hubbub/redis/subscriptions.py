@@ -12,7 +12,7 @@ LINGER_SECONDS: Final = 1.0
 """How long a channel outlives its last listener, so that a page that reloads finds it still confirmed."""
 
 
-class State(Enum):
+class SubscriptionState(Enum):
     """How far a subscription has come."""
 
     NEW = "new"
@@ -45,7 +45,7 @@ class _Subscription:
 
     def __init__(self, interest: Interest | None) -> None:
         self.interest = interest
-        self.state = State.NEW
+        self.state = SubscriptionState.NEW
         self.needs_resync = False
         self.waits: list[Confirmation] = []
 
@@ -78,7 +78,7 @@ class ChannelSubscriptions:
         """Return the interest of a channel; None for a channel without one. Raise KeyError for an unknown channel."""
         return self._channels[channel].interest
 
-    def state(self, channel: bytes) -> State | None:
+    def state(self, channel: bytes) -> SubscriptionState | None:
         """Return how far a channel has come; None for an unknown channel."""
         subscription = self._channels.get(channel)
         return None if subscription is None else subscription.state
@@ -90,7 +90,7 @@ class ChannelSubscriptions:
     def subscribe(self, channel: bytes, interest: Interest | None, *, needs_resync: bool = False) -> bool:
         """Add a channel; return True if it is confirmed already, or if there is no connection that could confirm it.
 
-        Nobody waits for a server that is away: a resync makes up for what is missed until it is back.
+        Nobody waits for an unreachable server: a resync follows for what is missed until it is back.
 
         Args:
             channel: The name.
@@ -103,11 +103,11 @@ class ChannelSubscriptions:
             subscription = self._channels[channel] = _Subscription(interest)
             self._to_request[channel] = None
         subscription.needs_resync |= needs_resync or not self.is_up
-        return subscription.state is State.CONFIRMED or not self.is_up
+        return subscription.state is SubscriptionState.CONFIRMED or not self.is_up
 
     def wait(self, channels: Iterable[bytes], done: Callable[[], None]) -> Confirmation:
         """Call `done` once all of these channels are confirmed, at once if they are."""
-        missing = [channel for channel in channels if self._channels[channel].state is not State.CONFIRMED]
+        missing = [channel for channel in channels if self._channels[channel].state is not SubscriptionState.CONFIRMED]
         wait = Confirmation(missing, done)
         for channel in wait.missing:
             self._channels[channel].waits.append(wait)
@@ -129,7 +129,7 @@ class ChannelSubscriptions:
         subscription = self._channels.get(channel)
         if subscription is None:
             return
-        if subscription.state is State.NEW:
+        if subscription.state is SubscriptionState.NEW:
             self._forget(channel)
         else:
             self._idle[channel] = now + self.linger
@@ -141,7 +141,7 @@ class ChannelSubscriptions:
             if due > now:
                 break
             # A channel that is requested and not confirmed stays: its confirmation could be taken for a later one's.
-            if self._channels[channel].state is State.CONFIRMED:
+            if self._channels[channel].state is SubscriptionState.CONFIRMED:
                 gone.append(channel)
         for channel in gone:
             self._forget(channel)
@@ -162,15 +162,15 @@ class ChannelSubscriptions:
         requested = list(self._to_request)
         self._to_request.clear()
         for channel in requested:
-            self._channels[channel].state = State.REQUESTED
+            self._channels[channel].state = SubscriptionState.REQUESTED
         return requested
 
     def confirmed(self, channel: bytes) -> bool:
         """Record a confirmation; return whether the channel needs a resync now."""
         subscription = self._channels.get(channel)
-        if subscription is None or subscription.state is not State.REQUESTED:
+        if subscription is None or subscription.state is not SubscriptionState.REQUESTED:
             return False
-        subscription.state = State.CONFIRMED
+        subscription.state = SubscriptionState.CONFIRMED
         self._end_waits(channel, subscription)
         needed_resync, subscription.needs_resync = subscription.needs_resync, False
         return needed_resync
@@ -181,15 +181,16 @@ class ChannelSubscriptions:
         Then only `resubscribe` requests the channel again, once it is known where it is now.
         """
         subscription = self._channels.get(channel)
-        if subscription is None or subscription.state is not State.CONFIRMED:
+        if subscription is None or subscription.state is not SubscriptionState.CONFIRMED:
             return False  # the answer to an older request of ours
-        subscription.state, subscription.needs_resync = State.NEW, True
+        subscription.state, subscription.needs_resync = SubscriptionState.NEW, True
         return True
 
     def resubscribe(self) -> None:
         """Request every channel again that is neither requested nor confirmed."""
-        new = (channel for channel, subscription in self._channels.items() if subscription.state is State.NEW)
-        self._to_request.update(dict.fromkeys(new))
+        for channel, subscription in self._channels.items():
+            if subscription.state is SubscriptionState.NEW:
+                self._to_request[channel] = None
 
     def down(self) -> None:
         """Record that the connection has failed: every channel is to be requested again, and needs a resync then."""
@@ -197,7 +198,7 @@ class ChannelSubscriptions:
         for channel in list(self._idle):
             self._forget(channel)
         for channel, subscription in self._channels.items():
-            subscription.state, subscription.needs_resync = State.NEW, True
+            subscription.state, subscription.needs_resync = SubscriptionState.NEW, True
             self._to_request[channel] = None
             self._end_waits(channel, subscription)
 

@@ -6,7 +6,7 @@ import pytest
 
 from hubbub.contract.topics import Interest, Topic
 from hubbub.presence.redis.replica import (
-    MISSING_AFTER_LOSS_SECONDS,
+    MISSING_AFTER_RESET_SECONDS,
     MISSING_SECONDS,
     REFRESH_SECONDS,
     Freshness,
@@ -110,8 +110,8 @@ def test_everybody_is_read_again_after_a_minute(replica: Replica) -> None:
 def test_who_is_missing_for_long_enough_is_offline(replica: Replica, was_loss: bool) -> None:
     read(replica, Stored("online", 3, None))
     if was_loss:
-        replica.lost_everything(100)
-    patience = MISSING_AFTER_LOSS_SECONDS if was_loss else MISSING_SECONDS
+        replica.store_was_reset(100)
+    patience = MISSING_AFTER_RESET_SECONDS if was_loss else MISSING_SECONDS
 
     assert read(replica, None, 101) == (ONLINE, None)
     assert read(replica, None, 101 + patience - 1) == (ONLINE, None)
@@ -121,9 +121,9 @@ def test_who_is_missing_for_long_enough_is_offline(replica: Replica, was_loss: b
 def test_who_was_missing_before_all_was_lost_is_given_time_to_be_written(replica: Replica) -> None:
     read(replica, Stored("online", 3, None))
     read(replica, None, 100)
-    replica.lost_everything(100 + MISSING_AFTER_LOSS_SECONDS)
+    replica.store_was_reset(100 + MISSING_AFTER_RESET_SECONDS)
 
-    assert read(replica, None, 100 + MISSING_AFTER_LOSS_SECONDS) == (ONLINE, None)
+    assert read(replica, None, 100 + MISSING_AFTER_RESET_SECONDS) == (ONLINE, None)
 
 
 def test_who_is_still_missing_after_an_outage_is_given_time_to_be_written(replica: Replica) -> None:

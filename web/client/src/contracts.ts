@@ -35,7 +35,7 @@ export type Topic = {
 export type WsEvents = {
   /**
    * A conversation was created, left or joined: fetch the list and subscribe again. Heard by every
-   * socket of the users whom the server names.
+   * socket of the users that the server names.
    */
   "server.messenger.conversations_changed": Record<string, never>
   /**
@@ -59,8 +59,8 @@ export type WsEvents = {
     readAt: string
   }
   /**
-   * Somebody types, or has stopped. Relayed with the sender's own `userId`; a receiver clears it
-   * after 6 s. Heard by the subscribers of `conversation:<conversationId>`.
+   * A user has started or stopped typing. Relayed with the sender's own `userId`; a receiver clears
+   * it after 6 s. Heard by the subscribers of `conversation:<conversationId>`.
    */
   "client.messenger.typing": {
     conversationId: string

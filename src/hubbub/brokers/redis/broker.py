@@ -17,7 +17,7 @@ from hubbub.metrics.stats import Stats
 from hubbub.outcome import Outcome
 from hubbub.redis.channels import DEFAULT_PREFIX, Channels
 from hubbub.redis.cluster import ClusterConnections
-from hubbub.redis.command_queue import MAX_BYTES, PublishResult
+from hubbub.redis.command_queue import MAX_QUEUED_BYTES, PublishResult
 from hubbub.redis.connection import FAILURES, Connector
 from hubbub.redis.shard import ShardConnection, Timing
 from hubbub.redis.throttled_logger import ThrottledLogger
@@ -62,7 +62,7 @@ class RedisBroker:
         replayable: Collection[str] = REPLAYABLE,
         prefix: str = DEFAULT_PREFIX,
         timing: Timing | None = None,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = MAX_QUEUED_BYTES,
     ) -> None:
         timing = timing or Timing()
         channels = Channels(prefix)

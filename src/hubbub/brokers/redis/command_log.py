@@ -1,6 +1,7 @@
 """The log of commands in Redis: no node may miss one, so a node reads it again after a gap.
 
-Events need no log: a resync makes up for a lost one. Nobody could fetch a lost withdrawal of access.
+Events need no log: a resync makes up for a lost one. No fetch makes up for a lost withdrawal of access
+(docs/decisions/0006).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from hubbub.outcome import Outcome
 from hubbub.redis.channels import COMMON_BUCKET, Channels
 from hubbub.redis.cluster import ClusterConnections
 from hubbub.redis.command_queue import PendingCommand, PublishResult, ignore
-from hubbub.redis.resp import command
+from hubbub.redis.resp import redis_command
 from hubbub.redis.shard import ShardConnection
 from hubbub.redis.throttled_logger import ThrottledLogger
 
@@ -22,12 +23,13 @@ MAX_ENTRIES: Final = 10_000
 """Entries kept, here and in Redis; about two megabytes there."""
 
 KEPT_SECONDS: Final = 3600
-"""How long entries are kept after the last one. A node that was away for longer has lost its sockets to heartbeats."""
+"""How long entries are kept after the last one. A node that was cut off for longer has no sockets left:
+their heartbeats have failed."""
 
 MARGIN_MILLISECONDS: Final = 1000
 """By how much the clocks of a Cluster's servers may differ."""
 
-TIME: Final = command(b"TIME")
+TIME: Final = redis_command(b"TIME")
 
 
 class ReplayPosition:
@@ -116,18 +118,18 @@ class CommandLog:
         Args:
             id: The publication's id.
             data: Its encoded bytes.
-            result: Counts the answer, if somebody waits for it.
+            result: Counts the answer, if the caller waits for it.
         """
         self._position.is_new(id)
         shard = self._cluster.common_shard
         if shard is None:
             return False
-        entry = command(b"XADD", self._key, b"MAXLEN", b"~", b"%d" % MAX_ENTRIES, b"*", b"d", data)
+        entry = redis_command(b"XADD", self._key, b"MAXLEN", b"~", b"%d" % MAX_ENTRIES, b"*", b"d", data)
         if not shard.execute(entry, ignore if result is None else result.command_done):
             return False
         if result is not None:
             result.expected += 1
-        shard.execute(command(b"EXPIRE", self._key, b"%d" % KEPT_SECONDS))
+        shard.execute(redis_command(b"EXPIRE", self._key, b"%d" % KEPT_SECONDS))
         return True
 
     def checkpoint(self, shard: ShardConnection) -> None:
@@ -146,7 +148,7 @@ class CommandLog:
             return
         # What is logged after this time arrives, or is found by the next reading: answers come in order.
         shard.execute(TIME, self._on_time)
-        shard.execute(command(b"XRANGE", self._key, b"%d" % since, b"+"), self._on_entries)
+        shard.execute(redis_command(b"XRANGE", self._key, b"%d" % since, b"+"), self._on_entries)
 
     def _on_time(self, command: PendingCommand, outcome: Outcome, answer: object) -> None:
         self._read_at = answer

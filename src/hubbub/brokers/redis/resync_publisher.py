@@ -1,4 +1,4 @@
-"""Resyncs for what this node published and lost: listeners on all nodes are told to fetch again."""
+"""Resyncs for what this node published and lost: listeners on all nodes fetch again (docs/decisions/0006)."""
 
 from __future__ import annotations
 

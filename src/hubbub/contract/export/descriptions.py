@@ -45,7 +45,7 @@ def who_hears(spec: EventSpec) -> str:
     listeners = [f"the subscribers of `{kind}:<{field}>`" for kind, field in heard["topics"].items()]
     listeners += [f"every socket of `{field}`" for field in heard["users"]]
     if heard["addressed"]:
-        listeners.append("every socket of the users whom the server names")
+        listeners.append("every socket of the users that the server names")
     return f"Heard by {' and '.join(listeners)}." if listeners else "Sent to one socket."
 
 

@@ -45,6 +45,8 @@ class RedisPresence:
     script makes each change, and what follows from it, in one step: it counts the version up, and publishes. A node
     that falls silent loses its lease, and the others treat its sockets as closed.
 
+    The scripts publish straight to the channels of a `RedisBroker`: every node needs one with the same URL and prefix.
+
     Offline is announced one tick later than in one process: a user who came back on another node in time may be written
     there only then.
 
@@ -98,7 +100,7 @@ class RedisPresence:
         self._round: asyncio.Task[None] | None = None
         url_shown = self._pipeline.display_url
         self._outage = OutageLog(
-            logger, f"presence is not kept in Redis at {url_shown}", f"presence is kept again in Redis at {url_shown}"
+            logger, f"cannot keep presence in Redis at {url_shown}", f"presence in Redis at {url_shown} is back"
         )
 
     # --- its life -----------------------------------------------------------------------------------------------------
@@ -141,7 +143,7 @@ class RedisPresence:
                 else:
                     await self.repository.remove(self.lease.incarnation)
         except (*FAILURES, Fenced) as error:
-            logger.warning("presence was not written at the end, the other nodes will notice: %s", error)
+            logger.warning("could not write presence at shutdown, other nodes will take its users offline: %s", error)
         await self.close()
         return {user_id: self._reconciler.since_epoch(moment) for user_id, moment in seen.items()}
 
@@ -222,10 +224,10 @@ class RedisPresence:
             try:
                 await self._reconciler.run()
             except Fenced as error:
-                logger.warning("presence begins again under a new name: %s", error)
+                logger.warning("lost the presence lease, continuing as a new incarnation: %s", error)
                 self.lease.reset()
                 self.local.rewrite_all()
-                self.replica.lost_everything(self._clock.monotonic())
+                self.replica.store_was_reset(self._clock.monotonic())
                 await self._reconciler.run()  # at once, before the others reap the users of the old incarnation
             await self._refresh()
         except (*FAILURES, Fenced) as error:

@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 
 class Fenced(Exception):
-    """The node's incarnation was declared dead, or has lost its lease; the node continues as another one."""
+    """The node's incarnation was declared dead, or its lease has ended; the node continues as another one."""
 
 
 class Reconciler:
@@ -50,8 +50,7 @@ class Reconciler:
         grace: Seconds without a socket on any node after which a user is announced offline.
         clock: The time.
         stats: Counts faults.
-        on_offline: Called with users who went offline by what this node did, and when each was seen, in seconds since
-            the epoch.
+        on_offline: Called with users whom this node took offline, and when each was seen, in seconds since the epoch.
     """
 
     def __init__(
@@ -89,17 +88,21 @@ class Reconciler:
             if self._failure is not None:
                 raise self._failure
         except BaseException:
+            # A write that failed may still be carried out late, over a newer one (docs/decisions/0007, "Comparing
+            # instead of rewriting"). So a failure starts a quick pass, and a failure within that pass one more.
             self._has_failed = True
             if not self._verify_quickly:
                 self._verify_all()
             raise
 
     async def renew(self) -> None:
-        """Renew the lease, or take the first one of this incarnation; raise Fenced if it is lost."""
-        now = self._clock.monotonic()
+        """Renew the lease, or take the first one of this incarnation; raise Fenced if it has ended."""
+        now = (
+            self._clock.monotonic()
+        )  # before the request: a late answer must not make the lease look longer than it is
         renewal = await self._repository.renew()
         if not renewal.is_held:
-            raise Fenced("its lease is gone")
+            raise Fenced("its lease has ended")
         self._lease.renewed(renewal, now)
 
     async def write(self) -> None:
@@ -107,7 +110,9 @@ class Reconciler:
         failed: list[PendingWrite] = []
         try:
             while writes := self._local.take_writes(BATCH):
-                failed += writes  # until their results are known
+                # If this task is cancelled here, all of them count as failed. Writing one again does no harm: what is
+                # written is the absolute count (docs/decisions/0007).
+                failed += writes
                 await self._renew_if_due()
                 answers = await self._repository.write([(write, self.since_epoch(write.seen)) for write in writes])
                 del failed[-len(writes) :]
@@ -150,7 +155,7 @@ class Reconciler:
             self._report_offline(gone)
 
     def _announced_offline(self, offline: PendingOffline, answer: Any) -> bool:
-        """Handle the answer about one user; return whether the user went offline by it."""
+        """Handle the answer about one user; return whether it took the user offline."""
         if isinstance(answer, Exception):
             self._failure = answer
             return False
@@ -200,6 +205,8 @@ class Reconciler:
 
     async def _reap_node(self, dead: str) -> None:
         """Remove what a dead node held. Other nodes do the same at the same time, so each begins at another bucket."""
+        # Fenced first: a write of the dead node that is still on its way must not bring back what was removed
+        # (docs/decisions/0007).
         first = random.randrange(BUCKETS)  # noqa: S311 - nobody gains from guessing it
         buckets = [(first + offset) % BUCKETS for offset in range(BUCKETS)]
         for some in batches(buckets, BUCKETS_PER_BATCH):
@@ -207,10 +214,12 @@ class Reconciler:
             candidates = await self._repository.fence(dead, some)
             for few in batches(candidates):
                 await self._renew_if_due()
+                # A user with a socket there was seen at least until the node's last renewal.
                 last = self._lease.last_renewal_of(dead)
                 seen = {user_id: max(before, last if had_socket else 0.0) for user_id, had_socket, before in few}
                 offline, pending = await self._repository.reap(dead, seen, self._clock.time() - self._grace)
                 self._report_offline({user_id: seen[user_id] for user_id in offline})
+                # Users seen a moment ago may be reconnecting. This node takes them over, and announces them later.
                 for user_id, moment in pending.items():
                     self._local.rewrite([user_id], self._clock.monotonic() - (self._clock.time() - moment))
         await self._repository.remove(dead)
@@ -224,7 +233,7 @@ class Reconciler:
         if code == b"fenced":
             self._stats.errors["presence_fenced"] += 1
             raise Fenced("it was declared dead")
-        self._failure = TimeoutError("a change of presence was refused: it was on its way for too long")
+        self._failure = TimeoutError("a presence write was refused: it arrived after its deadline")
 
     def _report_offline(self, last_seen: Mapping[str, float]) -> None:
         if last_seen:

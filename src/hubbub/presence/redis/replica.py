@@ -1,4 +1,4 @@
-"""A node's copy of the presence that somebody on it watches: versioned, and corrected if it is wrong.
+"""A node's copy of the presence of watched users: versioned, and corrected if it is wrong.
 
 The copy answers snapshots without a question to Redis. Every entry rests on three things (docs/decisions/0007):
 changes arrive by pub/sub and carry a version, so an older one never replaces a newer one; an entry counts as valid only
@@ -23,12 +23,11 @@ MISSING_SECONDS: Final = 75.0
 """How long nothing may be stored of a user who counts as present. It is longer than the node that has the user's socket
 needs to find out and write it again."""
 
-MISSING_AFTER_LOSS_SECONDS: Final = 10.0
-"""The same after everything was lost, which every node notices at its next renewal."""
+MISSING_AFTER_RESET_SECONDS: Final = 10.0
+"""The same after the store has lost its data, which every node notices at its next renewal."""
 
 LATE_SECONDS: Final = 10.0
-"""How late the second look may be. If it is later there was an outage, after which every node writes its users
-first."""
+"""How late the second read may be. A later one follows an outage, after which every node writes its users first."""
 
 
 class Freshness(Enum):
@@ -78,7 +77,7 @@ class Replica:
         self._missing: dict[str, float] = {}  # when to look again
         self._read_at: dict[str, float] = {}  # in order of time
         self._now = 0.0
-        self._lost_everything_at = float("-inf")
+        self._reset_at = float("-inf")
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -132,6 +131,8 @@ class Replica:
             return self._absorb_nothing(user_id, entry, now)
         entry.missing_since = None
         if stored.version > entry.version:
+            # Listeners here have missed this change. The entry stays as it is: the caller delivers the change through
+            # `observe`, which must still find it new.
             if entry.status not in (None, stored.status):
                 return _presence_of(user_id, stored.status, stored.last_seen), stored.version
             # Its own publication may still be under way, and the user's own sockets have heard nothing yet.
@@ -167,11 +168,11 @@ class Replica:
             entry = self._entries.get(user_id)
             if entry is not None:
                 entry.is_valid = False
-                self._stale[user_id] = None
+                self._stale[user_id] = None  # `due` skips users that are forgotten by then
 
-    def lost_everything(self, now: float) -> None:
-        """Record that the store may have lost everything: read it all again."""
-        self._lost_everything_at = now
+    def store_was_reset(self, now: float) -> None:
+        """Record that the store may have lost its data: read everything again."""
+        self._reset_at = now
         self._missing.clear()
         for entry in self._entries.values():
             entry.missing_since = None  # it says nothing about now
@@ -201,14 +202,16 @@ class Replica:
         """Decide about a user without a stored status: offline, or present on a node that has not written it yet.
 
         A user who counts as present stays so for a while, in which the node with the user's socket finds out that
-        nothing is stored. Only a second look, soon after that time, ends it.
+        nothing is stored. Only a second read, soon after that time, ends it.
         """
         if entry.status is None:
             entry.status = "offline"
         if entry.status == "offline":
             return _presence(user_id, entry), None
         since = now if entry.missing_since is None else entry.missing_since
-        patience = MISSING_AFTER_LOSS_SECONDS if since - self._lost_everything_at < MISSING_SECONDS else MISSING_SECONDS
+        patience = MISSING_AFTER_RESET_SECONDS if since - self._reset_at < MISSING_SECONDS else MISSING_SECONDS
+        # Nothing is stored, so no version is either: the next one is newer than all that listeners here have heard, and
+        # older than any that a node stores when the user comes back, which begin with its time.
         if patience <= now - since <= patience + LATE_SECONDS:
             return Presence(user_id, "offline", None), entry.version + 1
         if now - since > patience:

@@ -16,10 +16,10 @@ from hubbub.presence.redis.lease import Lease, Renewal
 from hubbub.presence.redis.local_users import PendingOffline, PendingWrite
 from hubbub.presence.redis.replica import Stored
 from hubbub.presence.tracker import Presence
-from hubbub.presence.updates import VERSION, publication_of
+from hubbub.presence.updates import VERSION_FORMAT, publication_of
 from hubbub.redis.channels import COMMON_BUCKET, Channels, bucket_of
-from hubbub.redis.pipeline import Command, RedisPipeline, Script, ScriptCall, read_script
-from hubbub.redis.resp import command
+from hubbub.redis.pipeline import RedisCommand, RedisPipeline, Script, ScriptCall, read_script
+from hubbub.redis.resp import redis_command
 
 UNUSED_SECONDS: Final = 3600
 """How long what a node has written stays if no node is left to reap it."""
@@ -68,7 +68,7 @@ class PresenceRepository:
 
     async def remove(self, incarnation: str) -> None:
         """Forget an incarnation that has nothing left; raise what Redis fails with."""
-        removal = Command(COMMON_BUCKET, command(b"ZREM", self._leases, incarnation.encode()))
+        removal = RedisCommand(COMMON_BUCKET, redis_command(b"ZREM", self._leases, incarnation.encode()))
         _all(await self._pipeline.execute([removal]))
 
     # --- users of this node -------------------------------------------------------------------------------------------
@@ -186,13 +186,13 @@ class PresenceRepository:
         own = self._incarnation_keys(bucket, self._lease.incarnation)
         return ScriptCall(_script("reap"), bucket, (*of_dead, *own), arguments)
 
-    def _fields(self, user_id: str, *fields: bytes) -> Command:
+    def _fields(self, user_id: str, *fields: bytes) -> RedisCommand:
         bucket = bucket_of(user_id)
-        return Command(bucket, command(b"HMGET", self._key(bucket, f"p:{user_id}"), *fields))
+        return RedisCommand(bucket, redis_command(b"HMGET", self._key(bucket, f"p:{user_id}"), *fields))
 
     def _payload(self, user_id: str, status: Status, seen: float | None) -> bytes:
         publication = publication_of(Presence(user_id, status, seen))
-        return encode(publication, self._ids.next(), appended=VERSION.size)
+        return encode(publication, self._ids.next(), appended=VERSION_FORMAT.size)
 
     def _audience(self, user_id: str) -> tuple[bytes, bytes, bytes]:
         """Return the command that publishes, and the channels of the user's watchers and of the user."""
