@@ -62,7 +62,7 @@ async def test_a_primary_dies(tmp_path: Path, tell: Callable[[str], None]) -> No
                 await node.until_ready(seconds=30)
             for socket in listeners:
                 await resynced(socket, lost)
-            tell(f"ready, and everybody resynced, {time.monotonic() - began:.1f} s after the primary had died")
+            tell(f"ready, and all sockets resynced, {time.monotonic() - began:.1f} s after the primary had died")
 
             for conversation in CONVERSATIONS:
                 await nodes[1].post(f"/messages/{conversation}/after")
