@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures and hooks for all tests."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -14,22 +14,22 @@ FIGURES = pytest.StashKey[list[str]]()
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Runs every async test on the loop that production runs on."""
+    """Run every async test on uvloop, as production does."""
     return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture
 def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Keeps a figure that a test has measured, for the summary at the end of the run."""
+    """Return a function that records a measured figure for the summary at the end of the run."""
 
-    def keep(figure: str) -> None:
+    def record(figure: str) -> None:
         request.config.stash.setdefault(FIGURES, []).append(f"{request.node.name}: {figure}")
 
-    return keep
+    return record
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Shows what was measured."""
+    """Print the recorded figures."""
     figures = config.stash.get(FIGURES, [])
     if figures:
         terminalreporter.section("measured")
@@ -39,28 +39,28 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[str]:
-    """Gives the URL of a server that tests share: each has a prefix of its own there."""
+    """Yield the URL of a server that all tests share. Each test uses its own key prefix."""
     with run_valkey() as server:
         yield f"redis://127.0.0.1:{server.port}"
 
 
 @pytest.fixture(scope="session")
 def valkey_cluster() -> Iterator[str]:
-    """Gives the URL of a member of a Cluster that tests share likewise."""
+    """Yield the URL of one server of a Cluster that all tests share. Each test uses its own key prefix."""
     with run_cluster() as servers:
         yield f"redis://127.0.0.1:{servers[0].port}"
 
 
 @pytest.fixture(params=["one server", "cluster"])
 def redis_url(request: pytest.FixtureRequest) -> str:
-    """Gives each kind of Redis in turn."""
+    """Return the URL of each kind of Redis in turn."""
     url: str = request.getfixturevalue("valkey" if request.param == "one server" else "valkey_cluster")
     return url
 
 
 @pytest.fixture(params=["memory", "one server", "cluster"])
 def store_url(request: pytest.FixtureRequest) -> str | None:
-    """Gives everything that can be shared through, in turn: None is the memory of one process."""
+    """Return the URL of each kind of store in turn. None means the memory of one process."""
     if request.param == "memory":
         return None
     url: str = request.getfixturevalue("valkey" if request.param == "one server" else "valkey_cluster")

@@ -29,7 +29,7 @@ from hubbub import (
 )
 from hubbub.clock import SystemClock
 from hubbub.testing import Address
-from tests.cluster.nodes import Deaf
+from tests.cluster.nodes import ClientWithoutPresence
 from tests.proxy import Proxy
 from tests.support import make_gateway, running
 from tests.valkey import run_valkey
@@ -64,7 +64,7 @@ async def address(url: str, prefix: str) -> AsyncIterator[Address]:
 
 
 async def test_a_job_publishes_to_the_sockets_of_a_node(address: Address, url: str, prefix: str) -> None:
-    async with Deaf.open(address, "alice", "conversation:c1") as alice:
+    async with ClientWithoutPresence.open(address, "alice", "conversation:c1") as alice:
         with Publisher(url, prefix=prefix) as publisher:
             publisher.notify(MESSAGE)
 
@@ -72,7 +72,7 @@ async def test_a_job_publishes_to_the_sockets_of_a_node(address: Address, url: s
 
 
 async def test_what_was_published_last_is_sent_before_the_end(address: Address, url: str, prefix: str) -> None:
-    async with Deaf.open(address, "alice", "conversation:c1") as alice:
+    async with ClientWithoutPresence.open(address, "alice", "conversation:c1") as alice:
 
         def job() -> None:
             with Publisher(url, prefix=prefix) as publisher:
@@ -86,7 +86,10 @@ async def test_what_was_published_last_is_sent_before_the_end(address: Address, 
 
 
 async def test_async_code_is_told_what_became_of_it(address: Address, url: str, prefix: str) -> None:
-    async with Deaf.open(address, "alice", "conversation:c1") as alice, Publisher(url, prefix=prefix) as publisher:
+    async with (
+        ClientWithoutPresence.open(address, "alice", "conversation:c1") as alice,
+        Publisher(url, prefix=prefix) as publisher,
+    ):
         assert await publisher.publish(MESSAGE) is Outcome.ACCEPTED
         assert await publisher.publish(ConversationsChanged(), users=["alice"]) is Outcome.ACCEPTED
 
@@ -95,7 +98,7 @@ async def test_async_code_is_told_what_became_of_it(address: Address, url: str, 
 
 
 async def test_notify_of_a_process_can_be_a_publisher(address: Address, url: str, prefix: str) -> None:
-    async with Deaf.open(address, "alice", "conversation:c1") as alice:
+    async with ClientWithoutPresence.open(address, "alice", "conversation:c1") as alice:
         with Publisher(url, prefix=prefix) as publisher:
             init_notifier(publisher.notify)
             try:
@@ -121,7 +124,7 @@ if not child:
     os._exit(0)
 os.waitpid(child, 0)
 """
-    async with Deaf.open(address, "alice", "conversation:c1") as alice:
+    async with ClientWithoutPresence.open(address, "alice", "conversation:c1") as alice:
         process = await asyncio.create_subprocess_exec(sys.executable, "-W", "ignore", "-c", script)
         assert await process.wait() == 0
 
@@ -132,7 +135,7 @@ os.waitpid(child, 0)
 async def test_redis_that_is_away_does_not_stop_a_job_and_is_made_good_for(
     address: Address, valkey_port: int, prefix: str
 ) -> None:
-    async with Proxy.to(valkey_port) as proxy, Deaf.open(address, "alice", "conversation:c1") as alice:
+    async with Proxy.to(valkey_port) as proxy, ClientWithoutPresence.open(address, "alice", "conversation:c1") as alice:
         await proxy.cut()
         async with Publisher(proxy.url, prefix=prefix) as publisher:
             assert await publisher.publish(MESSAGE) is Outcome.DROPPED
@@ -190,7 +193,7 @@ async def hubbub(*arguments: str, cwd: Path | None = None, **variables: str) -> 
 
 
 async def test_the_command_publishes(address: Address, url: str, prefix: str) -> None:
-    async with Deaf.open(address, "alice", "conversation:c1") as alice:
+    async with ClientWithoutPresence.open(address, "alice", "conversation:c1") as alice:
         arguments = ("publish", "server.messenger.message_new", json.dumps(DATA), "--prefix", prefix)
         ended = await hubbub(*arguments, HUBBUB_REDIS_URL=url)
 
@@ -199,7 +202,7 @@ async def test_the_command_publishes(address: Address, url: str, prefix: str) ->
 
 
 async def test_the_command_addresses_users(address: Address, url: str, prefix: str) -> None:
-    async with Deaf.open(address, "alice") as alice:
+    async with ClientWithoutPresence.open(address, "alice") as alice:
         options = ("--user", "alice", "--user", "bob", "--prefix", prefix, "--redis-url", url)
         ended = await hubbub("publish", "server.messenger.conversations_changed", "{}", *options)
 

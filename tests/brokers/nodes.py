@@ -1,4 +1,4 @@
-"""Nodes without servers: a broker, a hub, and sockets that keep what they hear."""
+"""Nodes without HTTP servers: a broker, a hub, and sockets that record what they receive."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from hubbub.metrics.stats import Stats
 from hubbub.redis.shard import Timing
 from tests.fakes import FakeSocket
 
-#: So that tests of silence take no longer than they must.
 QUICK = Timing(probe=0.1, silence=0.5, connect=1.0)
+"""Short timeouts, so that tests of silent servers run fast."""
 
 
 class Node:
-    """One process with a broker, as the gateway would wire it."""
+    """One process with a broker, wired as the gateway does it."""
 
     def __init__(self, broker: Broker, stats: Stats) -> None:
         self.broker = broker
@@ -36,14 +36,14 @@ class Node:
 
     @property
     def is_remote(self) -> bool:
-        """Tells whether each interest brings a copy of its own."""
+        """Return whether the node receives one copy per interest."""
         return not isinstance(self.broker, MemoryBroker)
 
     async def start(self) -> None:
         await self.broker.start(self._deliver, self._lose)
 
     async def socket(self, user: str, *topics: Topic) -> FakeSocket:
-        """Adds a socket, and waits until it misses nothing."""
+        """Add a socket, and wait until its subscriptions are active."""
         waiting = self.broker.subscribe((*topics, user))
         if waiting is not None:
             await waiting
@@ -53,7 +53,7 @@ class Node:
         return socket
 
     async def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
-        """Waits until something is so; looks whenever something has arrived or was lost."""
+        """Wait until a condition holds. Check it whenever a publication arrives or is lost."""
         async with asyncio.timeout(seconds):
             while not condition():
                 future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -61,7 +61,7 @@ class Node:
                 await future
 
     async def until_ready(self, is_ready: bool = True, seconds: float = 10.0) -> None:
-        """Waits until the broker is ready, or is not."""
+        """Wait until the broker is ready, or until it is not."""
         async with asyncio.timeout(seconds):
             while self.broker.ready is not is_ready:
                 await asyncio.sleep(0.001)
@@ -70,13 +70,13 @@ class Node:
         self.arrived.append((publication, matched))
         for socket in list(self.hub.audience(publication.topics, publication.users, publication.exclude, matched)):
             socket.write(publication.frame)
-        self._turn()
+        self._wake_waiters()
 
     def _lose(self, interests: Iterable[Interest] | None) -> None:
         self.lost.append(None if interests is None else list(interests))
-        self._turn()
+        self._wake_waiters()
 
-    def _turn(self) -> None:
+    def _wake_waiters(self) -> None:
         wake, self._wake = self._wake, set()
         for future in wake:
             if not future.done():
@@ -88,7 +88,7 @@ MakeNode = Callable[..., Awaitable[Node]]
 
 @contextlib.asynccontextmanager
 async def redis_nodes(url: str, **options: Any) -> AsyncIterator[MakeNode]:
-    """Gives a maker of nodes on one Redis, under a prefix of their own; ``url`` and options may differ per node."""
+    """Yield a function that makes nodes on one Redis, under their own prefix. `url` and options may differ per node."""
     settings = {"prefix": f"test-{secrets.token_hex(4)}", "timing": QUICK, **options}
     made: list[Node] = []
 
@@ -108,7 +108,7 @@ async def redis_nodes(url: str, **options: Any) -> AsyncIterator[MakeNode]:
 
 @contextlib.asynccontextmanager
 async def memory_nodes() -> AsyncIterator[MakeNode]:
-    """Gives a maker that always gives the same node: memory has but one."""
+    """Yield a function that always returns the same node: memory is shared within one process only."""
     node = Node(MemoryBroker(), Stats())
     await node.start()
 

@@ -1,4 +1,4 @@
-"""What every broker promises, on each: memory, one server of Redis, a Cluster."""
+"""What every broker promises, tested on memory, a single Redis server and a Cluster."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SPORT = Topic("conversation", "sport")
 END = b"the end"
 
 
-async def test_what_is_published_reaches_a_listener_as_it_was(node: MakeNode) -> None:
+async def test_a_publication_reaches_a_listener_unchanged(node: MakeNode) -> None:
     here, there = await node(), await node()
     alice = await there.socket("alice", NEWS)
     sent = publication(b"frame \xff\x00", NEWS, users=["bob"], exclude="nobody", metadata=b"for nodes")
@@ -25,7 +25,7 @@ async def test_what_is_published_reaches_a_listener_as_it_was(node: MakeNode) ->
     assert alice.written == [b"frame \xff\x00"]
 
 
-async def test_what_is_published_reaches_a_user(node: MakeNode) -> None:
+async def test_a_publication_reaches_a_user(node: MakeNode) -> None:
     here, there = await node(), await node()
     alice, bob = await there.socket("alice"), await there.socket("bob")
 
@@ -37,7 +37,7 @@ async def test_what_is_published_reaches_a_user(node: MakeNode) -> None:
     assert bob.written == [END]
 
 
-async def test_a_node_hears_itself(node: MakeNode) -> None:
+async def test_a_node_receives_its_own_publications(node: MakeNode) -> None:
     here = await node()
     alice = await here.socket("alice", NEWS)
 
@@ -47,7 +47,7 @@ async def test_a_node_hears_itself(node: MakeNode) -> None:
     assert alice.written == [b"hello"]
 
 
-async def test_a_socket_that_listens_for_several_reasons_hears_it_once(node: MakeNode) -> None:
+async def test_a_socket_that_matches_several_interests_receives_one_copy(node: MakeNode) -> None:
     here, there = await node(), await node()
     alice = await there.socket("alice", NEWS, SPORT)
     bob = await there.socket("bob", SPORT)
@@ -55,14 +55,14 @@ async def test_a_socket_that_listens_for_several_reasons_hears_it_once(node: Mak
     here.broker.publish(publication(b"both", NEWS, SPORT, users=["alice", "bob"]))
     for topic in (NEWS, SPORT):
         here.broker.publish(publication(END, topic, users=["alice", "bob"]))
-    # Memory brings one copy of each, Redis one per interest: four of the first, three of each other.
+    # Memory delivers one copy of each, Redis one per interest: four of the first, three of each of the others.
     await there.until(lambda: len(there.arrived) == (10 if there.is_remote else 3))
 
     assert alice.written.count(b"both") == 1
     assert bob.written.count(b"both") == 1
 
 
-async def test_the_excluded_socket_does_not_hear_it(node: MakeNode) -> None:
+async def test_the_excluded_socket_receives_nothing(node: MakeNode) -> None:
     here, there = await node(), await node()
     alice, other_tab = await there.socket("alice", NEWS), await there.socket("alice", NEWS)
 
@@ -74,7 +74,7 @@ async def test_the_excluded_socket_does_not_hear_it(node: MakeNode) -> None:
     assert other_tab.written == [b"typing", END]
 
 
-async def test_the_order_per_topic_is_that_of_publishing(node: MakeNode) -> None:
+async def test_each_topic_keeps_the_order_of_publishing(node: MakeNode) -> None:
     here, there = await node(), await node()
     alice, bob = await there.socket("alice", NEWS), await there.socket("bob", SPORT)
 
@@ -89,7 +89,7 @@ async def test_the_order_per_topic_is_that_of_publishing(node: MakeNode) -> None
     assert bob.written == [b"sport %d" % number for number in range(500)]
 
 
-async def test_nothing_is_missed_once_listening_was_awaited(node: MakeNode) -> None:
+async def test_an_awaited_subscription_misses_nothing(node: MakeNode) -> None:
     here, there = await node(), await node()
     for number in range(50):
         topic = Topic("conversation", f"c{number}")
@@ -98,14 +98,14 @@ async def test_nothing_is_missed_once_listening_was_awaited(node: MakeNode) -> N
         await there.until(lambda socket=socket: bool(socket.written))  # type: ignore[misc]
 
 
-async def test_listening_twice_needs_no_wait(node: MakeNode) -> None:
+async def test_subscribing_twice_needs_no_wait(node: MakeNode) -> None:
     here = await node()
     await here.socket("alice", NEWS)
 
     assert here.broker.subscribe([NEWS, "alice"]) is None
 
 
-async def test_a_wait_that_is_given_up_does_not_withdraw_the_interest(node: MakeNode) -> None:
+async def test_cancelling_the_wait_does_not_unsubscribe(node: MakeNode) -> None:
     here, there = await node(), await node()
     waiting = there.broker.subscribe([NEWS])
     if waiting is not None:
@@ -118,19 +118,19 @@ async def test_a_wait_that_is_given_up_does_not_withdraw_the_interest(node: Make
     assert alice.written == [b"hello"]
 
 
-async def test_an_interest_that_comes_back_at_once_has_missed_nothing(node: MakeNode) -> None:
+async def test_resubscribing_at_once_misses_nothing(node: MakeNode) -> None:
     here, there = await node(), await node()
     alice = await there.socket("alice", NEWS)
 
     there.broker.unsubscribe([NEWS])
-    here.broker.publish(publication(b"meanwhile", NEWS))
+    here.broker.publish(publication(b"in between", NEWS))
     assert there.broker.subscribe([NEWS]) is None
     await there.until(lambda: bool(alice.written))
 
-    assert alice.written == [b"meanwhile"]
+    assert alice.written == [b"in between"]
 
 
-async def test_an_audience_of_many_users_hears_it_once_each(node: MakeNode) -> None:
+async def test_each_of_many_users_receives_one_copy(node: MakeNode) -> None:
     here, there = await node(), await node()
     users = [f"user{number}" for number in range(100)]
     sockets = [await there.socket(user, NEWS) if user == "user7" else await there.socket(user) for user in users]
@@ -139,11 +139,11 @@ async def test_an_audience_of_many_users_hears_it_once_each(node: MakeNode) -> N
     here.broker.publish(publication(b"party again", users=users))
     await there.until(lambda: len(there.arrived) == (201 if there.is_remote else 2))
 
-    # One order there is per topic, and for each user, not between them.
+    # Order is kept per topic and per user, not between them.
     assert [sorted(socket.written) for socket in sockets] == [[b"party", b"party again"]] * 100
 
 
-async def test_who_waits_for_the_outcome_is_told_that_it_was_accepted(node: MakeNode) -> None:
+async def test_publish_and_wait_returns_accepted(node: MakeNode) -> None:
     here = await node()
 
     assert await here.broker.publish_and_wait(publication(b"x", NEWS, users=["alice"])) is Outcome.ACCEPTED
@@ -159,7 +159,7 @@ async def test_a_broker_is_ready_while_it_runs(node: MakeNode) -> None:
     assert not here.broker.ready
 
 
-async def test_a_broker_that_has_stopped_takes_and_delivers_nothing(node: MakeNode) -> None:
+async def test_a_stopped_broker_accepts_and_delivers_nothing(node: MakeNode) -> None:
     here = await node()
     alice = await here.socket("alice", NEWS)
     await here.broker.stop()
@@ -171,7 +171,7 @@ async def test_a_broker_that_has_stopped_takes_and_delivers_nothing(node: MakeNo
     assert alice.written == []
 
 
-async def test_a_broker_starts_again(node: MakeNode) -> None:
+async def test_a_broker_can_start_again(node: MakeNode) -> None:
     here = await node()
     await here.broker.stop()
     await here.start()

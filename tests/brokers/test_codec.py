@@ -1,4 +1,4 @@
-"""How publications are written and read, and what is refused."""
+"""How publications are encoded and decoded, and what the codec refuses."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ publications = st.builds(
 
 
 @given(publications, st.binary(min_size=16, max_size=16))
-def test_what_was_written_is_read_back(publication: Publication, id: bytes) -> None:
+def test_decoding_returns_what_was_encoded(publication: Publication, id: bytes) -> None:
     data = encode(publication, id)
 
     assert decode(data, None) == (publication, id)
@@ -50,7 +50,7 @@ def test_what_was_written_is_read_back(publication: Publication, id: bytes) -> N
 
 
 @given(publications, st.binary(max_size=20))
-def test_bytes_appended_are_the_end_of_the_memo(publication: Publication, end: bytes) -> None:
+def test_appended_bytes_become_the_end_of_the_metadata(publication: Publication, end: bytes) -> None:
     data = encode(publication, ID, appended=len(end)) + end
 
     assert decode(data, None)[0].metadata == publication.metadata + end
@@ -85,30 +85,30 @@ def test_a_truncated_publication_is_refused(length: int) -> None:
         (encode(Publication("server.x.y", b"", (), ()), ID), Fault.WRONG_CHANNEL),
     ],
 )
-def test_what_is_wrong_is_named(data: bytes, fault: Fault) -> None:
+def test_the_error_names_the_fault(data: bytes, fault: Fault) -> None:
     with pytest.raises(BadPublication) as raised:
         decode(data, NEWS)
 
     assert raised.value.fault is fault
 
 
-def test_what_readers_would_not_take_is_not_written() -> None:
+def test_a_publication_too_big_to_decode_is_not_encoded() -> None:
     with pytest.raises(BadPublication, match="at most 65536"):
         encode(Publication("server.x.y", bytes(MAX_BYTES), (NEWS,), ()), ID)
 
 
-def test_an_audience_without_utf_8_is_not_written() -> None:
+def test_a_user_id_that_is_not_utf_8_is_not_encoded() -> None:
     with pytest.raises(BadPublication, match="UTF-8"):
         encode(Publication("server.x.y", b"", (), ("\ud800",)), ID)
 
 
-def test_no_two_ids_are_alike() -> None:
+def test_ids_are_unique() -> None:
     one, other = PublicationIds(), PublicationIds()
 
     assert len({source.next() for source in (one, other) for _ in range(1000)}) == 2000
 
 
-def test_a_duplicate_is_known_by_id_and_channel() -> None:
+def test_a_duplicate_has_the_same_id_and_channel() -> None:
     duplicates = Duplicates()
 
     assert [duplicates.seen(ID, matched) for matched in (NEWS, "alice", NEWS)] == [False, False, True]

@@ -1,4 +1,4 @@
-"""A small app on many nodes: whoever says a name is let in, and REST publishes what it is told."""
+"""A small app for many nodes: any user name is accepted, and REST routes publish events."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from hubbub.presence.redis.presence import RedisPresence
 from hubbub.redis.shard import Timing
 from tests.support import authorize
 
-#: Trouble is found sooner, so that tests of it take no longer than they must.
 QUICK = Timing(probe=0.5, silence=1.0)
+"""Short timeouts, so that failures are detected fast and tests stay short."""
 
 engine_stats = Stats()
 

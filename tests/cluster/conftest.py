@@ -1,4 +1,4 @@
-"""One system of three nodes for all tests here; what a test breaks is restored for the next."""
+"""One system of three nodes for all tests in this folder. It is restored before each test."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def running(
     request: pytest.FixtureRequest, valkey_port: int, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Nodes]:
     folder: Path = tmp_path_factory.mktemp("nodes")
-    is_soak = request.config.getoption("-m") == "soak"  # then with the intervals of production
+    is_soak = request.config.getoption("-m") == "soak"  # soak tests use the intervals of production
     async with Nodes.on(folder, valkey_port, HUBBUB_TEST_QUICK="" if is_soak else "1") as nodes:
         yield nodes
 

@@ -1,4 +1,4 @@
-"""Three real server processes on one Valkey, each behind a proxy of its own that can fail."""
+"""Three real server processes on one Valkey, each behind its own proxy that can fail."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ ROOT = Path(__file__).parent.parent.parent
 STARTED = re.compile(r"running on http://127\.0\.0\.1:(\d+)")
 
 
-class Deaf(Client):
-    """A client that does not hear who comes and goes: that is told on ticks, and comes in between."""
+class ClientWithoutPresence(Client):
+    """A client that ignores presence updates: they are sent on ticks, so they can arrive at any time."""
 
     async def receive(self) -> Json:
         while (event := await super().receive())["type"] == "server.presence.update":
@@ -35,7 +35,7 @@ class Deaf(Client):
         return event
 
     async def until(self, type: str, seconds: float = 30.0) -> tuple[list[Json], Json]:
-        """Waits for an event of ``type``; gives those before it, and its data."""
+        """Wait for an event of `type`. Return the events before it, and its data."""
         before: list[Json] = []
         async with asyncio.timeout(seconds):
             while (event := await self.receive())["type"] != type:
@@ -44,7 +44,7 @@ class Deaf(Client):
 
 
 class Node:
-    """One server process, its proxy to Redis, and its log in a file, since nobody reads a pipe here."""
+    """One server process, its proxy to Redis, and its log file. It has no pipe: no task would read it."""
 
     def __init__(self, folder: Path, name: str, proxy: Proxy, variables: dict[str, str]) -> None:
         self.name = name
@@ -60,7 +60,7 @@ class Node:
         return self._log.read_text()
 
     async def start(self) -> None:
-        """Starts the process, and waits until it is ready."""
+        """Start the process, and wait until it is ready."""
         arguments = (HUBBUB, "run", "tests.cluster.app:app", "--port", "0", "--no-access-log", "--drain", "0.5")
         environment = {**os.environ, "HUBBUB_REDIS_URL": self.proxy.url, **self._variables}
         with self._log.open("wb") as log:
@@ -80,7 +80,7 @@ class Node:
         self._process.send_signal(number)
 
     async def kill(self) -> None:
-        """Ends the process as a power cut would."""
+        """Kill the process, as a power cut would."""
         assert self._process is not None
         self._process.kill()
         await self._process.wait()
@@ -90,8 +90,8 @@ class Node:
         if self._process is not None and self._process.returncode is None:
             await self.kill()
 
-    def open(self, user: str, *topics: str) -> contextlib.AbstractAsyncContextManager[Deaf]:
-        return Deaf.open(self.address, user, *topics)
+    def open(self, user: str, *topics: str) -> contextlib.AbstractAsyncContextManager[ClientWithoutPresence]:
+        return ClientWithoutPresence.open(self.address, user, *topics)
 
     async def post(self, path: str, **parameters: str) -> Any:
         answer = await self.rest.post(path, params=parameters)
@@ -107,7 +107,7 @@ class Node:
         return (await self.rest.get("/readyz")).status_code == 200
 
     async def until_ready(self, is_ready: bool = True, seconds: float = 20.0) -> float:
-        """Waits until /readyz says so; gives the seconds that took."""
+        """Wait until /readyz reports `is_ready`. Return the seconds it took."""
         began = time.monotonic()
         async with asyncio.timeout(seconds):
             while await self.is_ready() is not is_ready:
@@ -121,7 +121,7 @@ class Nodes(list[Node]):
     @classmethod
     @contextlib.asynccontextmanager
     async def on(cls, folder: Path, redis_port: int, count: int = 3, **variables: str) -> AsyncIterator[Self]:
-        """Runs nodes on the Redis at a port, under a prefix of their own, until the end of the block."""
+        """Run nodes on the Redis at a port, under their own prefix, until the end of the block."""
         variables = {"HUBBUB_TEST_PREFIX": f"test-{secrets.token_hex(4)}", **variables}
         async with contextlib.AsyncExitStack() as stack:
             nodes = cls()
@@ -134,7 +134,7 @@ class Nodes(list[Node]):
             yield nodes
 
     async def restore(self) -> None:
-        """Lets every proxy forward again, and waits until all is well."""
+        """Make every proxy forward again, and wait until all nodes are ready."""
         for node in self:
             await node.proxy.restore()
         for node in self:

@@ -9,7 +9,7 @@ from tests.cluster.nodes import Nodes
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
-async def test_an_event_reaches_the_listeners_on_every_node_once(nodes: Nodes) -> None:
+async def test_an_event_reaches_listeners_on_every_node_once(nodes: Nodes) -> None:
     async with (
         nodes[0].open("alice", "conversation:c1") as alice,
         nodes[1].open("bob", "conversation:c1") as bob,
@@ -26,7 +26,7 @@ async def test_an_event_reaches_the_listeners_on_every_node_once(nodes: Nodes) -
             assert await socket.heard() == []
 
 
-async def test_the_order_of_a_burst_is_that_of_publishing(nodes: Nodes) -> None:
+async def test_a_burst_keeps_the_order_of_publishing(nodes: Nodes) -> None:
     async with nodes[0].open("alice", "conversation:burst") as alice, nodes[2].open("bob", "conversation:burst") as bob:
         await nodes[1].post("/burst/burst/1000")
 
@@ -43,5 +43,5 @@ async def test_typing_reaches_other_nodes_and_not_the_sender(nodes: Nodes) -> No
         assert await alice.heard() == []
 
 
-async def test_publishing_says_what_became_of_it(nodes: Nodes) -> None:
+async def test_publishing_returns_its_outcome(nodes: Nodes) -> None:
     assert await nodes[0].post("/waited/c1/m1") == "accepted"

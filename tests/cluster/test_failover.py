@@ -1,4 +1,4 @@
-"""Three nodes on a Cluster of which a primary dies: its replica takes over, and nothing stays wrong."""
+"""A primary of a Cluster dies under three nodes: its replica takes over, and all nodes recover."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from hubbub.contract.topics import Topic
 from hubbub.redis.channels import bucket_of, slot_of
-from tests.cluster.nodes import Deaf, Nodes
+from tests.cluster.nodes import ClientWithoutPresence, Nodes
 from tests.cluster.test_faults import MESSAGE, RESYNC
 from tests.cluster.test_presence_faults import QUICK, Watcher, sockets, statuses
 from tests.valkey import SLOTS, run_cluster, with_replica
@@ -27,8 +27,8 @@ def shard_of(conversation: str) -> int:
     return slot_of(bucket_of(Topic("conversation", conversation))) * SHARDS // SLOTS
 
 
-async def resynced(socket: Deaf, conversations: set[str]) -> None:
-    """Waits until a socket has been told to look again at all of these."""
+async def resynced(socket: ClientWithoutPresence, conversations: set[str]) -> None:
+    """Wait until a socket has received a resync for all of these conversations."""
     while conversations:
         _, resync = await socket.until(RESYNC)
         conversations = conversations - {topic["id"] for topic in resync["topics"]}
@@ -44,7 +44,7 @@ async def test_a_primary_dies(tmp_path: Path, tell: Callable[[str], None]) -> No
             Nodes.on(tmp_path, servers[1].port or 0, HUBBUB_TEST_QUICK="1") as nodes,
             contextlib.AsyncExitStack() as stack,
         ):
-            await asyncio.sleep(QUICK.is_steady)  # the time itself is what they wait for
+            await asyncio.sleep(QUICK.is_steady)  # the nodes wait for this time to pass
             watcher = await stack.enter_async_context(Watcher.on(nodes[0], staying + leaving))
             leavers = await stack.enter_async_context(contextlib.AsyncExitStack())
             for number, node in enumerate(nodes):
@@ -62,7 +62,7 @@ async def test_a_primary_dies(tmp_path: Path, tell: Callable[[str], None]) -> No
                 await node.until_ready(seconds=30)
             for socket in listeners:
                 await resynced(socket, lost)
-            tell(f"ready, and everybody resynced, {time.monotonic() - began:.1f} s after the primary had died")
+            tell(f"ready, and all sockets resynced, {time.monotonic() - began:.1f} s after the primary had died")
 
             for conversation in CONVERSATIONS:
                 await nodes[1].post(f"/messages/{conversation}/after")
@@ -78,6 +78,6 @@ async def test_a_primary_dies(tmp_path: Path, tell: Callable[[str], None]) -> No
             expected = dict.fromkeys(staying, "online") | dict.fromkeys(leaving, "offline")
             for node in nodes:
                 assert await statuses(node, expected) == expected
-                assert set((await node.get("/stats"))["closes"]) <= {"1000", "1006"}  # by the tests alone
+                assert set((await node.get("/stats"))["closes"]) <= {"1000", "1006"}  # only closes by the tests
             tell(f"presence agreed {time.monotonic() - began:.1f} s after the primary had died")
             assert time.monotonic() - began < 60

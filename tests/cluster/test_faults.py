@@ -1,6 +1,6 @@
-"""Redis fails in every way it can; no socket closes, and nothing is lost in silence.
+"""Redis fails in every way it can. No socket closes, and no event is lost without a resync.
 
-With the short intervals of these tests everything happens sooner than in production; ``-m soak`` runs the real ones.
+These tests use shorter intervals than production; `-m soak` runs them with the real ones.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import redis.asyncio
 
-from tests.cluster.nodes import Deaf, Nodes
+from tests.cluster.nodes import ClientWithoutPresence, Nodes
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -23,14 +23,14 @@ RESYNC = "server.system.resync"
 
 
 @contextlib.asynccontextmanager
-async def listeners(nodes: Nodes) -> AsyncIterator[list[Deaf]]:
-    """Opens a socket per node on the same topic."""
+async def listeners(nodes: Nodes) -> AsyncIterator[list[ClientWithoutPresence]]:
+    """Open a socket per node on the same topic."""
     async with contextlib.AsyncExitStack() as stack:
         yield [await stack.enter_async_context(node.open(f"user{node.name}", TOPIC)) for node in nodes]
 
 
-async def delivered(nodes: Nodes, sockets: list[Deaf], id: str) -> None:
-    """Publishes on every node, until each socket has heard an event of each."""
+async def publish_until_delivered(nodes: Nodes, sockets: list[ClientWithoutPresence], id: str) -> None:
+    """Publish on every node, and wait until each socket has received the event of each node."""
     for number, node in enumerate(nodes):
         await node.post(f"/messages/c1/{id}-{number}")
     for socket in sockets:
@@ -39,12 +39,12 @@ async def delivered(nodes: Nodes, sockets: list[Deaf], id: str) -> None:
             expected.discard((await socket.until(MESSAGE))[1]["messageId"])
 
 
-#: Marks a test that also runs with the intervals of production, where the nodes have those: see conftest.
+# A test with this mark also runs with the intervals of production. conftest.py starts the nodes with them.
 with_real_intervals = pytest.mark.parametrize("intervals", ["short", pytest.param("real", marks=pytest.mark.soak)])
 
 
 @pytest.mark.parametrize("seconds", [2.0, pytest.param(30.0, marks=pytest.mark.soak)])
-async def test_redis_is_away_and_comes_back(nodes: Nodes, seconds: float, tell: Callable[[str], None]) -> None:
+async def test_redis_is_unreachable_and_comes_back(nodes: Nodes, seconds: float, tell: Callable[[str], None]) -> None:
     async with listeners(nodes) as sockets:
         for node in nodes:
             await node.proxy.cut()
@@ -62,13 +62,13 @@ async def test_redis_is_away_and_comes_back(nodes: Nodes, seconds: float, tell: 
             before, resync = await socket.until(RESYNC)
             assert before == []
             assert {"kind": "conversation", "id": "c1"} in resync["topics"]
-        await delivered(nodes, sockets, "after")
+        await publish_until_delivered(nodes, sockets, "after")
         took = time.monotonic() - began
         tell(f"resync and delivery {took:.1f} s after Redis was back")
         assert took < 5
 
 
-async def test_people_come_and_subscribe_while_redis_is_away(nodes: Nodes) -> None:
+async def test_users_connect_and_subscribe_while_redis_is_unreachable(nodes: Nodes) -> None:
     for node in nodes:
         await node.proxy.cut()
         await node.until_ready(False)
@@ -79,7 +79,7 @@ async def test_people_come_and_subscribe_while_redis_is_away(nodes: Nodes) -> No
             await node.until_ready()
         for socket in sockets:
             await socket.until(RESYNC)
-        await delivered(nodes, sockets, "after")
+        await publish_until_delivered(nodes, sockets, "after")
 
 
 async def test_one_node_is_cut_off(nodes: Nodes) -> None:
@@ -91,13 +91,13 @@ async def test_one_node_is_cut_off(nodes: Nodes) -> None:
         assert (await sockets[0].expect(MESSAGE))["messageId"] == "unheard"
         await nodes[2].proxy.restore()
 
-        for socket in sockets:  # to those on the others something is owed that the cut off node could not publish
+        for socket in sockets:  # the others need a resync for what the cut-off node could not publish
             await socket.until(RESYNC)
-        await delivered(nodes, sockets, "after")
+        await publish_until_delivered(nodes, sockets, "after")
 
 
 @with_real_intervals
-async def test_pub_sub_answers_and_no_longer_delivers(
+async def test_pub_sub_answers_but_no_longer_delivers(
     nodes: Nodes, intervals: str, tell: Callable[[str], None]
 ) -> None:
     async with listeners(nodes) as sockets:
@@ -111,7 +111,7 @@ async def test_pub_sub_answers_and_no_longer_delivers(
 
         before, _ = await sockets[1].until(RESYNC)
         assert before == []
-        await delivered(nodes, sockets, "after")
+        await publish_until_delivered(nodes, sockets, "after")
 
 
 @with_real_intervals
@@ -129,19 +129,19 @@ async def test_redis_hangs(nodes: Nodes, intervals: str) -> None:
             await node.until_ready()
         for socket in sockets:
             await socket.until(RESYNC)
-        await delivered(nodes, sockets, "after")
+        await publish_until_delivered(nodes, sockets, "after")
 
 
 @with_real_intervals
-async def test_no_gap_is_silent_when_connections_are_killed_under_load(
+async def test_a_resync_follows_every_gap_when_connections_are_killed_under_load(
     nodes: Nodes, valkey_port: int, intervals: str
 ) -> None:
-    """A thousand events a second; whatever a socket has not heard is followed by a resync."""
+    """At a thousand events a second, a resync follows whatever a socket misses."""
     async with (
         listeners(nodes) as sockets,
         redis.asyncio.Redis(port=valkey_port) as client,
     ):
-        readers = [asyncio.create_task(heard_until_the_end(socket)) for socket in sockets]
+        readers = [asyncio.create_task(received_until_the_end(socket)) for socket in sockets]
         count, pause = 3000, 0.05
         for start in range(0, count, 50):
             await nodes[start // 50 % 3].post("/range/c1", first=str(start), last=str(start + 50))
@@ -160,8 +160,8 @@ async def test_no_gap_is_silent_when_connections_are_killed_under_load(
                 await socket.until(RESYNC, seconds=5.0)
 
 
-async def heard_until_the_end(socket: Deaf) -> list[int | None]:
-    """Gives the numbers of messages in the order they were heard, and None for each resync."""
+async def received_until_the_end(socket: ClientWithoutPresence) -> list[int | None]:
+    """Return the numbers of messages in the order of arrival, and None for each resync."""
     events: list[int | None] = []
     while True:
         event = await socket.receive()

@@ -1,6 +1,6 @@
-"""Presence over real processes: nodes are killed and frozen, Redis is emptied and cut off, and the truth comes out.
+"""Presence over real processes: nodes are killed and frozen, Redis is emptied and cut off, and presence recovers.
 
-With the short leases of these tests everything happens sooner than in production; ``-m soak`` runs the real ones.
+These tests use shorter leases than production; `-m soak` runs them with the real ones.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 UPDATE = "server.presence.update"
 PER_WATCHER = 500
-"""Users whom one socket watches: fewer than the topics it may have."""
+"""Users that one socket watches: fewer than the limit of topics."""
 
 
 @dataclass
 class Speed:
-    """How long a lease is, and how long what follows may take."""
+    """The seconds of a lease, and the time limits that follow from it."""
 
     lease: float
-    gone: float  # from the death of a node to the news of it
-    quiet: float  # from there on, until when nothing else may be heard
-    is_steady: float = 5.5  # nodes that have been there for so long take over from others
+    gone: float  # from the death of a node to the offline updates
+    quiet: float  # from the death of a node: no other update may arrive by then
+    is_steady: float = 5.5  # after this time a node may reap others
 
     @property
     def variables(self) -> dict[str, str]:
@@ -49,7 +49,7 @@ REAL = Speed(lease=LEASE_SECONDS, gone=20.0, quiet=60.0)
 
 
 class System:
-    """Three nodes on a Redis of their own, which have been there for a while."""
+    """Three nodes on their own Redis that have been up for a while."""
 
     def __init__(self, nodes: Nodes, client: Any, speed: Speed) -> None:
         self.nodes = nodes
@@ -57,11 +57,11 @@ class System:
         self.speed = speed
 
     async def keys(self, part: str) -> list[str]:
-        """Gives the keys that have something in their name."""
+        """Return the keys whose name contains `part`."""
         return [key.decode() for key in await self.client.keys(f"*{part}*")]
 
     async def incarnations(self) -> set[str]:
-        """Gives the nodes that have a lease, or have not been buried."""
+        """Return the incarnations that have a lease or have not been reaped yet."""
         (key,) = await self.client.keys("*:nodes")
         return {name.decode() for name in await self.client.zrange(key, 0, -1)}
 
@@ -78,18 +78,18 @@ async def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
             Nodes.on(tmp_path_factory.mktemp("nodes"), server.port, 3, **speed.variables) as nodes,
             redis.asyncio.Redis(port=server.port) as client,
         ):
-            await asyncio.sleep(speed.is_steady)  # the time itself is what they wait for
+            await asyncio.sleep(speed.is_steady)  # the nodes wait for this time to pass
             yield System(nodes, client, speed)
 
 
 class Watcher:
-    """Sockets on one node that watch users, and what they hear of them."""
+    """Sockets on one node that watch users, and the updates they receive."""
 
     def __init__(self, users: Iterable[str], clients: list[Client]) -> None:
         self._users = set(users)
         self.heard: dict[str, list[str]] = {}
         self.tasks = [asyncio.create_task(self._listen(client)) for client in clients]
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -100,7 +100,7 @@ class Watcher:
                 client = await stack.enter_async_context(Client.open(node.address, f"watcher-{node.name}"))
                 await client.request_topics(*(f"user:{user}" for user in users[first : first + PER_WATCHER]))
                 while (await client.receive())["type"] != "server.presence.batch":
-                    pass  # the socket hears of itself too, whenever that is
+                    pass  # updates about the watcher itself arrive at any time
                 clients.append(client)
             watcher = cls(users, clients)
             try:
@@ -116,17 +116,17 @@ class Watcher:
             change = event["data"]
             if event["type"] == UPDATE and change["userId"] in self._users:
                 self.heard.setdefault(change["userId"], []).append(change["status"])
-            self._news.set()
+            self._changed.set()
 
     async def until(self, status: str, users: Iterable[str], seconds: float) -> float:
-        """Waits until the last that was heard of users is a status; gives the seconds that took."""
+        """Wait until the last update of each user has this status. Return the seconds it took."""
         began = time.monotonic()
         waiting = set(users)
         try:
             async with asyncio.timeout(seconds):
                 while waiting := {user for user in waiting if self.heard.get(user, [""])[-1] != status}:
-                    self._news.clear()
-                    await self._news.wait()
+                    self._changed.clear()
+                    await self._changed.wait()
         except TimeoutError:
             raise AssertionError(f"{len(waiting)} users were not {status} within {seconds} s: {waiting}") from None
         return time.monotonic() - began
@@ -134,7 +134,7 @@ class Watcher:
 
 @contextlib.asynccontextmanager
 async def sockets(node: Node, users: Iterable[str]) -> AsyncIterator[None]:
-    """Opens a socket per user, some at a time; nobody reads them."""
+    """Open a socket per user, one after another. They are never read."""
     async with contextlib.AsyncExitStack() as stack:
         for user in users:
             await stack.enter_async_context(RawSocket.open(node.address, user))
@@ -155,7 +155,7 @@ async def test_one_user_on_three_nodes(system: System) -> None:
         await watcher.until("online", ["alice"], 5)
         await alice[0].aclose()
         await alice[1].aclose()
-        await asyncio.sleep(5.5)  # longer than an end takes
+        await asyncio.sleep(5.5)  # longer than offline takes
         assert watcher.heard == {"alice": ["online"]}
 
         await alice[2].aclose()
@@ -177,7 +177,7 @@ async def test_redis_is_emptied(system: System) -> None:
         async with asyncio.timeout(10):
             while len(await system.keys(":p:emptied-")) < len(users):
                 await asyncio.sleep(0.1)
-        await asyncio.sleep(3)  # whatever else would be heard
+        await asyncio.sleep(3)  # any wrong update would arrive by now
 
         assert watcher.heard == {user: ["online"] for user in users}
         for node in system.nodes:
@@ -208,7 +208,7 @@ async def test_a_node_is_frozen_past_its_lease_and_comes_back(system: System, te
             assert set((await statuses(node, users[:5])).values()) == {"online"}
 
 
-async def test_redis_is_away_for_longer_than_a_lease(system: System) -> None:
+async def test_redis_is_unreachable_for_longer_than_a_lease(system: System) -> None:
     staying, leaving = [[f"{what}-{number}" for number in range(30)] for what in ("staying", "leaving")]
     async with contextlib.AsyncExitStack() as stack:
         watcher = await stack.enter_async_context(Watcher.on(system.nodes[0], staying + leaving))
@@ -225,7 +225,7 @@ async def test_redis_is_away_for_longer_than_a_lease(system: System) -> None:
         for node in system.nodes:
             await node.proxy.restore()
         await watcher.until("offline", leaving, 15)
-        await asyncio.sleep(system.speed.is_steady + 2)  # by then the others' former incarnations have been buried
+        await asyncio.sleep(system.speed.is_steady + 2)  # by then the nodes' former incarnations have been reaped
 
         assert {user: watcher.heard.pop(user) for user in leaving} == {user: ["online", "offline"] for user in leaving}
         assert watcher.heard == {user: ["online"] for user in staying}
@@ -235,13 +235,13 @@ async def test_redis_is_away_for_longer_than_a_lease(system: System) -> None:
 async def test_a_node_is_killed(system: System, count: int, tell: Callable[[str], None]) -> None:
     users = [f"killed-{count}-{number}" for number in range(count)]
     elsewhere = users[:: count // 100]  # a hundred have a second socket on another node
-    lonely = sorted(set(users) - set(elsewhere))
+    only_here = sorted(set(users) - set(elsewhere))
     dying, *survivors = system.nodes
     async with contextlib.AsyncExitStack() as stack:
         before = await system.incarnations()
         watchers = [await stack.enter_async_context(Watcher.on(node, users)) for node in survivors]
         await stack.enter_async_context(sockets(dying, users))
-        for user in elsewhere:  # these answer pings: they have to last
+        for user in elsewhere:  # real clients answer pings, so these sockets stay open
             await stack.enter_async_context(Client.open(survivors[0].address, user))
         for watcher in watchers:
             await watcher.until("online", users, 30)
@@ -252,14 +252,14 @@ async def test_a_node_is_killed(system: System, count: int, tell: Callable[[str]
         await dying.kill()
         stack.push_async_callback(dying.start)  # for the next test
         for watcher in watchers:
-            await watcher.until("offline", lonely, began + system.speed.gone - time.monotonic())
-        tell(f"{len(lonely)} users offline {time.monotonic() - began:.1f} s after their node was killed")
-        await asyncio.sleep(began + system.speed.quiet - time.monotonic())  # whatever else would be heard
+            await watcher.until("offline", only_here, began + system.speed.gone - time.monotonic())
+        tell(f"{len(only_here)} users offline {time.monotonic() - began:.1f} s after their node was killed")
+        await asyncio.sleep(began + system.speed.quiet - time.monotonic())  # any wrong update would arrive by now
 
         for watcher in watchers:
-            assert watcher.heard == {user: ["offline"] for user in lonely}
+            assert watcher.heard == {user: ["offline"] for user in only_here}
         (dead,) = before - await system.incarnations()
         assert all(f":x:{dead}" in key for key in await system.keys(dead))
-        expected = dict.fromkeys(elsewhere[:3], "online") | dict.fromkeys(lonely[:3], "offline")
+        expected = dict.fromkeys(elsewhere[:3], "online") | dict.fromkeys(only_here[:3], "offline")
         for node in survivors:
             assert await statuses(node, expected) == expected

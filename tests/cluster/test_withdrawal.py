@@ -1,4 +1,4 @@
-"""Access that is withdrawn is withdrawn on every node."""
+"""Withdrawing access takes effect on every node."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def test_a_topic_is_revoked_everywhere(nodes: Nodes) -> None:
         assert await there.heard() == []
 
 
-async def test_a_withdrawal_while_redis_is_away_is_made_up_for(nodes: Nodes) -> None:
+async def test_a_withdrawal_while_redis_is_unreachable_is_sent_afterwards(nodes: Nodes) -> None:
     async with nodes[0].open("alice") as here, nodes[2].open("alice") as there:
         await nodes[1].proxy.cut()
         await nodes[1].until_ready(False)
@@ -60,7 +60,7 @@ async def test_a_withdrawal_while_redis_is_away_is_made_up_for(nodes: Nodes) -> 
             assert (await socket.closed())[0] == 4403
 
 
-async def test_a_node_that_was_cut_off_obeys_when_it_is_back(nodes: Nodes) -> None:
+async def test_a_node_that_was_cut_off_applies_withdrawals_when_it_is_back(nodes: Nodes) -> None:
     async with (
         nodes[0].open("alice") as here,
         nodes[2].open("alice") as there,

@@ -1,4 +1,4 @@
-"""An ordinary app of the kind that is deployed, and one endpoint that breaks all connections at once."""
+"""An ordinary app as it would be deployed, plus one endpoint that breaks all connections at once."""
 
 from __future__ import annotations
 

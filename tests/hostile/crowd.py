@@ -1,11 +1,11 @@
-"""A crowd of sockets in a process of its own: ``python -m tests.hostile.crowd PORT``.
+"""A crowd of sockets in its own process: `python -m tests.hostile.crowd PORT`.
 
-It takes commands on standard input, one a line, and answers each with a line of JSON:
+It reads commands from standard input, one per line, and answers each with a line of JSON:
 
-    open COUNT PREFIX   opens so many sockets, each of a user of its own, subscribed to ``conversation:crowd``
-    freeze              stops reading on all of them
-    count               how many messages have arrived since the last report
-    report              what has arrived since the last report, and which sockets are still there
+    open COUNT PREFIX   open COUNT sockets, each of its own user, subscribed to `conversation:crowd`
+    freeze              stop reading on all of them
+    count               return how many messages have arrived since the last report
+    report              return what has arrived since the last report, and how many sockets are still open
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class Member(asyncio.Protocol):
             self.transport.write(frame(1, SUBSCRIBE))
         while (parsed := next_frame(self.unread)) is not None:
             opcode, payload, self.unread = parsed
-            self.take(opcode, payload)
+            self.handle_frame(opcode, payload)
 
-    def take(self, opcode: int, payload: bytes) -> None:
+    def handle_frame(self, opcode: int, payload: bytes) -> None:
         if opcode == 9:
             self.transport.write(frame(10, payload))
         elif opcode == 8:
@@ -82,7 +82,7 @@ class Member(asyncio.Protocol):
 
 
 def next_frame(data: bytes) -> tuple[int, bytes, bytes] | None:
-    """Split off one unmasked frame: return its opcode, its payload, and what follows; None if it is not whole."""
+    """Split off one unmasked frame: return its opcode, its payload, and the rest; None if it is incomplete."""
     if len(data) < 2:
         return None
     length, start = data[1] & 0x7F, 2

@@ -1,4 +1,4 @@
-"""What the tests under load share: the server and its crowds, each in a process of its own."""
+"""Shared parts of the load tests: the server and its crowds, each in its own process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Tell = Callable[[str], None]
 
 
 def affordable(sockets: int, tell: Tell) -> int:
-    """Return as many sockets as the file limit allows a process here, and report if these are fewer."""
+    """Return how many sockets the file limit allows, at most `sockets`. Report it if that is fewer."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     limit = int(soft * 0.9) - SPARE_DESCRIPTORS if soft != resource.RLIM_INFINITY else sockets
     if limit < sockets:
@@ -43,14 +43,14 @@ class Server:
     @classmethod
     @contextlib.asynccontextmanager
     async def start(cls, **options: Any) -> AsyncIterator[Self]:
-        """Run ``tests.hostile.server``; options are those of its gateway, with its limits as a dict."""
+        """Run `tests.hostile.server`. The options are passed to its gateway, with its limits as a dict."""
         run = (HUBBUB, "run", "tests.hostile.server:app", "--port", "0", "--no-access-log")
         variables = {"HOSTILE_OPTIONS": json.dumps(options)}
         async with (
             command(ROOT, *run, **variables) as running,
             httpx.AsyncClient(base_url=running.address.http, timeout=120) as rest,
         ):
-            # What it logs is read all the time: a full pipe would stop it.
+            # Read the log all the time: a full pipe would stop the server.
             reading = asyncio.create_task(running.ended())
             yield cls(running.address, rest)
             assert running.process.returncode is None, running.log
@@ -82,7 +82,7 @@ class Server:
         return longest
 
     async def until(self, seconds: float, **expected: int) -> tuple[dict[str, Any], float]:
-        """Ask until these figures are as expected; return all of them, and the seconds it took."""
+        """Poll until the figures have the expected values. Return all figures, and the seconds it took."""
         began = time.monotonic()
         while True:
             figures = await self.inside()
@@ -94,7 +94,7 @@ class Server:
 
 
 class Crowd:
-    """Many sockets in a process of their own."""
+    """Many sockets in their own process."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -102,7 +102,7 @@ class Crowd:
     @classmethod
     @contextlib.asynccontextmanager
     async def gather(cls, server: Server, count: int, prefix: str) -> AsyncIterator[Self]:
-        """Open so many sockets of as many users, all subscribed to the conversation that ``publish`` sends to."""
+        """Open `count` sockets of as many users, all subscribed to the conversation that `publish` sends to."""
         run = (sys.executable, "-m", "tests.hostile.crowd", str(server.address.port))
         process = await asyncio.create_subprocess_exec(*run, cwd=ROOT, stdin=PIPE, stdout=PIPE)
         try:
@@ -115,7 +115,7 @@ class Crowd:
             await process.wait()
 
     async def receive(self, messages: int, seconds: float) -> dict[str, Any]:
-        """Wait until so many messages have arrived, or the time is up, and return the report of them all."""
+        """Wait until so many messages have arrived or the time is up. Return the report of all messages."""
         began = time.monotonic()
         while (await self.ask("count"))["received"] < messages and time.monotonic() - began < seconds:
             await asyncio.sleep(0.05)

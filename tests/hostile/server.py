@@ -24,8 +24,8 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 lags: list[float] = []
 
 
-async def watch_the_loop() -> None:
-    """Collect by how much the event loop is late, sample by sample."""
+async def measure_lag() -> None:
+    """Record how late the event loop is, sample by sample."""
     while True:
         due = time.monotonic() + SAMPLE_SECONDS
         await asyncio.sleep(SAMPLE_SECONDS)
@@ -34,9 +34,9 @@ async def watch_the_loop() -> None:
 
 @contextlib.asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    watching = asyncio.create_task(watch_the_loop())
+    measuring = asyncio.create_task(measure_lag())
     yield
-    watching.cancel()
+    measuring.cancel()
 
 
 options: dict[str, Any] = json.loads(os.environ.get("HOSTILE_OPTIONS", "{}"))
@@ -69,9 +69,9 @@ async def inside(*, collect: bool = False) -> dict[str, Any]:
         "sockets": len(hub),
         "users": hub.user_count,
         "topics": hub.topic_count,
-        "beating": len(admission.services.heartbeat),
+        "heartbeats": len(admission.services.heartbeat),
         "tasks": len(admission.services.dispatcher),
-        "held": admission.open_count,
+        "open_count": admission.open_count,
         "descriptors": len(os.listdir("/proc/self/fd")),
         "resident": resident_bytes(),
         "lag_p99": late[int(len(late) * 0.99)],
@@ -84,21 +84,21 @@ async def inside(*, collect: bool = False) -> dict[str, Any]:
 
 @app.get("/presence")
 async def presence(prefix: str, count: int) -> dict[str, int]:
-    """Count the announced statuses of a crowd's users."""
+    """Return how many users of a crowd have each announced status."""
     states = await gateway.presence(f"{prefix}{number}" for number in range(count))
     statuses = [state.status for state in states]
     return {status: statuses.count(status) for status in ("online", "away", "offline")}
 
 
-class Turns:
-    """Measures the CPU time of each turn of the event loop, which no other process disturbs; keeps the loop busy."""
+class TurnTimer:
+    """Measures the CPU time of each turn of the event loop, independent of other processes. Keeps the loop busy."""
 
     def __init__(self) -> None:
         self.longest = 0.0
         self._since = time.thread_time()
         self._is_over = False
 
-    def __enter__(self) -> Turns:
+    def __enter__(self) -> TurnTimer:
         self._turn()
         return self
 
@@ -115,13 +115,13 @@ class Turns:
 
 @app.post("/publish")
 async def publish(turns: int, interval: float, size: int, *, watch: bool = False) -> dict[str, float]:
-    """Publish an event of some ``size`` bytes to the crowd, ``turns`` times, ``interval`` seconds apart.
+    """Publish an event of about `size` bytes to the crowd, `turns` times, `interval` seconds apart.
 
     Args:
         watch: Also return the CPU seconds of the longest turn of the event loop during that time.
 
     """
-    with Turns() if watch else contextlib.nullcontext() as measured:
+    with TurnTimer() if watch else contextlib.nullcontext() as measured:
         for _ in range(turns):
             notify(MessageNew("crowd", str(time.monotonic_ns()), "sender", "x" * size))
             await asyncio.sleep(interval)

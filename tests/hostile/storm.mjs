@@ -1,5 +1,5 @@
-// Thousands of real clients in one process, each with its own token, for a server that drops them all at once.
-// Started with the address and a file of tokens; answers each line "status" on its input with one of JSON.
+// Thousands of real clients in one process, each with its own token. The server drops them all at once.
+// Arguments: the address and a file of tokens. Answers each input line "status" with a line of JSON.
 import { readFileSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { WsClient } from "../../web/client/dist/index.js"
@@ -26,11 +26,11 @@ function socketOf(token) {
 }
 
 const people = Object.entries(JSON.parse(readFileSync(file, "utf8"))).map(([user, token]) => {
-  const person = { user, ready: false, lostAt: 0, away: 0 }
+  const person = { user, ready: false, lostAt: 0, downtime: 0 }
   const client = new WsClient({ url, WebSocket: socketOf(token) })
   client.onState(({ name }) => {
     if (name === "ready") {
-      if (person.lostAt) person.away = performance.now() - person.lostAt
+      if (person.lostAt) person.downtime = performance.now() - person.lostAt
       person.ready = true
     } else if (person.ready) {
       person.ready = false
@@ -44,8 +44,8 @@ const people = Object.entries(JSON.parse(readFileSync(file, "utf8"))).map(([user
 for await (const line of createInterface({ input: process.stdin })) {
   if (line !== "status") break
   const ready = people.filter((person) => person.ready).length
-  const back = people.filter((person) => person.away)
-  const away = Object.fromEntries(back.map(({ user, away }) => [user, away / 1000]))
-  console.log(JSON.stringify({ ready, statuses, codes, away }))
+  const back = people.filter((person) => person.downtime)
+  const downtimes = Object.fromEntries(back.map(({ user, downtime }) => [user, downtime / 1000]))
+  console.log(JSON.stringify({ ready, statuses, codes, downtimes }))
 }
 process.exit()

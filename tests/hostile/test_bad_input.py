@@ -1,4 +1,4 @@
-"""What broken and hostile clients send, raw over real connections, and what each must get."""
+"""Broken and hostile input, sent raw over real connections, and the answer each must get."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def server(gateway: Gateway) -> AsyncIterator[Address]:
 
 
 @pytest.fixture(autouse=True)
-def no_traceback_for_a_clients_fault(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+def assert_no_traceback(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     caplog.set_level(logging.INFO, "hubbub")
     yield
     assert [record for record in caplog.records if record.exc_info] == []
@@ -71,7 +71,7 @@ MALFORMED = {
     "a topic without an id": envelope('{"topics":[{"kind":"user"}]}', type='"client.system.subscribe"'),
     "a server event": envelope('{"userId":"u","status":"online"}', type='"server.presence.update"'),
     "an unknown server event": envelope(type='"server.x.y"'),
-    "an event of no direction": envelope(type='"typing"'),
+    "an event without a direction": envelope(type='"typing"'),
 }
 
 
@@ -115,9 +115,7 @@ PROTOCOL_FAULTS = {
 
 
 @pytest.mark.parametrize(("code", "data"), PROTOCOL_FAULTS.values(), ids=PROTOCOL_FAULTS.keys())
-async def test_a_fault_in_the_protocol_closes_with_its_code(
-    server: Address, gateway: Gateway, code: int, data: bytes
-) -> None:
+async def test_a_protocol_error_closes_with_its_code(server: Address, gateway: Gateway, code: int, data: bytes) -> None:
     before = gateway.stats.closes[code]
     async with Client.open(server, "bob") as bystander, RawSocket.open(server, "alice") as raw:
         await raw.write(data)
@@ -128,14 +126,14 @@ async def test_a_fault_in_the_protocol_closes_with_its_code(
     assert gateway.stats.closes[code] == before + 1
 
 
-async def test_the_close_frame_arrives_even_when_the_client_keeps_sending(server: Address) -> None:
+async def test_the_close_frame_arrives_even_if_the_client_keeps_sending(server: Address) -> None:
     async with RawSocket.open(server, "alice") as raw:
         await raw.write(frame(TEXT, b" " * (64 * 1024 + 1)) + frame(TEXT, b"x" * 60_000) * 20)
 
         assert await raw.close_code() == 1009
 
 
-async def test_events_before_a_fault_in_the_same_bytes_still_count(server: Address) -> None:
+async def test_events_before_a_fault_in_the_same_bytes_are_handled(server: Address) -> None:
     async with RawSocket.open(server, "alice") as raw:
         unknown = envelope(type='"client.x.y"').encode()
         await raw.write(frame(TEXT, unknown) + frame(BINARY, b"x") + frame(TEXT, b"garbage"))
@@ -145,7 +143,7 @@ async def test_events_before_a_fault_in_the_same_bytes_still_count(server: Addre
         assert raw.received_close_code == 1003
 
 
-async def test_a_message_in_fragments_with_a_ping_between_is_one_message(server: Address) -> None:
+async def test_a_fragmented_message_with_a_ping_in_between_is_one_message(server: Address) -> None:
     async with RawSocket.open(server, "alice") as raw:
         await raw.next_frame()  # ready
         text = envelope(type='"client.x.y"').encode()
@@ -221,7 +219,7 @@ async def test_topics_beyond_the_limit_are_refused_and_the_first_512_replace_the
         assert types(await alice.heard()) == ["server.system.error"]
 
 
-class Trouble(Domain):
+class FaultyDomain(Domain):
     """Handles typing in ways no handler should."""
 
     events = MessengerDomain.events
@@ -255,7 +253,7 @@ class Trouble(Domain):
 async def test_a_handler_that_fails_is_reported_and_the_socket_stays(
     fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    gateway = make_gateway(domains=[Trouble()], limits=Limits(handler_seconds=0.05))
+    gateway = make_gateway(domains=[FaultyDomain()], limits=Limits(handler_seconds=0.05))
     async with running(gateway) as server, Client.open(server, "alice") as alice:
         data = {"conversationId": fault, "userId": "x", "isTyping": True}
         await alice.send("client.messenger.typing", data, id="q1")

@@ -1,4 +1,4 @@
-"""Everything bad at once, in random order, for a while: the process lives, and nobody else notices."""
+"""All bad input in random order, for a while: the process survives, and other clients are not affected."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ TEXT, CLOSE, PING, PONG, CONTINUATION = 1, 8, 9, 10, 0
 ATTACKERS = 8
 HEARTBEAT_SECONDS = 1.0
 LAG_SECONDS = 0.05
-GROWTH_BYTES = 8 * 1024 * 1024  # what allocators keep; a leak of a hundred bytes per attack would be more in a soak
+GROWTH_BYTES = 8 * 1024 * 1024  # allocators keep this much; in a soak test, a leak of 100 bytes per attack exceeds it
 
 Attack = Callable[[Server, str], Awaitable[object]]
 
 
-def sends(data: bytes, *codes: int) -> Attack:
-    """Return an attack that sends these bytes, and must be closed with one of these codes."""
+def sending(data: bytes, *codes: int) -> Attack:
+    """Return an attack that sends these bytes, and expects one of these close codes."""
 
     async def attack(server: Server, user: str) -> None:
         async with RawSocket.open(server.address, user) as raw:
@@ -38,8 +38,8 @@ def sends(data: bytes, *codes: int) -> Attack:
     return attack
 
 
-def asks(expected: bytes, *headers: str, **options: str) -> Attack:
-    """Return an attack that requests an upgrade and must get this status."""
+def requesting(expected: bytes, *headers: str, **options: str) -> Attack:
+    """Return an attack that requests an upgrade, and expects this status."""
 
     async def attack(server: Server, user: str) -> None:
         reader, writer = await asyncio.open_connection(server.address.host, server.address.port)
@@ -80,27 +80,27 @@ async def half_a_request(server: Server, user: str) -> None:
 UNKNOWN = frame(TEXT, b'{"type":"client.x.y","data":{},"ts":1}')
 
 ATTACKS: dict[str, Attack] = {
-    **{name: sends(frame(TEXT, text.encode()), 4400) for name, text in MALFORMED.items()},
-    **{name: sends(data, code) for name, (code, data) in PROTOCOL_FAULTS.items()},
-    "too many events": sends(UNKNOWN * 300, 4429),
-    "too many pings": sends(frame(PING, b"x" * 125) * 2000, 4429),
-    "too many pongs": sends(frame(PONG, b"") * 20_000, 4429),
-    "empty fragments": sends(frame(TEXT, b"", fin=False) + frame(CONTINUATION, b"", fin=False) * 20_000, 1009),
-    "half a frame and silence": sends(frame(TEXT, b"x" * 1000)[:500], 4408),
-    "no pongs": sends(b"", 4408),
+    **{name: sending(frame(TEXT, text.encode()), 4400) for name, text in MALFORMED.items()},
+    **{name: sending(data, code) for name, (code, data) in PROTOCOL_FAULTS.items()},
+    "too many events": sending(UNKNOWN * 300, 4429),
+    "too many pings": sending(frame(PING, b"x" * 125) * 2000, 4429),
+    "too many pongs": sending(frame(PONG, b"") * 20_000, 4429),
+    "empty fragments": sending(frame(TEXT, b"", fin=False) + frame(CONTINUATION, b"", fin=False) * 20_000, 1009),
+    "half a frame and silence": sending(frame(TEXT, b"x" * 1000)[:500], 4408),
+    "no pongs": sending(b"", 4408),
     "too many sockets": many_sockets,
     "no token": no_token,
     "a broken connection": abort,
     "half a request": half_a_request,
-    "a POST": asks(b"405", method="POST"),
-    "version 8": asks(b"400", version="8"),
-    "a foreign origin": asks(b"403", "Origin: https://evil.example"),
-    "two hosts": asks(b"400", "Host: other.example"),
+    "a POST": requesting(b"405", method="POST"),
+    "version 8": requesting(b"400", version="8"),
+    "a foreign origin": requesting(b"403", "Origin: https://evil.example"),
+    "two hosts": requesting(b"400", "Host: other.example"),
 }
 
 
 async def run(seconds: float, tell: Tell) -> tuple[int, float]:
-    """Attack for so many seconds; return by how many bytes the server has grown, and the p99 of its loop's lag."""
+    """Attack for so many seconds. Return the growth of the server in bytes, and the p99 of its loop lag."""
     seed = int(os.environ.get("HOSTILE_SEED", random.randrange(1 << 32)))
     dice = random.Random(seed)
     done: Counter[str] = Counter()
@@ -121,20 +121,20 @@ async def run(seconds: float, tell: Tell) -> tuple[int, float]:
         Client.open(server.address, "bystander") as bystander,
     ):
         users = [f"mallory-{number}" for number in range(ATTACKERS)]
-        for name, attack in ATTACKS.items():  # each once: what is allocated once is not growth
+        for name, attack in ATTACKS.items():  # each attack once: a one-time allocation is not growth
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
                 await asyncio.wait_for(attack(server, f"warm-{name}"), 30)
-        before, _ = await server.until(30, held=1)
+        before, _ = await server.until(30, open_count=1)
         before = await server.inside(collect=True)
         await server.inside()
 
         await asyncio.gather(*[attack_until(time.monotonic() + seconds, server, user) for user in users])
 
         during = await server.inside()
-        await server.until(30, held=1, sockets=1, users=1, topics=0, beating=1, tasks=0)
+        await server.until(30, open_count=1, sockets=1, users=1, topics=0, heartbeats=1, tasks=0)
         after = await server.inside(collect=True)
         heard = await bystander.heard()
-        assert {event["type"] for event in heard} <= {"server.presence.update"}  # the bystander's own
+        assert {event["type"] for event in heard} <= {"server.presence.update"}  # about the bystander itself
         assert after["descriptors"] <= before["descriptors"]
         assert after["faults"] == 0
     growth = after["resident"] - before["resident"]
@@ -146,12 +146,12 @@ async def run(seconds: float, tell: Tell) -> tuple[int, float]:
     return growth, during["lag_p99"]
 
 
-async def test_everything_bad_in_random_order_leaves_nothing_behind(tell: Tell) -> None:
+async def test_all_bad_input_in_random_order_leaves_nothing_behind(tell: Tell) -> None:
     await run(3, tell)
 
 
 @pytest.mark.soak
-async def test_ten_minutes_of_everything_bad(tell: Tell) -> None:
+async def test_ten_minutes_of_all_bad_input(tell: Tell) -> None:
     growth, lag = await run(600, tell)
 
     assert growth <= GROWTH_BYTES

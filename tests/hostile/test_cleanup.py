@@ -1,4 +1,4 @@
-"""Whatever fails, no socket, task, interest or descriptor is left behind."""
+"""No failure leaves a socket, task, interest or descriptor behind."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Interrupted:
         self.awaits = 0
 
     @property
-    def has_struck(self) -> bool:
+    def has_raised(self) -> bool:
         return self.awaits >= self.at
 
     def __await__(self) -> Generator[Any, Any, None]:
@@ -72,37 +72,37 @@ class Interrupted:
             try:
                 yield waited
                 raised = None
-            except BaseException as error:  # noqa: BLE001 - it belongs to the coroutine that is driven
+            except BaseException as error:  # noqa: BLE001 - it belongs to the driven coroutine
                 raised = error
 
     async def run(self) -> None:
         await self
 
 
-class Saboteur:
-    """Interrupts the ``which``-th task of a node at its ``at``-th await."""
+class FaultInjector:
+    """Interrupts the `which`-th task of a node at its `at`-th await."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, which: int, at: int, error: type[BaseException]) -> None:
         self.tasks = 0
-        self.victim: Interrupted | None = None
+        self.interrupted: Interrupted | None = None
         spawn = Dispatcher.spawn
 
         def spawn_interrupted(dispatcher: Dispatcher, work: Coroutine[Any, Any, None]) -> None:
             self.tasks += 1
             if self.tasks == which:
-                self.victim = Interrupted(work, at, error)
-                work = self.victim.run()
+                self.interrupted = Interrupted(work, at, error)
+                work = self.interrupted.run()
             spawn(dispatcher, work)
 
         monkeypatch.setattr(Dispatcher, "spawn", spawn_interrupted)
 
     @property
-    def has_struck(self) -> bool:
-        return self.victim is not None and self.victim.has_struck
+    def has_raised(self) -> bool:
+        return self.interrupted is not None and self.interrupted.has_raised
 
 
 class Waiting(Domain):
-    """Awaits twice in every hook and handler, and counts the sockets that are connected."""
+    """Awaits twice in every hook and handler, and counts connected sockets."""
 
     events = MessengerDomain.events
 
@@ -145,8 +145,8 @@ async def slow_authorize(ctx: Context, topics: Sequence[Topic]) -> Iterable[Topi
     return topics
 
 
-async def visit(server: Address) -> None:
-    """Connect, subscribe, type and leave, whatever the server answers."""
+async def use_socket(server: Address) -> None:
+    """Connect, subscribe, type and disconnect, whatever the server answers."""
     async with RawSocket.open(server, "alice") as raw:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             opcode, _ = await raw.next_frame()
@@ -159,7 +159,7 @@ async def visit(server: Address) -> None:
             await raw.write(frame(TEXT, b'{"type":"client.system.subscribe","data":{"topics":[]},"ts":1}'))
             while opcode != CLOSE:
                 opcode, payload = await raw.next_frame()
-                if b'"topics":[],' in payload:  # the last thing asked for
+                if b'"topics":[],' in payload:  # the answer to the last request
                     await raw.write(frame(CLOSE, (1000).to_bytes(2)))
 
 
@@ -182,7 +182,7 @@ def count_holds(monkeypatch: pytest.MonkeyPatch, interests: Interests) -> Counte
     return held
 
 
-async def nothing_is_left(gateway: Gateway, domain: Waiting, held: Counter[Interest], tasks: int) -> None:
+async def assert_nothing_is_left(gateway: Gateway, domain: Waiting, held: Counter[Interest], tasks: int) -> None:
     """Wait until everything has ended, then assert that every registry is empty."""
     admission = gateway.admission
     assert admission is not None
@@ -202,7 +202,7 @@ async def nothing_is_left(gateway: Gateway, domain: Waiting, held: Counter[Inter
 async def test_an_error_at_any_await_leaves_nothing_behind(
     error: type[BaseException], monkeypatch: pytest.MonkeyPatch, tell: Tell
 ) -> None:
-    struck = interests_held = 0
+    fault_count = interests_held = 0
     for which in range(1, 100):
         for at in range(1, 100):
             domain = Waiting()
@@ -211,25 +211,25 @@ async def test_an_error_at_any_await_leaves_nothing_behind(
                 async with running(gateway) as server:
                     held = count_holds(patch, services_of(gateway).interests)
                     tasks = len(asyncio.all_tasks())
-                    saboteur = Saboteur(patch, which, at, error)
-                    await visit(server)
-                    await nothing_is_left(gateway, domain, held, tasks)
+                    injector = FaultInjector(patch, which, at, error)
+                    await use_socket(server)
+                    await assert_nothing_is_left(gateway, domain, held, tasks)
                     interests_held += len(held)
-            if not saboteur.has_struck:
+            if not injector.has_raised:
                 break
-            struck += 1
-        if saboteur.victim is None:
+            fault_count += 1
+        if injector.interrupted is None:
             break
-    tell(f"{error.__name__} raised at {struck} awaits of {which - 1} tasks")
+    tell(f"{error.__name__} raised at {fault_count} awaits of {which - 1} tasks")
     assert interests_held > 0
-    assert struck >= 12  # two each of authenticate, authorize, snapshot, the handler and both hooks
+    assert fault_count >= 12  # two each of authenticate, authorize, snapshot, the handler and both hooks
 
 
-# --- any order of things --------------------------------------------------------------------------------------------
+# --- any order of steps ---------------------------------------------------------------------------------------------
 
 
-async def come_and_go(gateway: Gateway, server: Address, user: str, dice: random.Random) -> None:
-    """Open a socket, use it, and end it in one of the ways a socket ends."""
+async def use_and_end_socket(gateway: Gateway, server: Address, user: str, dice: random.Random) -> None:
+    """Open a socket, use it, and end it in a random way."""
     async with RawSocket.open(server, user) as raw:
         await raw.next_frame()  # ready
         for _ in range(dice.randrange(4)):
@@ -248,7 +248,7 @@ async def come_and_go(gateway: Gateway, server: Address, user: str, dice: random
                 await raw.write(frame(TEXT, b"x" * 100)[:50])
 
 
-async def test_sockets_that_come_and_go_in_any_way_give_back_descriptors_and_tasks(tell: Tell) -> None:
+async def test_sockets_that_end_in_any_way_free_their_descriptors_and_tasks(tell: Tell) -> None:
     clock = ManualClock()
     gateway = make_gateway(clock=clock)
     dice = random.Random(1)
@@ -262,14 +262,14 @@ async def test_sockets_that_come_and_go_in_any_way_give_back_descriptors_and_tas
         tasks, descriptors = len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd"))
 
         for batch in range(10):
-            visits = (come_and_go(gateway, server, f"user-{number}", dice) for number in range(batch, batch + 40))
-            await asyncio.gather(*visits)
+            runs = (use_and_end_socket(gateway, server, f"user-{number}", dice) for number in range(batch, batch + 40))
+            await asyncio.gather(*runs)
         while admission.open_count:
             await asyncio.sleep(0)
 
         assert (len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd"))) == (tasks, descriptors)
         assert gateway.load.sockets == len(services_of(gateway).heartbeat) == 0
-        tell(f"{gateway.stats.connects} sockets came and went; closed with {dict(gateway.stats.closes)}")
+        tell(f"{gateway.stats.connects} sockets opened and closed, with close codes {dict(gateway.stats.closes)}")
 
 
 @pytest.mark.soak
@@ -284,11 +284,11 @@ def test_a_hundred_thousand_steps_in_any_order_leave_nothing_behind(tell: Tell) 
         suppress_health_check=list(HealthCheck),
     )
     @given(st.lists(STEPS, min_size=50, max_size=100))
-    def take(steps: list[tuple[Any, ...]]) -> None:
+    def run_steps(steps: list[tuple[Any, ...]]) -> None:
         nonlocal steps_taken
         steps_taken += len(steps)
         asyncio.run(run(steps))
 
-    take()
+    run_steps()
     tell(f"{steps_taken} steps")
     assert steps_taken >= 100_000

@@ -1,4 +1,4 @@
-"""A deploy: the node ends, and closes its sockets one after another, each with a time to come back."""
+"""A deploy: the node stops and closes its sockets one after another, each with its own delay to reconnect."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def closing(raw: RawSocket) -> tuple[float, bytes]:
             return time.monotonic(), payload
 
 
-async def test_a_node_that_ends_is_unready_at_once_and_closes_its_sockets_evenly(
+async def test_a_stopping_node_is_unready_at_once_and_spreads_its_closes(
     tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
     drain = 3.0
@@ -52,7 +52,7 @@ async def test_a_node_that_ends_is_unready_at_once_and_closes_its_sockets_evenly
         ending = asyncio.gather(*map(closing, sockets))
         await server.read_until("draining")
 
-        assert (await probe.get("/readyz")).json() is False  # over the connection that the prober has already
+        assert (await probe.get("/readyz")).json() is False  # over the existing connection of the probe
         with pytest.raises(httpx.ConnectError):
             await httpx.AsyncClient(base_url=server.address.http).get("/readyz")
         closes = sorted(await ending)

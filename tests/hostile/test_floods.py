@@ -1,4 +1,4 @@
-"""A client that sends too much is closed, with a code that says so and one line in the log; no other notices."""
+"""A client that sends too much is closed with a clear code and one log line. Other clients are not affected."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
     return iter([frames])
 
 
-async def end(raw: RawSocket) -> tuple[int, bytes]:
+async def read_close(raw: RawSocket) -> tuple[int, bytes]:
     """Read until the close frame; return its code and reason."""
     while True:
         opcode, payload = await raw.next_frame()
@@ -61,8 +61,8 @@ async def end(raw: RawSocket) -> tuple[int, bytes]:
             return int.from_bytes(payload[:2]), payload[2:]
 
 
-async def rest(raw: RawSocket) -> bytes:
-    """Read until the server ends the connection, however it does."""
+async def read_all(raw: RawSocket) -> bytes:
+    """Read until the server ends the connection in any way."""
     data = bytearray()
     with contextlib.suppress(ConnectionError):
         while chunk := await raw.reader.read(65536):
@@ -71,16 +71,16 @@ async def rest(raw: RawSocket) -> bytes:
 
 
 FLOODS = {
-    "events of no known type": (UNKNOWN, 120, "events"),
+    "events of an unknown type": (UNKNOWN, 120, "events"),
     "subscribes": (SUBSCRIBE, 120, "events"),
     "typing": (TYPING, 90, "client.messenger.typing"),
     "pings": (frame(PING, b""), 120, "control frames"),
-    "pongs that nobody asked for": (frame(PONG, b""), 120, "control frames"),
+    "unsolicited pongs": (frame(PONG, b""), 120, "control frames"),
 }
 
 
 @pytest.mark.parametrize(("data", "limit", "kind"), FLOODS.values(), ids=FLOODS.keys())
-async def test_one_more_than_a_minute_allows_closes_with_4429(
+async def test_exceeding_the_rate_per_minute_closes_with_4429(
     gateway: Gateway, server: Address, data: bytes, limit: int, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "hubbub")
@@ -93,7 +93,7 @@ async def test_one_more_than_a_minute_allows_closes_with_4429(
 
         await raw.write(data)
 
-        assert await end(raw) == (4429, f"rate limited: over {limit} {kind} a minute".encode())
+        assert await read_close(raw) == (4429, f"rate limited: over {limit} {kind} a minute".encode())
         assert await bystander.heard() == []
         assert [socket.context.user_id for socket in services_of(gateway).hub] == ["bob"]
     assert (gateway.stats.closes[4429], dict(gateway.stats.over_rate)) == (1, {kind: 1})
@@ -108,25 +108,27 @@ async def test_a_client_that_waits_may_send_again(gateway: Gateway, server: Addr
             await raw.write(SUBSCRIBE * 100 + frame(PING, b"and now"))
             while await raw.next_frame() != (PONG, b"and now"):
                 pass
-            clock_of(gateway).advance(49)  # 98 come back, with two pings; the heartbeat is answered with the next batch
+            # 98 events come back, with two pings. The pong to the heartbeat goes out with the next batch.
+            clock_of(gateway).advance(49)
             await raw.write(frame(PONG, b""))
 
         assert gateway.load.sockets == 1
 
 
-async def test_pongs_that_were_asked_for_cost_nothing(gateway: Gateway, server: Address) -> None:
+async def test_solicited_pongs_do_not_count(gateway: Gateway, server: Address) -> None:
     async with Client.open(server, "alice") as alice:
         for _ in range(5):
             clock_of(gateway).advance(25)
             await alice.heard()
         (socket,) = services_of(gateway).hub
         clock_of(gateway).advance(25)
-        await (await alice.socket.ping())  # our own pong was sent before this one is answered
+        await (await alice.socket.ping())  # our pong to the heartbeat was sent before this ping is answered
 
-        assert socket.rate_limits.bucket(CONTROL_FRAMES).tokens == 119  # that one ping, and none of six pongs
+        # Only that one ping counts, and none of the six pongs.
+        assert socket.rate_limits.bucket(CONTROL_FRAMES).tokens == 119
 
 
-async def test_a_socket_at_rest_has_no_rate_limits(gateway: Gateway, server: Address) -> None:
+async def test_an_idle_socket_has_no_rate_limits(gateway: Gateway, server: Address) -> None:
     async with Client.open(server, "alice", "conversation:c"):
         (socket,) = services_of(gateway).hub
         assert socket.rate_limits is not None
@@ -138,7 +140,7 @@ async def test_a_socket_at_rest_has_no_rate_limits(gateway: Gateway, server: Add
         assert socket.rate_limits is None
 
 
-async def test_an_app_sets_a_rate_for_an_event_of_its_own() -> None:
+async def test_an_app_can_set_the_rate_of_an_event() -> None:
     class Strict(Domain):
         events = MessengerDomain.events
 
@@ -151,33 +153,33 @@ async def test_an_app_sets_a_rate_for_an_event_of_its_own() -> None:
     async with running(gateway) as server, RawSocket.open(server, "alice") as raw:
         await raw.write(TYPING * 3)
 
-        assert await end(raw) == (4429, b"rate limited: over 2 client.messenger.typing a minute")
+        assert await read_close(raw) == (4429, b"rate limited: over 2 client.messenger.typing a minute")
     assert gateway.stats.events_in["client.messenger.typing"] == 2
 
 
-def test_a_rate_that_lets_nothing_through_is_a_mistake() -> None:
+def test_a_rate_of_zero_is_a_configuration_error() -> None:
     def typing(ctx: Context, message: Envelope[Typing]) -> None: ...
 
     with pytest.raises(ConfigurationError, match="must be at least 1"):
         Router().on(Typing, typing, per_minute=0)
 
 
-async def test_the_rates_of_a_gateway_are_its_own() -> None:
+async def test_each_gateway_has_its_own_rates() -> None:
     gateway = make_gateway(limits=Limits(events_per_minute=3, control_frames_per_minute=2))
     async with running(gateway) as server:
         async with RawSocket.open(server, "alice") as raw:
             await raw.write(SUBSCRIBE * 4)
-            assert await end(raw) == (4429, b"rate limited: over 3 events a minute")
+            assert await read_close(raw) == (4429, b"rate limited: over 3 events a minute")
         async with RawSocket.open(server, "alice") as raw:
             await raw.write(frame(PING, b"") * 3)
-            assert await end(raw) == (4429, b"rate limited: over 2 control frames a minute")
+            assert await read_close(raw) == (4429, b"rate limited: over 2 control frames a minute")
 
 
 # --- fragments ------------------------------------------------------------------------------------------------------
 
 
 def fragments(text: bytes, count: int) -> bytes:
-    """Return one message in so many fragments, most of them empty."""
+    """Return one message in `count` fragments, most of them empty."""
     middle = frame(CONTINUATION, b"", fin=False) * (count - 2)
     return frame(TEXT, text, fin=False) + middle + frame(CONTINUATION, b"")
 
@@ -195,7 +197,7 @@ async def test_a_message_has_64_fragments_at_most(server: Address, count: int, i
             assert (opcode, payload) == (CLOSE, (1009).to_bytes(2) + b"too many fragments")
 
 
-async def test_endless_empty_fragments_are_closed_though_pongs_keep_the_heartbeat_quiet(
+async def test_endless_empty_fragments_are_closed_even_if_the_client_answers_pings(
     gateway: Gateway, server: Address
 ) -> None:
     async with RawSocket.open(server, "alice") as raw:
@@ -215,11 +217,11 @@ async def test_endless_empty_fragments_are_closed_though_pongs_keep_the_heartbea
         assert sent == 65
 
 
-# --- nothing of a flood is parsed once it has failed --------------------------------------------------------------
+# --- no parsing after a fault ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("data", [frame(PING, b""), UNKNOWN, frame(CONTINUATION, b"", fin=False)])
-async def test_what_follows_a_fault_in_the_same_bytes_is_never_parsed(
+async def test_bytes_after_a_fault_are_never_parsed(
     server: Address, data: bytes, parsed: Iterator[list[object]]
 ) -> None:
     frames = next(parsed)
@@ -227,17 +229,17 @@ async def test_what_follows_a_fault_in_the_same_bytes_is_never_parsed(
         start = frame(TEXT, b"", fin=False) if data[0] == CONTINUATION else b""
         await raw.write(start + data * (256 * 1024 // len(data)))
 
-        assert (await end(raw))[0] in (4429, 1009)
+        assert (await read_close(raw))[0] in (4429, 1009)
         assert await raw.reader.read() == b""
     assert 64 < len(frames) <= 121 + CHUNK_BYTES // len(data)
 
 
-async def test_a_malformed_event_ends_the_parsing_too(server: Address, parsed: Iterator[list[object]]) -> None:
+async def test_a_malformed_event_ends_parsing_too(server: Address, parsed: Iterator[list[object]]) -> None:
     frames = next(parsed)
     async with RawSocket.open(server, "alice") as raw:
         await raw.write(frame(TEXT, b"{") * 10_000)
 
-        assert (await end(raw))[0] == 4400
+        assert (await read_close(raw))[0] == 4400
     assert len(frames) <= 1 + CHUNK_BYTES // 7
 
 
@@ -248,12 +250,12 @@ async def test_a_client_that_sends_after_our_close_frame_is_soon_ignored(
     async with RawSocket.open(server, "alice") as raw:
         await raw.next_frame()  # ready
         await gateway.disconnect("alice")
-        assert (await end(raw))[0] == 4403
+        assert (await read_close(raw))[0] == 4403
 
         await raw.write(frame(PING, b"") * 40_000)
         clock_of(gateway).advance(5)
 
-        assert len(await rest(raw)) <= 2 * (MAX_IGNORED_FRAMES + CHUNK_BYTES // 6)
+        assert len(await read_all(raw)) <= 2 * (MAX_IGNORED_FRAMES + CHUNK_BYTES // 6)
     assert len(frames) <= MAX_IGNORED_FRAMES + CHUNK_BYTES // 6
 
 
@@ -262,27 +264,25 @@ async def test_a_client_that_was_never_admitted_is_soon_ignored_too(
 ) -> None:
     frames = next(parsed)
     async with RawSocket.upgraded(server) as raw:
-        assert (await end(raw))[0] == 4401
+        assert (await read_close(raw))[0] == 4401
 
         await raw.write(UNKNOWN * 10_000)
         clock_of(gateway).advance(5)
-        await rest(raw)
+        await read_all(raw)
     assert len(frames) <= MAX_IGNORED_FRAMES + CHUNK_BYTES // len(UNKNOWN) + 1
 
 
-async def test_a_close_frame_that_answers_ours_is_found_among_what_was_under_way(
-    gateway: Gateway, server: Address
-) -> None:
+async def test_the_reply_to_our_close_frame_is_found_among_frames_in_flight(gateway: Gateway, server: Address) -> None:
     async with RawSocket.open(server, "alice") as raw:
         await raw.next_frame()  # ready
         await gateway.disconnect("alice")
         await raw.write(UNKNOWN * 50 + frame(CLOSE, (4403).to_bytes(2)))
 
-        assert (await end(raw))[0] == 4403
-        assert await raw.reader.read() == b""  # though the clock stands still: it was not aborted
+        assert (await read_close(raw))[0] == 4403
+        assert await raw.reader.read() == b""  # the clock stands still, so it was not aborted
 
 
-async def test_events_before_the_rate_is_passed_count(gateway: Gateway, server: Address) -> None:
+async def test_events_before_the_limit_is_exceeded_are_handled(gateway: Gateway, server: Address) -> None:
     async with RawSocket.open(server, "alice") as raw:
         await raw.write(UNKNOWN * 200)
 

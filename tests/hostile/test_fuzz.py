@@ -1,6 +1,6 @@
-"""Whatever is sent in handshakes and after them: no crash, and nothing that takes more than 5 ms to answer.
+"""Fuzz handshakes and messages: no input crashes the server, and none takes more than 5 ms to handle.
 
-A few hundred inputs of each kind in every run of the tests, and ten minutes of them in the long one.
+Each test run tries a few hundred inputs of each kind; the soak run takes ten minutes.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ KEY = "a key of at least thirty-two bytes, as HS256 wants it"
 authenticator = JWTAuthenticator(KEY, algorithms=["HS256"])
 origins = OriginPolicy(["https://app.example"])
 
-# --- what is sent ---------------------------------------------------------------------------------------------------
+# --- inputs ---------------------------------------------------------------------------------------------------------
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=50),
@@ -89,7 +89,7 @@ names = st.sampled_from(["cookie", "authorization", "origin", "host", "x-forward
 
 
 def signed(claims: Any) -> str:
-    """Return a token with any claims, also such as PyJWT would refuse to sign."""
+    """Return a token with any claims, even if PyJWT would refuse to sign them."""
     parts = [_encoded(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims)]
     return ".".join([*parts, _encoded(hmac.digest(KEY.encode(), ".".join(parts).encode(), "sha256"))])
 
@@ -110,7 +110,7 @@ values = visible | repeated | tokens.map("Bearer {}".format) | tokens.map("hubbu
 
 
 def handshake(headers: list[tuple[str, str]]) -> Handshake:
-    """Return the headers that the limits let through."""
+    """Return a handshake with the headers that the limits allow."""
     sizes = accumulate(len(name) + len(value) + 4 for name, value in headers)
     return Handshake(
         "/ws", headers=[header for header, size in zip(headers, sizes, strict=True) if size <= LIMITS.header_bytes]
@@ -152,14 +152,14 @@ requests = st.builds(
 handshakes = st.builds(handshake, st.lists(st.tuples(names, values), max_size=LIMITS.headers))
 
 
-# --- what takes it --------------------------------------------------------------------------------------------------
+# --- targets --------------------------------------------------------------------------------------------------------
 
 
 def read_message(text: str) -> None:
     try:
         decode(text, CONTRACT)
     except ClientError as error:
-        Close(4400, str(error)[:100]).serialize()  # what goes into a reason can be sent
+        Close(4400, str(error)[:100]).serialize()  # the reason can be sent
 
 
 def answer_handshake(handshake: Handshake) -> None:
@@ -183,7 +183,7 @@ Target = tuple[st.SearchStrategy[Any], Callable[[Any], None]]
 
 
 class Peer(asyncio.Transport):
-    """A transport without a network: it takes what is written."""
+    """A transport without a network: it ignores what is written."""
 
     def __init__(self) -> None:
         super().__init__({"peername": ("192.0.2.1", 1), "sockname": ("192.0.2.2", 80)})
@@ -278,7 +278,7 @@ def quickest(call: Callable[[Any], None], argument: Any) -> float:
 
 
 def fuzz(name: str, examples: int, start: int, target: Target | None = None) -> float:
-    """Feed one target so many inputs; return the CPU seconds of the slowest."""
+    """Feed inputs to one target; return the CPU seconds of the slowest."""
     strategy, call = target or TARGETS[name]
     slowest = 0.0
 
@@ -302,7 +302,7 @@ def fuzz(name: str, examples: int, start: int, target: Target | None = None) -> 
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_nothing_crashes_and_nothing_is_slow(target: str, tell: Callable[[str], None]) -> None:
+def test_no_input_crashes_the_target_and_none_is_slow(target: str, tell: Callable[[str], None]) -> None:
     slowest = fuzz(target, EXAMPLES, start=1)
     tell(f"{EXAMPLES} inputs, the slowest took {slowest * 1000:.2f} ms")
 
@@ -324,7 +324,7 @@ async def test_no_request_crashes_the_server_and_none_is_slow_in_minutes(tell: C
 
 @pytest.mark.soak
 @pytest.mark.parametrize("target", TARGETS)
-def test_nothing_crashes_and_nothing_is_slow_in_ten_minutes(target: str, tell: Callable[[str], None]) -> None:
+def test_no_input_crashes_the_target_and_none_is_slow_in_minutes(target: str, tell: Callable[[str], None]) -> None:
     end = time.monotonic() + SOAK_SECONDS / PARTS
     rounds, slowest = 0, 0.0
     while time.monotonic() < end:
@@ -333,7 +333,7 @@ def test_nothing_crashes_and_nothing_is_slow_in_ten_minutes(target: str, tell: C
     tell(f"{rounds * 1_000} inputs, the slowest took {slowest * 1000:.2f} ms")
 
 
-def test_the_slowest_known_inputs_are_quick() -> None:
+def test_the_slowest_known_inputs_are_fast_enough() -> None:
     for cookie in ("\\" * 8_000, "; ".join(f"c{number}=1" for number in range(1_000)), '"' * 8_000, "=" * 8_000):
         assert quickest(answer_handshake, handshake([("host", "h"), ("cookie", cookie)])) < SLOW_SECONDS
     for text in ("[" * 60_000, '{"a":' * 10_000, "9" * 60_000, '{"type":"' + "\\u0000" * 10_000):

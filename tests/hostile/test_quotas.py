@@ -1,4 +1,4 @@
-"""How many sockets one user, and one node, may have; pending handshakes count."""
+"""Limits of sockets per user and per node. Pending handshakes count."""
 
 from __future__ import annotations
 
@@ -45,21 +45,21 @@ async def test_the_eleventh_socket_of_a_user_is_accepted_and_closed_with_4429(ca
             assert await again.heard() == []
 
 
-async def test_handshakes_of_one_user_that_wait_together_do_not_pass_the_limit() -> None:
-    asked = asyncio.Semaphore(0)
-    go_on = asyncio.Event()
+async def test_concurrent_handshakes_of_one_user_do_not_exceed_the_limit() -> None:
+    called = asyncio.Semaphore(0)
+    proceed = asyncio.Event()
 
     async def slow(handshake: Handshake) -> Identity | None:
-        asked.release()
-        await go_on.wait()
+        called.release()
+        await proceed.wait()
         return authenticate(handshake)
 
     gateway = make_gateway(authenticate=slow, limits=Limits(sockets_per_user=3))
     async with running(gateway) as server, contextlib.AsyncExitStack() as opened:
         opening = [asyncio.create_task(opened.enter_async_context(RawSocket.open(server, "alice"))) for _ in range(8)]
         for _ in opening:
-            await asked.acquire()
-        go_on.set()
+            await called.acquire()
+        proceed.set()
         frames = [await raw.next_frame() for raw in await asyncio.gather(*opening)]
 
         assert sorted(opcode for opcode, _ in frames) == [1, 1, 1, 8, 8, 8, 8, 8]
@@ -90,12 +90,12 @@ async def test_a_full_node_answers_503_before_the_upgrade_until_a_socket_closes(
             assert gateway.stats.connects == 3
 
 
-async def test_handshakes_that_wait_for_a_slow_authenticator_fill_a_node_too() -> None:
-    asked = asyncio.Semaphore(0)
+async def test_handshakes_waiting_for_a_slow_authenticator_count_towards_the_node_limit() -> None:
+    called = asyncio.Semaphore(0)
     never = asyncio.Event()
 
     async def slow(handshake: Handshake) -> Identity | None:
-        asked.release()
+        called.release()
         await never.wait()
         return None
 
@@ -106,7 +106,7 @@ async def test_handshakes_that_wait_for_a_slow_authenticator_fill_a_node_too() -
             waiting.append(await asyncio.open_connection(server.host, server.port))
             waiting[-1][1].write(upgrade(server, "Authorization: alice"))
         for _ in waiting:
-            await asked.acquire()
+            await called.acquire()
 
         head = await response_to(server, upgrade(server, "Authorization: alice"))
         assert head.startswith(b"HTTP/1.1 503 ")
@@ -120,7 +120,7 @@ async def test_handshakes_that_wait_for_a_slow_authenticator_fill_a_node_too() -
         never.set()
 
 
-async def test_every_way_to_disconnect_frees_a_place() -> None:
+async def test_every_way_to_disconnect_frees_a_slot() -> None:
     gateway = make_gateway()
     async with running(gateway) as server:
         await response_to(server, upgrade(server, "Origin: https://evil.example"))

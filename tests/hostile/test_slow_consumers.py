@@ -1,4 +1,4 @@
-"""Who stops reading is closed with 4413, its memory and descriptor come back, and the others are served as before."""
+"""A client that stops reading is closed with 4413. Its resources are freed, and other clients are not affected."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ GROWTH_BYTES = 100 * 1024 * 1024
 LATENCY_GROWTH = 1.10
 
 TURNS = 20
-"""Events between two looks into the server."""
+"""Events between two requests for the figures of the server."""
 
 
 class Outcome(NamedTuple):
-    """When the slow ones were closed, and the latency of the others before and during that time."""
+    """When the slow clients were closed, and the latency of the others before and during that time."""
 
     gone_seconds: float
     growth: int
@@ -33,7 +33,7 @@ class Outcome(NamedTuple):
 
 
 async def stop_reading(slow: int, others: int, *, size: int, interval: float, seconds: float, tell: Tell) -> Outcome:
-    """Let ``slow`` subscribers of ``slow + others`` stop reading while events flow steadily; assert what must hold."""
+    """Make `slow` of `slow + others` subscribers stop reading during steady events; assert that only those close."""
     rounds = round(seconds / interval / TURNS)
     async with (
         Server.start() as server,
@@ -42,7 +42,7 @@ async def stop_reading(slow: int, others: int, *, size: int, interval: float, se
     ):
         for _ in range(rounds):
             await server.publish(turns=TURNS, interval=interval, size=size)
-            await server.inside()  # as below: to be asked costs the server time
+            await server.inside()  # as below: the request itself costs the server time
         healthy = await readers.receive(rounds * TURNS * others, 10)
         assert healthy["received"] == rounds * TURNS * others
         full = await server.inside()
@@ -60,7 +60,7 @@ async def stop_reading(slow: int, others: int, *, size: int, interval: float, se
                 gone = time.monotonic() - began
             assert gone or time.monotonic() - began < DEADLINE_SECONDS, now
         during = await readers.receive(published * others, 10)
-        empty, _ = await server.until(10, held=others)
+        empty, _ = await server.until(10, open_count=others)
 
     assert (during["open"], during["received"]) == (others, published * others)
     assert empty["closes"] == {"4413": slow}
@@ -73,7 +73,7 @@ async def stop_reading(slow: int, others: int, *, size: int, interval: float, se
     return Outcome(gone, heaviest - full["resident"], healthy["p99"], during["p99"])
 
 
-async def test_the_kernel_takes_little_of_what_a_slow_consumer_does_not_read(tell: Tell) -> None:
+async def test_the_kernel_buffers_little_for_a_slow_consumer(tell: Tell) -> None:
     limit = Limits().unsent_bytes
     gateway = make_gateway(flush_interval=0.0)
     async with running(gateway) as server:
@@ -85,7 +85,7 @@ async def test_the_kernel_takes_little_of_what_a_slow_consumer_does_not_read(tel
             sent = 0
             while not gateway.stats.closes[4413]:
                 if gateway.stats.connects:
-                    notify(MessageNew("c", "m", "slow", "x" * 10_000))  # "self" for the sender
+                    notify(MessageNew("c", "m", "slow", "x" * 10_000))  # delivered to the sender itself
                     sent += 10_000
                 await asyncio.sleep(0)
             tell(f"closed after {sent // 1024} KiB, of which {limit // 1024} may wait")
@@ -93,7 +93,7 @@ async def test_the_kernel_takes_little_of_what_a_slow_consumer_does_not_read(tel
     assert limit < sent < 4 * limit
 
 
-async def test_slow_consumers_are_closed_and_the_others_hear_everything(tell: Tell) -> None:
+async def test_slow_consumers_are_closed_and_others_receive_everything(tell: Tell) -> None:
     outcome = await stop_reading(20, 80, size=4000, interval=0.01, seconds=2, tell=tell)
 
     assert outcome.growth <= GROWTH_BYTES

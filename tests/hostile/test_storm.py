@@ -1,4 +1,4 @@
-"""Everybody is cut off at the same moment and comes back: with the real client and its real backoff."""
+"""All clients lose their connection at once and reconnect, with the real client and its real backoff."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from tests.support import Client, Json
 
 ROOT = Path(__file__).parents[2]
 WATCHED = 400
-"""Users whose presence is watched: fewer than the topics of one socket."""
+"""Users whose presence is watched: fewer than the topic limit of one socket."""
 
 GRACE_SECONDS = 2.5
-"""Who is back so soon was never announced offline: that takes 3 s without a socket, which the server measures."""
+"""A user who is back by then is never announced offline: that takes 3 s without a socket, measured by the server."""
 
 
 class Crowd:
@@ -58,7 +58,7 @@ class Crowd:
         return status
 
     async def until(self, holds: Callable[[Json], bool], seconds: float) -> Json:
-        """Ask until a condition holds; return the last answer."""
+        """Poll until a condition holds; return the last status."""
         async with asyncio.timeout(seconds):
             while not holds(status := await self.status()):
                 await asyncio.sleep(0.05)
@@ -66,7 +66,7 @@ class Crowd:
 
 
 @pytest.mark.parametrize("count", [500, pytest.param(5_000, marks=pytest.mark.soak)])
-async def test_everybody_is_back_within_thirty_seconds_and_who_is_quick_was_never_away(
+async def test_all_clients_reconnect_within_thirty_seconds_and_fast_ones_never_appear_offline(
     count: int, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
     users = [f"user{number}" for number in range(count)]
@@ -91,20 +91,20 @@ async def test_everybody_is_back_within_thirty_seconds_and_who_is_quick_was_neve
 
         assert (await rest.post(f"{server.address.http}/cut", params={"keep": "watcher"})).json() == count
         began = time.monotonic()
-        status = await crowd.until(lambda status: len(status["away"]) == status["ready"] == count, 30)
+        status = await crowd.until(lambda status: len(status["downtimes"]) == status["ready"] == count, 30)
         took = time.monotonic() - began
 
         assert set(status["statuses"]) <= {"503"}
         assert set(status["codes"]) <= {"1006", "1013"}
-        await asyncio.sleep(4)  # what is to be announced of them is announced: 3 s of grace, and a tick
+        await asyncio.sleep(4)  # until all offline updates are sent: 3 s of grace, and a tick
         heard = [event["data"] for event in await watcher.heard() if event["type"] == "server.presence.update"]
         flapped = {update["userId"] for update in heard if update["status"] != "online"}
-        quick = {user for user in watched if status["away"][user] < GRACE_SECONDS}
+        quick = {user for user in watched if status["downtimes"][user] < GRACE_SECONDS}
         assert flapped & quick == set()
         assert len(quick) > 0
         tell(
-            f"{count} clients back within {took:.1f} s, the slowest after {max(status['away'].values()):.1f} s; "
-            f"refused meanwhile: {status['statuses']}; {len(flapped)} of {len(watched)} watched were seen to leave"
+            f"{count} clients back within {took:.1f} s, the slowest after {max(status['downtimes'].values()):.1f} s; "
+            f"refused in between: {status['statuses']}; {len(flapped)} of {len(watched)} watched were seen to leave"
         )
         assert not logging.done(), server.log
         logging.cancel()

@@ -1,4 +1,4 @@
-"""Tokens with unknown key ids, or with keys of their own, over real sockets: refused without fetching keys again."""
+"""Tokens with an unknown key id or with their own key, over real sockets: refused without fetching keys again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.auth.test_jwks import OTHER_RSA_KEY, Issuer, MovedClock, issuer, jwk,
 from tests.support import make_gateway, running
 from tests.websocket import RawSocket
 
-__all__ = ["issuer"]  # a fixture is found by its name
+__all__ = ["issuer"]  # pytest finds a fixture by its name
 
 AT_ONCE = 50
 
@@ -40,11 +40,11 @@ async def test_a_thousand_unknown_key_ids_are_refused_and_cost_one_fetch(
     assert len(issuer.paths) == 1
 
 
-async def test_keys_are_never_fetched_from_where_a_token_says(issuer: Issuer, authenticate: JWTAuthenticator) -> None:
+async def test_keys_are_never_fetched_from_a_url_in_a_token(issuer: Issuer, authenticate: JWTAuthenticator) -> None:
     elsewhere = issuer.url.replace("jwks", "theirs")
-    brought = token(OTHER_RSA_KEY, "key-1", jku=elsewhere, x5u=elsewhere, jwk=jwk(OTHER_RSA_KEY))
+    forged = token(OTHER_RSA_KEY, "key-1", jku=elsewhere, x5u=elsewhere, jwk=jwk(OTHER_RSA_KEY))
     async with running(make_gateway(authenticate=authenticate)) as server:
-        name, value = brought.headers[0]
+        name, value = forged.headers[0]
         async with RawSocket.upgraded(server, f"{name}: {value}") as raw:
             assert await raw.close_code() == 4401
 

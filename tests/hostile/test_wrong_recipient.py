@@ -1,4 +1,4 @@
-"""Nobody hears what they may not: many random steps of users and conversations, compared with a model."""
+"""No socket receives an event it may not see: many random steps, compared with a model."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ NO_LIMITS = Limits(events_per_minute=10**9, sockets_per_user=10**6, handshakes_p
 
 
 class Socket:
-    """One client, and what it must have received by now, in order."""
+    """One client, and the events it must have received by now, in order."""
 
     def __init__(self, client: Client, user: str, id: str, stack: AsyncExitStack) -> None:
         self.client = client
         self.user = user
         self.id = id
         self.stack = stack
-        self.due: list[str] = []
+        self.expected: list[str] = []
 
 
 class World:
@@ -41,19 +41,20 @@ class World:
         }
         self.sockets: list[Socket] = []
         self.subscribed: defaultdict[str, set[str]] = defaultdict(set)  # by socket id
-        self.allowing: dict[str, tuple[str, set[str]]] = {}  # by socket id: what the app has said, not yet in force
+        # By socket id: user and allowed topics, where the answer of the app is not in effect yet.
+        self.pending_answers: dict[str, tuple[str, set[str]]] = {}
         self.deliveries = 0
         self.sent = 0
         self.gateway = make_gateway(authorize=self.authorize, limits=NO_LIMITS)
 
     async def authorize(self, ctx: Context, topics: Sequence[Topic]) -> Iterable[Topic]:
-        """Look, then take some time: others leave and send before the answer takes effect."""
+        """Check membership, then wait: others leave and send before the answer takes effect."""
         allowed = {topic.id for topic in topics if ctx.user_id in self.members[topic.id]}
-        self.allowing[ctx.socket_id] = (ctx.user_id, allowed)
+        self.pending_answers[ctx.socket_id] = (ctx.user_id, allowed)
         answer = [topic for topic in topics if topic.id in allowed]
         for _ in range(self.random.randrange(4)):
             await asyncio.sleep(0)
-        self.subscribed[ctx.socket_id] = self.allowing.pop(ctx.socket_id)[1]
+        self.subscribed[ctx.socket_id] = self.pending_answers.pop(ctx.socket_id)[1]
         return answer
 
     async def open(self, server: Address) -> None:
@@ -85,14 +86,14 @@ class World:
             user = self.random.choice(sorted(self.members[conversation]))
             self.members[conversation].remove(user)
             await self.gateway.revoke(user, Topic("conversation", conversation))
-            for allowing, allowed in self.allowing.values():
-                if allowing == user:
+            for asking, allowed in self.pending_answers.values():
+                if asking == user:
                     allowed.discard(conversation)
             for socket in self.sockets:
                 if socket.user == user:
                     self.subscribed[socket.id].discard(conversation)
 
-    async def say(self) -> None:
+    async def send_message(self) -> None:
         conversation = self.random.choice(CONVERSATIONS)
         if self.members[conversation]:
             sender = self.random.choice(sorted(self.members[conversation]))
@@ -101,14 +102,14 @@ class World:
             for socket in self.sockets:
                 if conversation in self.subscribed[socket.id] or socket.user == sender:
                     assert socket.user in self.members[conversation]  # the model itself keeps the rule
-                    socket.due.append(f"m{self.sent}")
+                    socket.expected.append(f"m{self.sent}")
 
-    async def address(self) -> None:
+    async def notify_users(self) -> None:
         users = self.random.sample(USERS, 3)
         notify(ConversationsChanged(), users=users)
         for socket in self.sockets:
             if socket.user in users:
-                socket.due.append("changed")
+                socket.expected.append("changed")
 
     async def check(self, socket: Socket) -> None:
         received = []
@@ -117,17 +118,23 @@ class World:
                 received.append(event["data"]["messageId"])
             elif event["type"] == "server.messenger.conversations_changed":
                 received.append("changed")
-        assert received == socket.due
+        assert received == socket.expected
         self.deliveries += len(received)
-        socket.due.clear()
+        socket.expected.clear()
 
 
-async def test_nobody_hears_what_they_may_not_in_ten_thousand_random_steps(tell: Callable[[str], None]) -> None:
+async def test_ten_thousand_random_steps_deliver_only_to_allowed_recipients(tell: Callable[[str], None]) -> None:
     world = World(seed=20_261)
     async with running(world.gateway) as server, AsyncExitStack() as ending:
         for _ in range(20):
             await world.open(server)
-        steps = [world.subscribe] * 4 + [world.say] * 8 + [world.join] * 2 + [world.leave] * 2 + [world.address]
+        steps = (
+            [world.subscribe] * 4
+            + [world.send_message] * 8
+            + [world.join] * 2
+            + [world.leave] * 2
+            + [world.notify_users]
+        )
         for number in range(STEPS):
             await world.random.choice(steps)()
             if number % 4 == 0:

@@ -1,4 +1,4 @@
-"""Nodes without servers: each a store of presence, a broker and a hub, wired as the gateway does, on one clock."""
+"""Nodes without HTTP servers: each has a presence store, a broker and a hub, wired as in the gateway, on one clock."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MARKER = "server.test.marker"
 
 
 class Watcher:
-    """A socket that watches users, and what it has heard of them: the change, with its version."""
+    """A socket that watches users, and the changes it has received, each with its version."""
 
     def __init__(self, node: Node, socket: FakeSocket, snapshot: list[Presence]) -> None:
         self._node = node
@@ -43,17 +43,17 @@ class Watcher:
         self.heard: list[tuple[Presence, int]] = []
 
     async def changes(self) -> list[Presence]:
-        """Gives what was heard since the last time; all that was published before has arrived."""
+        """Return the changes since the last call, after everything published so far has arrived."""
         await self._node.arrived()
         heard, self.heard = self.heard, []
         return [presence for presence, _ in heard]
 
     async def statuses(self) -> list[str]:
-        """Gives the same as statuses alone."""
+        """Return the statuses of the changes since the last call."""
         return [presence.status for presence in await self.changes()]
 
     def leave(self) -> None:
-        """Stops watching."""
+        """Stop watching."""
         self._node.hub.unregister(self._socket)
         del self._node.watchers[self._socket]
 
@@ -92,7 +92,7 @@ class Node:
     def has_listeners(self, interest: Interest) -> bool:
         return self.hub.has_listeners(interest)
 
-    # --- what tests do ------------------------------------------------------------------------------------------------
+    # --- for tests ----------------------------------------------------------------------------------------------------
 
     def connect(self, *users: str) -> None:
         for user in users:
@@ -103,7 +103,7 @@ class Node:
             self.presence.disconnect(user)
 
     async def watch(self, *users: str) -> Watcher:
-        """Subscribes somebody to users, and reads the snapshot as the gateway does."""
+        """Subscribe a new socket to users, and read the snapshot as the gateway does."""
         topics = [Topic("user", user) for user in users]
         waiting = self.interests.hold(topics)
         if waiting is not None:
@@ -117,7 +117,7 @@ class Node:
         return watcher
 
     async def status(self, user: str) -> str:
-        """Gives the announced status of a user."""
+        """Return the announced status of a user."""
         (presence,) = await self.presence.announced([user])
         return presence.status
 
@@ -130,13 +130,16 @@ class Node:
             await self.presence.idle()
 
     async def until_ready(self) -> None:
-        """Waits until what is published arrives again."""
+        """Wait until the broker delivers publications again."""
         async with asyncio.timeout(30):
             while not self.broker.ready:
                 await asyncio.sleep(0.01)
 
     async def arrived(self) -> None:
-        """Waits until everything published so far that is watched here has arrived: a channel keeps its order."""
+        """Wait until everything published so far to watched topics has arrived.
+
+        A channel keeps its order, so a marker arrives last.
+        """
         topics = dict.fromkeys(topic for socket in self.watchers for topic in socket.subscriptions)
         loop = asyncio.get_running_loop()
         markers = {topic: (secrets.token_hex(8), loop.create_future()) for topic in topics}
@@ -146,7 +149,7 @@ class Node:
                 await self.until_ready()
                 for topic, name in waiting.items():
                     self.broker.publish(Publication(MARKER, b"", (topic,), (), metadata=name.encode()))
-                # A marker can be lost where a connection is just about to fail: then it is published again.
+                # A marker can be lost when a connection fails. Publish it again after a second.
                 await asyncio.wait([future for _, future in markers.values()], timeout=1)
 
     def _deliver(self, publication: Publication, matched: Interest | None) -> None:
@@ -173,17 +176,17 @@ class System:
 
     @cached_property
     def clients(self) -> Clients:
-        """Gives plain clients of the tests' own."""
+        """Return plain clients for the tests, separate from the nodes."""
         assert self.url is not None
         return Clients(self.url)
 
     @property
     def grace(self) -> float:
-        """Gives the seconds without a socket after which the end of a user is due."""
+        """Return the seconds without a socket after which a user is announced offline."""
         return OFFLINE if self.url is None else OFFLINE + TICK
 
     async def node(self, url: str | None = None) -> Node:
-        """Starts a node."""
+        """Start a node."""
         if self.url is None and self.nodes:
             return self.nodes[0]
         node = Node(self.clock, Stats())
@@ -195,7 +198,7 @@ class System:
         return node
 
     async def tick(self, times: int = 1) -> None:
-        """Lets so many ticks of a second pass on every node."""
+        """Run a number of one-second ticks on every node."""
         for _ in range(times):
             self.clock.advance(TICK)
             for node in self.nodes:
@@ -204,7 +207,7 @@ class System:
                 await node.idle()
 
     def kill(self, node: Node) -> None:
-        """Takes a node out as kill -9 does: nothing more is heard of it."""
+        """Remove a node as `kill -9` does: it sends nothing more."""
         if node in self.nodes:
             self.nodes.remove(node)
         self._dead.append(node)
@@ -215,7 +218,7 @@ class System:
             await node.broker.stop()
         for node in self._dead:
             assert isinstance(node.presence, RedisPresence)
-            await node.broker.stop()  # first: it tells presence of gaps, which then reads again
+            await node.broker.stop()  # first: it reports gaps to presence, which then reads again
             await node.presence.close()
         if "clients" in vars(self):
             self.clients.close()
@@ -239,7 +242,7 @@ class System:
 
 @contextlib.asynccontextmanager
 async def redis_system(url: str, **options: Any) -> AsyncIterator[System]:
-    """Gives a system on Redis, under a prefix of its own."""
+    """Yield a system on Redis, under its own prefix."""
     system = System(url, f"test-{secrets.token_hex(4)}", **options)
     try:
         yield system
@@ -249,7 +252,7 @@ async def redis_system(url: str, **options: Any) -> AsyncIterator[System]:
 
 @contextlib.asynccontextmanager
 async def memory_system() -> AsyncIterator[System]:
-    """Gives a system of one node, whose store is memory."""
+    """Yield a system of one node with a memory store."""
     system = System(None, "")
     try:
         yield system

@@ -1,7 +1,7 @@
-"""Every store of presence against one model: whatever happens to users and nodes, in whatever order.
+"""Compare every presence store with one model, for any order of events on users and nodes.
 
-Online <=> a socket exists on a node that lives; one event per transition; versions only rise; nobody is announced
-offline who was not without a socket for long enough; a node that died leaves nothing behind.
+Online <=> a socket exists on a live node; one event per transition; versions only rise; a user is announced offline
+only after the grace period without a socket; a dead node leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ import hubbub.presence.redis.presence
 from hubbub.presence.redis import reconciler, replica
 from hubbub.redis import channels, discovery
 from tests.presence.nodes import AWAY, OFFLINE, TICK, Node, System, Watcher, memory_system, redis_system
-from tests.presence.redis.test_presence import end_lease, everywhere, incarnation_of, keys_with, user_key
+from tests.presence.redis.test_presence import end_lease, incarnation_of, keys_with, send_to_all, user_key
 
 USERS = ("alice", "bob", "carol")
 NODES = 4
 QUIET = 20
-"""Ticks after which everything that was broken is mended, with the shorter times below."""
+"""Ticks after which every fault is repaired, with the shorter times below."""
 
 LONG_AGO = 1000.0
 
 APART = 20.0
-"""Seconds between the loss of one user and that of the watching node's lease. Of the latter it concludes that all was
-lost: then it does not wait for as long as another node may need to find the one."""
+"""Least seconds between the loss of one user and the loss of the watching node's lease. After a lost lease the node
+assumes that all data was lost, and waits for less time than another node may need to find the one lost user."""
 
 BUCKETS = 8
 
 
 @dataclass
 class ModelNode:
-    """What really is on a node."""
+    """The sockets that really exist on a node."""
 
     node: Node
     sockets: dict[str, int] = field(default_factory=lambda: dict.fromkeys(USERS, 0))
-    active_at: dict[str, float | None] = field(default_factory=dict)  # None where it is not known
+    active_at: dict[str, float | None] = field(default_factory=dict)  # None if unknown
     is_frozen: bool = False
 
 
 class PresenceMachine(RuleBasedStateMachine):
-    """Drives a system, and keeps what is true beside it."""
+    """Drives a system, and keeps the true state beside it."""
 
     url: ClassVar[str | None] = None
 
@@ -71,13 +71,13 @@ class PresenceMachine(RuleBasedStateMachine):
         for _ in range(1 if self.url is None else 2):
             self.nodes.append(ModelNode(self.run(self.system.node())))
         self.watchers = [self.run(self.nodes[0].node.watch(*USERS)) for _ in range(2)]
-        self.tick(6)  # nodes that are here for a while reap
+        self.tick(6)  # only nodes that have been up for a while reap
 
     @property
     def now(self) -> float:
         return self.system.clock.monotonic()
 
-    # --- what happens -------------------------------------------------------------------------------------------------
+    # --- users --------------------------------------------------------------------------------------------------------
 
     @rule(user=st.sampled_from(USERS), at=st.integers(0, NODES - 1))
     def connect(self, user: str, at: int) -> None:
@@ -87,7 +87,7 @@ class PresenceMachine(RuleBasedStateMachine):
         if not self.exists(user):
             self.gaps[user] = (self.gaps[user][0], self.now)
         if not one.sockets[user]:
-            # For a user who is away it is no activity, so of one who is there already nothing is known.
+            # Connecting is no activity for a user who is away. If the user is present already, activity is unknown.
             is_new = all(self.last.get((number, user), ("offline", 0))[0] == "offline" for number in range(2))
             one.active_at[user] = self.now if is_new and not self.exists(user) else None
         one.node.connect(user)
@@ -121,7 +121,7 @@ class PresenceMachine(RuleBasedStateMachine):
         self.system.clock.advance(seconds)
         self.tick(1)
 
-    # --- what befalls nodes and their store ---------------------------------------------------------------------------
+    # --- nodes and their store ----------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.url is not None and len(self.nodes) < NODES)
     @rule()
@@ -132,7 +132,7 @@ class PresenceMachine(RuleBasedStateMachine):
     @rule(at=st.integers(0, NODES - 1))
     def kill(self, at: int) -> None:
         one = self.nodes.pop(1 + at % (len(self.nodes) - 1))
-        self.vanish()
+        self.record_death()
         self.system.kill(one.node)
         end_lease(self.system, one.node)
         self.dead.append(incarnation_of(one.node))
@@ -162,7 +162,7 @@ class PresenceMachine(RuleBasedStateMachine):
             self.system.nodes.remove(one.node)
             end_lease(self.system, one.node)
             self.dead.append(incarnation_of(one.node))
-            self.vanish()
+            self.record_death()
 
     @rule()
     def thaw(self) -> None:
@@ -185,12 +185,12 @@ class PresenceMachine(RuleBasedStateMachine):
         if not one.is_frozen:
             self.dead.append(incarnation_of(one.node))
             end_lease(self.system, one.node)
-            self.vanish()
+            self.record_death()
 
     @precondition(lambda self: self.url is not None)
     @rule()
     def flush(self) -> None:
-        everywhere(self.system, "FLUSHALL")
+        send_to_all(self.system, "FLUSHALL")
         self.lost_all_at = self.now
 
     @precondition(lambda self: self.url is not None)
@@ -203,13 +203,13 @@ class PresenceMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.url is not None)
     @rule()
-    def lose_news(self) -> None:
+    def lose_updates(self) -> None:
         self.nodes[0].node.presence.on_loss(None)
 
-    # --- what must be so ----------------------------------------------------------------------------------------------
+    # --- assertions ---------------------------------------------------------------------------------------------------
 
     def hear(self) -> None:
-        """Looks at every event: it is a transition, in order, and true."""
+        """Assert that every event is a transition, in order, and correct."""
         for number, watcher in enumerate(self.watchers):
             heard, watcher.heard = watcher.heard, []
             for presence, version in heard:
@@ -222,10 +222,10 @@ class PresenceMachine(RuleBasedStateMachine):
                     since, until = self.gaps[presence.user_id]
                     was_gone = min(until, self.now) - since
                     assert was_gone >= OFFLINE, f"{presence} was without a socket for {was_gone} s"
-                    assert until >= self.now - TICK, f"{presence} came back at {until}, and it is {self.now}"
+                    assert until >= self.now - TICK, f"{presence} came back at {until}, and now is {self.now}"
 
     @rule()
-    def all_is_well_in_the_end(self) -> None:
+    def everything_agrees_in_the_end(self) -> None:
         self.thaw()
         self.tick(QUIET)
         for user in USERS:
@@ -245,10 +245,10 @@ class PresenceMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             if self.watchers:
-                self.all_is_well_in_the_end()
+                self.everything_agrees_in_the_end()
         finally:
             self.run(self.context.__aexit__(None, None, None))
-            self.run(asyncio.sleep(0.01))  # connections end in the turn after that
+            self.run(asyncio.sleep(0.01))  # connections end in the next turn of the loop
             self.runner.close()
 
     # --- details ------------------------------------------------------------------------------------------------------
@@ -264,10 +264,10 @@ class PresenceMachine(RuleBasedStateMachine):
         if not self.exists(user):
             self.gaps[user] = (self.now, float("inf"))
 
-    def vanish(self) -> None:
-        """Takes in that a node is taken for dead, which is 10 s after its last word at the earliest.
+    def record_death(self) -> None:
+        """Record that a node counts as dead, which normally takes at least 10 s without a heartbeat.
 
-        Here it happens at once, so whoever has no socket now, or had one there alone, has had none for long.
+        Here it happens at once. Users without any other socket count as gone for a long time.
         """
         for user in USERS:
             if not self.exists(user):
@@ -275,10 +275,10 @@ class PresenceMachine(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What takes a minute takes a few ticks, and each bucket is looked at as often: so there are few of them.
+def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reduce minutes to a few ticks, and use few buckets, so that each is verified as often.
 
-    Two users share none, every server of the Cluster has some, and they do not fit into one batch.
+    No two users share a bucket, every server of the Cluster has some, and they do not fit into one batch.
     """
     for module in (channels, discovery, reconciler, hubbub.presence.redis.presence):
         monkeypatch.setattr(module, "BUCKETS", BUCKETS)
@@ -297,22 +297,19 @@ def check(url: str | None, examples: int, steps: int) -> None:
             max_examples=examples,
             stateful_step_count=steps,
             deadline=None,
-            phases=(
-                Phase.explicit,
-                Phase.reuse,
-                Phase.generate,
-            ),  # shrinking takes minutes; the steps are printed as they are
+            # No shrinking: it takes minutes. The steps are printed as they are.
+            phases=(Phase.explicit, Phase.reuse, Phase.generate),
             suppress_health_check=list(HealthCheck),
         ),
     )
 
 
-@pytest.mark.usefixtures("quickly")
+@pytest.mark.usefixtures("short_intervals")
 def test_presence_follows_the_model(store_url: str | None) -> None:
     check(store_url, examples=10, steps=30)
 
 
 @pytest.mark.soak
-@pytest.mark.usefixtures("quickly")
+@pytest.mark.usefixtures("short_intervals")
 def test_presence_follows_the_model_for_long(store_url: str | None) -> None:
     check(store_url, examples=1000, steps=50)

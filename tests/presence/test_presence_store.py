@@ -1,4 +1,4 @@
-"""What every store of presence promises, whether one node keeps it or many."""
+"""What every presence store promises, for one node and for many."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def test_the_first_socket_anywhere_is_announced_once_and_everywhere(system
     assert await other.statuses() == ["online"]
 
 
-async def test_closing_all_sockets_but_one_is_silent_and_closing_the_last_is_not(system: System) -> None:
+async def test_only_closing_the_last_socket_is_announced(system: System) -> None:
     nodes = [await system.node() for _ in range(3)]
     watcher = await nodes[0].watch("alice")
     for node in nodes:
@@ -39,7 +39,7 @@ async def test_closing_all_sockets_but_one_is_silent_and_closing_the_last_is_not
     assert await watcher.changes() == [Presence("alice", "offline", START + 21)]
 
 
-async def test_offline_is_announced_after_a_while_without_a_socket_and_not_before(system: System) -> None:
+async def test_offline_is_announced_after_the_grace_period_and_not_before(system: System) -> None:
     node = await system.node()
     watcher = await node.watch("alice")
     node.connect("alice")
@@ -54,7 +54,7 @@ async def test_offline_is_announced_after_a_while_without_a_socket_and_not_befor
     assert await watcher.statuses() == ["offline"]
 
 
-async def test_who_leaves_is_told_to_one_node_once(system: System) -> None:
+async def test_a_user_who_leaves_is_reported_to_one_node_once(system: System) -> None:
     here, there = await system.node(), await system.node()
     here.connect("alice")
     there.connect("alice", "bob")
@@ -65,11 +65,11 @@ async def test_who_leaves_is_told_to_one_node_once(system: System) -> None:
     there.disconnect("alice")
     await system.tick(10)
 
-    told = [seen for node in system.nodes for seen in node.left]
-    assert told == [{"alice": START + 3}]
+    reported = [seen for node in system.nodes for seen in node.left]
+    assert reported == [{"alice": START + 3}]
 
 
-async def test_a_reload_is_silent_wherever_it_comes_back(system: System) -> None:
+async def test_a_reload_is_silent_even_when_it_reconnects_to_another_node(system: System) -> None:
     here, there = await system.node(), await system.node()
     watcher = await here.watch("alice")
     here.connect("alice")
@@ -86,7 +86,7 @@ async def test_a_reload_is_silent_wherever_it_comes_back(system: System) -> None
     assert await here.status("alice") == "online"
 
 
-async def test_a_visit_between_two_ticks_is_never_announced(system: System) -> None:
+async def test_a_transient_socket_between_two_ticks_is_never_announced(system: System) -> None:
     node = await system.node()
     watcher = await node.watch("alice")
 
@@ -98,7 +98,7 @@ async def test_a_visit_between_two_ticks_is_never_announced(system: System) -> N
 
 
 @pytest.mark.parametrize("at", [0, 1])
-async def test_a_visit_between_two_ticks_puts_the_end_off_by_as_much(system: System, at: int) -> None:
+async def test_a_transient_socket_between_two_ticks_postpones_offline(system: System, at: int) -> None:
     nodes = [await system.node(), await system.node()]
     watcher = await nodes[0].watch("alice")
     nodes[0].connect("alice")
@@ -116,7 +116,7 @@ async def test_a_visit_between_two_ticks_puts_the_end_off_by_as_much(system: Sys
     assert sum("alice" in seen for node in system.nodes for seen in node.left) == 1
 
 
-async def test_a_user_without_activity_is_away_and_activity_brings_them_back(system: System) -> None:
+async def test_a_user_without_activity_is_away_until_the_next_activity(system: System) -> None:
     node = await system.node()
     watcher = await node.watch("alice")
     node.connect("alice")
@@ -132,7 +132,7 @@ async def test_a_user_without_activity_is_away_and_activity_brings_them_back(sys
     assert await watcher.statuses() == ["online"]
 
 
-async def test_a_reload_is_no_activity_wherever_it_comes_back(system: System) -> None:
+async def test_a_reload_does_not_count_as_activity_on_any_node(system: System) -> None:
     here, there = await system.node(), await system.node()
     watcher = await here.watch("alice")
     here.connect("alice")
@@ -150,7 +150,7 @@ async def test_a_reload_is_no_activity_wherever_it_comes_back(system: System) ->
     assert await there.status("alice") == "away"
 
 
-async def test_touching_somebody_without_a_socket_here_changes_nothing_and_says_so(system: System) -> None:
+async def test_touching_a_user_without_a_socket_here_returns_false_and_changes_nothing(system: System) -> None:
     node = await system.node()
 
     assert not node.presence.touch("alice")
@@ -159,7 +159,7 @@ async def test_touching_somebody_without_a_socket_here_changes_nothing_and_says_
     assert await node.status("alice") == "offline"
 
 
-async def test_snapshots_report_what_was_announced_in_the_order_asked(system: System) -> None:
+async def test_snapshots_report_announced_statuses_in_the_requested_order(system: System) -> None:
     here, there = await system.node(), await system.node()
     here.connect("alice")
     await system.tick()
@@ -176,7 +176,7 @@ async def test_snapshots_report_what_was_announced_in_the_order_asked(system: Sy
         ]
 
 
-async def test_who_watches_misses_nothing_after_the_snapshot(system: System) -> None:
+async def test_a_watcher_misses_nothing_after_the_snapshot(system: System) -> None:
     here, there = await system.node(), await system.node()
     here.connect("alice")
     await system.tick()
@@ -189,7 +189,7 @@ async def test_who_watches_misses_nothing_after_the_snapshot(system: System) -> 
     assert await watcher.statuses() == ["offline"]
 
 
-async def test_the_end_of_a_node_tells_when_its_users_were_seen(system: System) -> None:
+async def test_stopping_a_node_returns_when_its_users_were_last_seen(system: System) -> None:
     node = await system.node()
     node.connect("alice", "bob")
     await system.tick()

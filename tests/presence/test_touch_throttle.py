@@ -1,4 +1,4 @@
-"""Activity is passed on once per user and second."""
+"""User activity is passed on at most once a second per user."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from hubbub.presence.touch_throttle import TouchThrottle
 from hubbub.testing import ManualClock
 
 
-def test_a_storm_of_touches_is_passed_on_once_a_second() -> None:
+def test_many_touches_are_passed_on_once_a_second() -> None:
     clock = ManualClock()
-    passed_on = TouchThrottle(clock)
+    throttle = TouchThrottle(clock)
 
-    assert [passed_on.allows("alice") for _ in range(3)] == [True, False, False]
-    assert passed_on.allows("bob")
+    assert [throttle.allows("alice") for _ in range(3)] == [True, False, False]
+    assert throttle.allows("bob")
     clock.advance(0.9)
-    assert not passed_on.allows("alice")
+    assert not throttle.allows("alice")
     clock.advance(0.1)
 
-    assert passed_on.allows("alice")
+    assert throttle.allows("alice")
 
 
-def test_only_so_many_users_are_remembered() -> None:
-    passed_on = TouchThrottle(ManualClock())
+def test_the_number_of_remembered_users_is_bounded() -> None:
+    throttle = TouchThrottle(ManualClock())
 
     for number in range(touch_throttle.MAX_USERS + 100):
-        assert passed_on.allows(f"user-{number}")
+        assert throttle.allows(f"user-{number}")
 
-    assert len(passed_on) <= touch_throttle.MAX_USERS
-    assert not passed_on.allows(f"user-{touch_throttle.MAX_USERS + 99}")
+    assert len(throttle) <= touch_throttle.MAX_USERS
+    assert not throttle.allows(f"user-{touch_throttle.MAX_USERS + 99}")

@@ -1,4 +1,4 @@
-"""Presence as a state machine: by example, and against a model that looks at every user on every tick."""
+"""The presence state machine: by example, and against a model that checks every user on every tick."""
 
 from dataclasses import dataclass, field
 
@@ -30,7 +30,7 @@ def test_the_first_socket_brings_a_user_online_once(tracker: Tracker) -> None:
     assert tracker.announced("alice") == Presence("alice", "online", None)
 
 
-def test_one_of_two_sockets_may_close_unnoticed(tracker: Tracker) -> None:
+def test_closing_one_of_two_sockets_is_silent(tracker: Tracker) -> None:
     tracker.connect("alice", 0)
     tracker.connect("alice", 0)
     tracker.tick(1)
@@ -61,7 +61,7 @@ def test_a_reload_is_silent(tracker: Tracker) -> None:
     assert tracker.tick(60) == []
 
 
-def test_a_visit_between_two_ticks_is_never_announced(tracker: Tracker) -> None:
+def test_a_transient_socket_between_two_ticks_is_never_announced(tracker: Tracker) -> None:
     tracker.connect("alice", 0.1)
     tracker.disconnect("alice", 0.2)
 
@@ -70,7 +70,7 @@ def test_a_visit_between_two_ticks_is_never_announced(tracker: Tracker) -> None:
     assert len(tracker) == 0
 
 
-def test_a_user_without_activity_is_away_and_activity_brings_them_back(tracker: Tracker) -> None:
+def test_a_user_without_activity_is_away_until_the_next_activity(tracker: Tracker) -> None:
     tracker.connect("alice", 0)
     tracker.tick(1)
 
@@ -81,7 +81,7 @@ def test_a_user_without_activity_is_away_and_activity_brings_them_back(tracker: 
     assert statuses(tracker.tick(700)) == {"alice": "away"}
 
 
-def test_a_reload_is_no_activity(tracker: Tracker) -> None:
+def test_a_reload_does_not_count_as_activity(tracker: Tracker) -> None:
     tracker.connect("alice", 0)
     tracker.tick(1)
     tracker.tick(300)
@@ -92,14 +92,14 @@ def test_a_reload_is_no_activity(tracker: Tracker) -> None:
     assert tracker.announced("alice").status == "away"
 
 
-def test_touching_somebody_without_a_socket_changes_nothing(tracker: Tracker) -> None:
+def test_touching_a_user_without_a_socket_changes_nothing(tracker: Tracker) -> None:
     tracker.touch("alice", 0)
 
     assert tracker.tick(1) == []
     assert len(tracker) == 0
 
 
-def test_the_end_takes_everybody_with_a_socket_as_seen_now(tracker: Tracker) -> None:
+def test_connected_users_count_as_seen_now_when_the_node_stops(tracker: Tracker) -> None:
     tracker.connect("alice", 0)
     tracker.connect("bob", 0)
     tracker.disconnect("bob", 5)
@@ -179,7 +179,7 @@ class TrackerMachine(RuleBasedStateMachine):
             assert self.tracker.announced(name).status == user.announced
 
     @invariant()
-    def nobody_is_remembered_for_ever(self) -> None:
+    def no_user_is_remembered_forever(self) -> None:
         assert len(self.tracker) == sum(user.exists for user in self.model.values())
 
 

@@ -1,4 +1,4 @@
-"""Names of channels: one per interest, in the bucket where a script can reach what belongs to it."""
+"""Channel names: one per interest, in the same bucket as the keys that a script uses with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ interests: st.SearchStrategy[Interest] = ids | st.builds(
 
 
 @given(interests)
-def test_an_interest_is_read_back_from_its_channel(interest: Interest) -> None:
+def test_a_channel_name_yields_its_interest(interest: Interest) -> None:
     channel = CHANNELS.of(interest)
 
     assert CHANNELS.interest(channel) == interest
@@ -32,7 +32,7 @@ def test_no_two_interests_share_a_channel(one: Interest, other: Interest) -> Non
 
 
 @given(ids)
-def test_a_user_and_the_topic_of_that_user_are_in_one_bucket(user: str) -> None:
+def test_a_user_and_their_topic_share_a_bucket(user: str) -> None:
     assert bucket_of(user) == bucket_of(Topic("user", user))
 
 
@@ -41,11 +41,11 @@ def test_conversations_are_spread_over_the_buckets() -> None:
 
 
 @given(interests)
-def test_the_slot_of_a_bucket_is_that_of_all_its_names(interest: Interest) -> None:
+def test_all_names_of_a_bucket_share_its_slot(interest: Interest) -> None:
     assert key_slot(CHANNELS.of(interest)) == slot_of(bucket_of(interest))
 
 
-def test_the_channel_of_everybody_and_those_of_probes_are_no_interests() -> None:
+def test_the_broadcast_channel_and_probe_channels_are_not_interests() -> None:
     assert CHANNELS.interest(CHANNELS.all) is None
     assert CHANNELS.interest(CHANNELS.probe(7, "x")) is None
     assert CHANNELS.bucket(CHANNELS.probe(7, "x")) == 7
@@ -59,6 +59,6 @@ def test_a_channel_in_a_wrong_bucket_is_refused() -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "a{b}c", "a b", "x" * 65])
-def test_a_prefix_that_would_disturb_hash_tags_is_refused(prefix: str) -> None:
+def test_a_prefix_that_would_break_hash_tags_is_refused(prefix: str) -> None:
     with pytest.raises(ConfigurationError, match="prefix"):
         Channels(prefix)

@@ -10,7 +10,7 @@ from hubbub.redis.command_queue import BATCH_BYTES, OVERHEAD_BYTES, CommandQueue
 
 
 class Results:
-    """Keeps the outcome of each command."""
+    """Record the outcome of each command."""
 
     def __init__(self) -> None:
         self.outcomes: list[tuple[bytes, Outcome]] = []
@@ -19,14 +19,14 @@ class Results:
         return PendingCommand(data, lambda command, outcome, answer: self.outcomes.append((command.command, outcome)))
 
 
-def opened(max_bytes: int = 10**6) -> tuple[CommandQueue, Results]:
+def open_queue(max_bytes: int = 10**6) -> tuple[CommandQueue, Results]:
     queue = CommandQueue(max_bytes)
     queue.is_open = True
     return queue, Results()
 
 
 def test_commands_are_joined_in_order() -> None:
-    queue, results = opened()
+    queue, results = open_queue()
     for command in (b"a", b"b", b"c"):
         queue.put(results.command(command))
 
@@ -35,41 +35,41 @@ def test_commands_are_joined_in_order() -> None:
 
 
 def test_a_batch_is_bounded() -> None:
-    queue, results = opened()
+    queue, results = open_queue()
     for _ in range(3):
         queue.put(results.command(bytes(BATCH_BYTES // 2 + 1)))
 
     assert [len(queue.next_batch()) for _ in range(3)] == [BATCH_BYTES + 2, BATCH_BYTES // 2 + 1, 0]
 
 
-def test_nothing_is_taken_without_a_connection() -> None:
+def test_nothing_is_accepted_without_a_connection() -> None:
     results = Results()
 
     assert not CommandQueue().put(results.command(b"a"))
     assert results.outcomes == []
 
 
-def test_what_awaits_its_answer_takes_room_too() -> None:
-    queue, results = opened(max_bytes=2 * (1 + OVERHEAD_BYTES))
-    taken = [queue.put(results.command(b"a")) for _ in range(3)]
+def test_commands_awaiting_an_answer_count_towards_the_limit() -> None:
+    queue, results = open_queue(max_bytes=2 * (1 + OVERHEAD_BYTES))
+    accepted = [queue.put(results.command(b"a")) for _ in range(3)]
     queue.next_batch()
-    taken.append(queue.put(results.command(b"a")))
+    accepted.append(queue.put(results.command(b"a")))
     queue.answered(1)
-    taken.append(queue.put(results.command(b"a")))
+    accepted.append(queue.put(results.command(b"a")))
 
-    assert taken == [True, True, False, False, True]
+    assert accepted == [True, True, False, False, True]
 
 
-def test_a_probe_goes_first_and_always_has_room() -> None:
-    queue, results = opened(max_bytes=1 + OVERHEAD_BYTES)
+def test_a_probe_goes_first_and_ignores_the_limit() -> None:
+    queue, results = open_queue(max_bytes=1 + OVERHEAD_BYTES)
     queue.put(results.command(b"a"))
     queue.put_first(results.command(b"probe "))
 
     assert queue.next_batch() == b"probe a"
 
 
-def test_an_answer_that_is_an_error_means_dropped() -> None:
-    queue, results = opened()
+def test_an_error_as_answer_means_dropped() -> None:
+    queue, results = open_queue()
     queue.put(results.command(b"a"))
     queue.next_batch()
     queue.answered(ValueError("MOVED"))
@@ -77,14 +77,14 @@ def test_an_answer_that_is_an_error_means_dropped() -> None:
     assert results.outcomes == [(b"a", Outcome.DROPPED)]
 
 
-def test_an_answer_to_nothing_is_told() -> None:
-    queue, _ = opened()
+def test_an_unexpected_answer_is_reported() -> None:
+    queue, _ = open_queue()
 
     assert not queue.answered(1)
 
 
-def test_when_the_connection_is_lost_what_was_written_is_unknown_and_the_rest_dropped() -> None:
-    queue, results = opened()
+def test_a_lost_connection_leaves_written_commands_unknown_and_drops_the_rest() -> None:
+    queue, results = open_queue()
     queue.put(results.command(b"a"))
     queue.next_batch()
     queue.put(results.command(b"b"))
@@ -99,14 +99,14 @@ steps = st.lists(st.sampled_from(["put", "probe", "write", "answer", "refuse", "
 
 
 @given(steps)
-def test_everything_taken_has_one_result_and_in_order(steps: list[str]) -> None:
-    queue, results = opened(max_bytes=20 * OVERHEAD_BYTES)
-    taken: list[bytes] = []
+def test_each_accepted_command_gets_one_result_in_order(steps: list[str]) -> None:
+    queue, results = open_queue(max_bytes=20 * OVERHEAD_BYTES)
+    accepted: list[bytes] = []
     probes = 0
     for number, step in enumerate(steps):
         command = b"%d" % number
         if step == "put" and queue.put(results.command(command)):
-            taken.append(command)
+            accepted.append(command)
         elif step == "probe" and queue.is_open:
             queue.put_first(results.command(b"probe"))
             probes += 1
@@ -123,5 +123,5 @@ def test_everything_taken_has_one_result_and_in_order(steps: list[str]) -> None:
         assert (queue.size == 0) == (len(queue) == 0)
     queue.close()
 
-    assert [command for command, _ in results.outcomes if command != b"probe"] == taken
-    assert len(results.outcomes) == len(taken) + probes
+    assert [command for command, _ in results.outcomes if command != b"probe"] == accepted
+    assert len(results.outcomes) == len(accepted) + probes

@@ -1,4 +1,4 @@
-"""Which server holds which bucket, and the commands that respect it."""
+"""Which server holds which bucket, and how commands are grouped by bucket."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def test_each_bucket_is_at_the_primary_of_its_slot() -> None:
         assert first <= slot_of(bucket) <= last
 
 
-def test_a_cluster_that_is_not_whole_is_told() -> None:
+def test_a_cluster_without_all_slots_is_refused() -> None:
     with pytest.raises(UnusableServer, match="has no server"):
         parse_slots(SLOTS[:2], "asked.example")
 
 
-def test_a_command_is_written_as_redis_reads_it() -> None:
+def test_a_command_is_encoded_for_redis() -> None:
     assert redis_command(b"GET", b"k\r\n") == b"*2\r\n$3\r\nGET\r\n$3\r\nk\r\n\r\n"
     assert SHARDED.publish(b"c", b"data") == redis_command(b"SPUBLISH", b"c", b"data")
 
@@ -58,7 +58,7 @@ def test_a_command_names_a_bounded_number_of_channels() -> None:
     assert SHARDED.subscribe(topics).count(b"SSUBSCRIBE") == 2
 
 
-def test_waits_grow_to_a_bound_and_begin_again() -> None:
+def test_the_backoff_grows_to_a_maximum_and_can_be_reset() -> None:
     backoff = Backoff(first=1.0, maximum=8.0)
     waits = [backoff.next() for _ in range(20)]
     backoff.reset()

@@ -1,4 +1,4 @@
-"""What a connection listens to, through gaps: nobody misses anything without being owed a resync."""
+"""Subscriptions of a connection across gaps: a listener that misses something gets a resync."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def confirmed(*channels: bytes) -> ChannelSubscriptions:
     return subscriptions
 
 
-def test_what_is_wanted_is_asked_for_once() -> None:
+def test_a_subscription_is_requested_once() -> None:
     subscriptions = connected()
-    wanted = [subscriptions.subscribe(A, "a"), subscriptions.subscribe(A, "a"), subscriptions.subscribe(B, "b")]
+    needs_no_wait = [subscriptions.subscribe(A, "a"), subscriptions.subscribe(A, "a"), subscriptions.subscribe(B, "b")]
 
-    assert wanted == [False, False, False]
+    assert needs_no_wait == [False, False, False]
     assert subscriptions.requests() == [A, B]
     assert subscriptions.requests() == []
 
 
-def test_what_is_confirmed_needs_no_wait() -> None:
+def test_a_confirmed_subscription_needs_no_wait() -> None:
     assert confirmed(A).subscribe(A, "a")
 
 
@@ -54,14 +54,14 @@ def test_a_wait_ends_with_the_last_confirmation() -> None:
     assert ended == [True]
 
 
-def test_a_wait_for_what_is_confirmed_ends_at_once() -> None:
+def test_waiting_for_a_confirmed_channel_ends_at_once() -> None:
     ended: list[bool] = []
     confirmed(A).wait([A], lambda: ended.append(True))
 
     assert ended == [True]
 
 
-def test_nobody_waits_for_a_connection_that_is_away_and_is_owed_instead() -> None:
+def test_subscribing_while_disconnected_needs_no_wait_but_a_resync() -> None:
     subscriptions = ChannelSubscriptions()
 
     assert subscriptions.subscribe(A, "a")
@@ -70,7 +70,7 @@ def test_nobody_waits_for_a_connection_that_is_away_and_is_owed_instead() -> Non
     assert subscriptions.confirmed(A)
 
 
-def test_a_lost_connection_ends_waits_and_everything_is_owed() -> None:
+def test_a_lost_connection_ends_waits_and_every_channel_needs_a_resync() -> None:
     subscriptions, ended = confirmed(A), []
     subscriptions.subscribe(B, "b")
     subscriptions.wait([B], lambda: ended.append(True))
@@ -82,7 +82,7 @@ def test_a_lost_connection_ends_waits_and_everything_is_owed() -> None:
     assert subscriptions.confirmed(B)
 
 
-def test_what_took_too_long_is_owed() -> None:
+def test_a_channel_needs_a_resync_after_a_timeout() -> None:
     subscriptions, ended = connected(), []
     subscriptions.subscribe(A, "a")
     wait = subscriptions.wait([A], lambda: ended.append(True))
@@ -94,7 +94,7 @@ def test_what_took_too_long_is_owed() -> None:
     assert ended == [True]
 
 
-def test_what_nobody_wants_is_ended_after_a_while() -> None:
+def test_an_unused_subscription_expires_after_a_while() -> None:
     subscriptions = confirmed(A, B)
     subscriptions.unsubscribe(A, 10.0)
 
@@ -103,7 +103,7 @@ def test_what_nobody_wants_is_ended_after_a_while() -> None:
     assert A not in subscriptions
 
 
-def test_what_is_wanted_again_in_time_stays() -> None:
+def test_subscribing_again_in_time_keeps_the_subscription() -> None:
     subscriptions = confirmed(A)
     subscriptions.unsubscribe(A, 10.0)
 
@@ -112,7 +112,7 @@ def test_what_is_wanted_again_in_time_stays() -> None:
     assert subscriptions.state(A) is SubscriptionState.CONFIRMED
 
 
-def test_what_was_never_asked_for_is_forgotten_at_once() -> None:
+def test_a_subscription_never_requested_is_forgotten_at_once() -> None:
     subscriptions = connected()
     subscriptions.subscribe(A, "a")
     subscriptions.unsubscribe(A, 10.0)
@@ -120,7 +120,7 @@ def test_what_was_never_asked_for_is_forgotten_at_once() -> None:
     assert subscriptions.requests() == []
 
 
-def test_what_is_not_confirmed_yet_is_not_ended() -> None:
+def test_an_unconfirmed_subscription_does_not_expire() -> None:
     subscriptions = connected()
     subscriptions.subscribe(A, "a")
     subscriptions.requests()
@@ -131,7 +131,7 @@ def test_what_is_not_confirmed_yet_is_not_ended() -> None:
     assert subscriptions.expired(100.0) == [A]
 
 
-def test_what_the_server_ends_is_owed_and_waits_to_be_placed() -> None:
+def test_a_channel_that_the_server_ends_needs_a_resync_and_waits_for_resubscribe() -> None:
     subscriptions = confirmed(A)
 
     assert subscriptions.ended(A)
@@ -141,7 +141,7 @@ def test_what_the_server_ends_is_owed_and_waits_to_be_placed() -> None:
     assert subscriptions.confirmed(A)
 
 
-def test_the_answer_to_our_own_request_ends_nothing() -> None:
+def test_the_answer_to_our_own_unsubscribe_ends_nothing() -> None:
     subscriptions = confirmed(A)
     subscriptions.unsubscribe(A, 0.0)
     subscriptions.expired(10.0)
@@ -153,7 +153,7 @@ def test_the_answer_to_our_own_request_ends_nothing() -> None:
     assert subscriptions.state(A) is SubscriptionState.CONFIRMED
 
 
-def test_what_another_connection_takes_over_is_given_up() -> None:
+def test_transferred_channels_are_removed() -> None:
     subscriptions = confirmed(A, B)
     subscriptions.unsubscribe(B, 0.0)
 
@@ -162,7 +162,7 @@ def test_what_another_connection_takes_over_is_given_up() -> None:
 
 
 class Model(RuleBasedStateMachine):
-    """A server that confirms in order, connections that come and go, and listeners who know what they were promised."""
+    """A server that confirms in order, a connection that fails and returns, and listeners that expect no silent gap."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -170,9 +170,9 @@ class Model(RuleBasedStateMachine):
         self.now = 0.0
         self.commands: list[tuple[str, bytes]] = []  # on their way to the server
         self.answers: list[tuple[str, bytes]] = []  # on their way back
-        self.served: set[bytes] = set()  # what the server sends
-        self.relying: set[bytes] = set()  # who was told that nothing is missed
-        self.missing: set[bytes] = set()  # of these, who may have missed something since, and was not told
+        self.served: set[bytes] = set()  # what the server delivers
+        self.relying: set[bytes] = set()  # listeners that expect to miss nothing
+        self.missing: set[bytes] = set()  # those that may have missed something, without a resync so far
         self.waits: list[tuple[Confirmation, set[bytes], list[bool]]] = []
 
     channels: Any = st.sampled_from([A, B, b"c"])
@@ -185,7 +185,7 @@ class Model(RuleBasedStateMachine):
             ended: list[bool] = []
             wait = self.subscriptions.wait([channel], lambda: ended.append(True))
             self.waits.append((wait, {channel}, ended))
-            self._look_at_waits()
+            self._check_waits()
 
     @rule(channel=channels)
     def unsubscribe(self, channel: bytes) -> None:
@@ -206,35 +206,35 @@ class Model(RuleBasedStateMachine):
 
     @precondition(lambda self: self.commands)
     @rule()
-    def serve(self) -> None:
+    def serve_command(self) -> None:
         kind, channel = self.commands.pop(0)
         (self.served.add if kind == "begin" else self.served.discard)(channel)
         self.answers.append((kind, channel))
-        self._look_at_gaps()
+        self._check_gaps()
 
     @precondition(lambda self: self.answers)
     @rule()
-    def hear(self) -> None:
+    def receive_answer(self) -> None:
         kind, channel = self.answers.pop(0)
         if kind == "end":
             self.subscriptions.ended(channel)
         elif self.subscriptions.confirmed(channel):
             self.missing.discard(channel)
-        self._look_at_waits()
+        self._check_waits()
 
     @precondition(lambda self: self.waits)
     @rule()
     def time_out(self) -> None:
         self.subscriptions.time_out(self.waits[0][0])
-        self._look_at_waits()
+        self._check_waits()
 
     @precondition(lambda self: self.subscriptions.is_up)
     @rule()
     def lose(self) -> None:
         self.subscriptions.down()
         self.commands, self.answers, self.served = [], [], set()
-        self._look_at_waits()
-        self._look_at_gaps()
+        self._check_waits()
+        self._check_gaps()
 
     @precondition(lambda self: not self.subscriptions.is_up)
     @rule()
@@ -243,9 +243,9 @@ class Model(RuleBasedStateMachine):
 
     def _rely(self, channel: bytes) -> None:
         self.relying.add(channel)
-        self._look_at_gaps()
+        self._check_gaps()
 
-    def _look_at_waits(self) -> None:
+    def _check_waits(self) -> None:
         for entry in list(self.waits):
             _, channels, ended = entry
             if ended:
@@ -253,25 +253,25 @@ class Model(RuleBasedStateMachine):
                 for channel in channels:
                     self._rely(channel)
 
-    def _look_at_gaps(self) -> None:
+    def _check_gaps(self) -> None:
         self.missing |= self.relying - self.served
 
     @invariant()
-    def who_is_missing_something_will_be_told(self) -> None:
+    def a_listener_with_a_gap_will_get_a_resync(self) -> None:
         for channel in self.missing:
             assert self.subscriptions.state(channel) is not None
             assert self.subscriptions.needs_resync(channel)
             assert self.subscriptions.state(channel) is not SubscriptionState.CONFIRMED
 
     def teardown(self) -> None:
-        """In the end everything comes up, and nobody is left who was not told."""
+        """Connect again, process everything, and assert that no resync is missing."""
         self.subscriptions.is_up = True
         while self.subscriptions.has_requests or self.commands or self.answers:
             self.send()
             while self.commands:
-                self.serve()
+                self.serve_command()
             while self.answers:
-                self.hear()
+                self.receive_answer()
         assert not self.missing
         assert not self.waits
         assert self.relying <= self.served

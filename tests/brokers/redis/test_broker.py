@@ -1,4 +1,4 @@
-"""What the broker over Redis does when Redis, or what arrives from it, is not as it should be."""
+"""How the Redis broker handles bad messages, outages and overload."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def make(valkey: str) -> AsyncIterator[MakeNode]:
         yield make
 
 
-# --- what arrives -----------------------------------------------------------------------------------------------------
+# --- receiving --------------------------------------------------------------------------------------------------------
 
 GOOD = encode(publication(b"good", NEWS), PublicationIds().next())
 BAD = {
@@ -52,7 +52,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("fault", BAD)
-async def test_what_is_no_publication_is_dropped_and_counted(valkey: str, fault: str) -> None:
+async def test_an_invalid_publication_is_dropped_and_counted(valkey: str, fault: str) -> None:
     async with redis_nodes(valkey) as make, redis.asyncio.from_url(valkey) as client:
         prefix = secrets.token_hex(4)
         here = await make(prefix=prefix)
@@ -67,7 +67,7 @@ async def test_what_is_no_publication_is_dropped_and_counted(valkey: str, fault:
         assert here.broker.ready
 
 
-async def test_what_arrives_twice_is_delivered_once(valkey: str) -> None:
+async def test_a_duplicate_is_delivered_once(valkey: str) -> None:
     async with redis_nodes(valkey) as make, redis.asyncio.from_url(valkey) as client:
         prefix = secrets.token_hex(4)
         here = await make(prefix=prefix)
@@ -82,16 +82,16 @@ async def test_what_arrives_twice_is_delivered_once(valkey: str) -> None:
         assert dict(here.stats.errors) == {"redis_duplicate": 1}
 
 
-async def test_a_script_can_complete_the_memo(valkey: str) -> None:
+async def test_a_script_can_complete_the_metadata(valkey: str) -> None:
     async with redis_nodes(valkey) as make, redis.asyncio.from_url(valkey) as client:
         prefix = secrets.token_hex(4)
         here = await make(prefix=prefix)
         await here.socket("alice", NEWS)
         channel = Channels(prefix).of(NEWS).decode()
-        begun = encode(publication(b"frame", NEWS, metadata=b"version "), PublicationIds().next(), appended=8)
+        unfinished = encode(publication(b"frame", NEWS, metadata=b"version "), PublicationIds().next(), appended=8)
 
         script = "redis.call('SPUBLISH', KEYS[1], ARGV[1] .. struct.pack('>I8', ARGV[2]))"
-        await client.eval(script, 1, channel, begun, 1_700_000_000_123)
+        await client.eval(script, 1, channel, unfinished, 1_700_000_000_123)
         await here.until(lambda: bool(here.arrived))
 
         assert here.arrived[0][0].metadata == b"version " + struct.pack("!Q", 1_700_000_000_123)
@@ -112,10 +112,10 @@ async def test_a_listener_that_fails_does_not_end_delivery(make: MakeNode) -> No
     assert alice.written == [b"third"]
 
 
-# --- what is published ------------------------------------------------------------------------------------------------
+# --- publishing -------------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_too_large_is_not_published_and_leads_to_a_resync(make: MakeNode) -> None:
+async def test_an_oversized_publication_is_dropped_and_leads_to_a_resync(make: MakeNode) -> None:
     here, there = await make(), await make()
     await there.socket("alice", NEWS)
 
@@ -125,7 +125,7 @@ async def test_what_is_too_large_is_not_published_and_leads_to_a_resync(make: Ma
     assert here.stats.errors["redis_too_big"] == 1
 
 
-async def test_what_does_not_fit_into_the_queue_is_dropped_counted_and_leads_to_a_resync(make: MakeNode) -> None:
+async def test_a_publication_beyond_the_queue_limit_is_dropped_counted_and_leads_to_a_resync(make: MakeNode) -> None:
     here, there = await make(max_bytes=10_000), await make()
     await there.socket("alice", NEWS)
     await there.socket("bob", SPORT)
@@ -170,7 +170,7 @@ async def test_a_broker_that_cannot_connect_names_the_remedy() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://x", "redis://x?db=y", ""])
-def test_a_url_that_is_none_is_refused(url: str) -> None:
+def test_an_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="redis_url"):
         RedisBroker(url, stats=Stats())
 
@@ -203,7 +203,7 @@ async def test_a_resync_comes_after_the_subscription(make: MakeNode, proxy: Prox
     assert alice.written == [b"after"]
 
 
-async def test_what_was_published_while_redis_was_away_leads_to_a_resync_elsewhere(
+async def test_publishing_while_redis_is_unreachable_leads_to_a_resync_on_other_nodes(
     make: MakeNode, proxy: Proxy
 ) -> None:
     here, there = await make(proxy.url), await make()
@@ -220,7 +220,7 @@ async def test_what_was_published_while_redis_was_away_leads_to_a_resync_elsewhe
     assert there.lost == [[NEWS]]
 
 
-async def test_nobody_is_kept_waiting_for_a_server_that_is_away(make: MakeNode, proxy: Proxy) -> None:
+async def test_subscribing_does_not_wait_for_an_unreachable_server(make: MakeNode, proxy: Proxy) -> None:
     here = await make(proxy.url)
     await proxy.cut()
     await here.until_ready(False)
@@ -233,7 +233,7 @@ async def test_nobody_is_kept_waiting_for_a_server_that_is_away(make: MakeNode, 
     await here.until(lambda: bool(alice.written))
 
 
-async def test_a_wait_ends_when_the_server_goes_away(make: MakeNode, proxy: Proxy) -> None:
+async def test_a_wait_ends_when_the_connection_is_lost(make: MakeNode, proxy: Proxy) -> None:
     here = await make(proxy.url)
     proxy.hold()
     waiting = here.broker.subscribe([NEWS])
@@ -243,7 +243,7 @@ async def test_a_wait_ends_when_the_server_goes_away(make: MakeNode, proxy: Prox
     await asyncio.wait_for(waiting, 1)
 
 
-async def test_a_server_that_hangs_is_noticed_and_waited_for(make: MakeNode, proxy: Proxy) -> None:
+async def test_a_hanging_server_is_detected_and_the_broker_recovers(make: MakeNode, proxy: Proxy) -> None:
     here = await make(proxy.url)
     alice = await here.socket("alice", NEWS)
 
@@ -256,7 +256,7 @@ async def test_a_server_that_hangs_is_noticed_and_waited_for(make: MakeNode, pro
     await here.until(lambda: b"after" in alice.written)
 
 
-async def test_a_server_that_answers_and_no_longer_delivers_is_noticed(make: MakeNode, proxy: Proxy) -> None:
+async def test_a_server_that_answers_but_no_longer_delivers_is_detected(make: MakeNode, proxy: Proxy) -> None:
     here = await make(proxy.url)
     alice = await here.socket("alice", NEWS)
     here.lost.clear()
@@ -273,7 +273,7 @@ async def test_a_server_that_answers_and_no_longer_delivers_is_noticed(make: Mak
     assert alice.written == [b"after"]
 
 
-async def test_what_was_owed_to_others_is_not_forgotten_when_redis_goes_again(make: MakeNode, proxy: Proxy) -> None:
+async def test_a_pending_resync_survives_further_outages(make: MakeNode, proxy: Proxy) -> None:
     here, there = await make(proxy.url), await make()
     await there.socket("alice", NEWS)
     there.lost.clear()
@@ -291,12 +291,14 @@ async def test_what_was_owed_to_others_is_not_forgotten_when_redis_goes_again(ma
     await there.until(lambda: [NEWS] in there.lost)
 
 
-async def test_every_event_during_repeated_interruptions_arrives_or_is_owed(make: MakeNode, proxy: Proxy) -> None:
-    """The promise in one test: whatever a socket has not heard, it was told to fetch afterwards."""
+async def test_every_event_during_repeated_interruptions_arrives_or_leads_to_a_resync(
+    make: MakeNode, proxy: Proxy
+) -> None:
+    """A resync follows every event that a socket missed."""
     here, there = await make(proxy.url), await make(proxy.url)
     alice = await there.socket("alice", NEWS)
     published = 0
-    owed_after = -1
+    resync_after = -1
 
     for round in range(10):
         for _ in range(20):
@@ -309,13 +311,13 @@ async def test_every_event_during_repeated_interruptions_arrives_or_is_owed(make
             before = len(there.lost)
             await there.until(lambda before=before: len(there.lost) > before)  # type: ignore[misc]
             await here.until_ready()
-            owed_after = published
+            resync_after = published
     here.broker.publish(publication(b"end", NEWS))
     await there.until(lambda: b"end" in alice.written)
 
     heard = {int(frame) for frame in alice.written if frame != b"end"}
     missed = set(range(published)) - heard
-    assert all(number < owed_after for number in missed)
+    assert all(number < resync_after for number in missed)
     assert alice.written == sorted(alice.written, key=lambda frame: published if frame == b"end" else int(frame))
 
 
@@ -330,7 +332,7 @@ async def test_a_replica_is_not_published_to(valkey: str) -> None:
         await here.until_ready()
 
 
-async def test_killed_connections_come_back(valkey: str) -> None:
+async def test_killed_connections_are_reopened(valkey: str) -> None:
     async with redis_nodes(valkey) as make, redis.asyncio.from_url(valkey) as client:
         here = await make()
         alice = await here.socket("alice", NEWS)
@@ -342,7 +344,7 @@ async def test_killed_connections_come_back(valkey: str) -> None:
         await here.until(lambda: b"after" in alice.written)
 
 
-async def test_a_node_at_rest_has_two_connections(valkey: str) -> None:
+async def test_an_idle_node_has_two_connections(valkey: str) -> None:
     async with redis_nodes(valkey) as make, redis.asyncio.from_url(valkey) as client:
         before = len(await client.client_list())
         here = await make()
@@ -352,7 +354,7 @@ async def test_a_node_at_rest_has_two_connections(valkey: str) -> None:
         assert len(await client.client_list()) - before == 2
 
 
-async def test_a_channel_that_nobody_listens_to_is_given_up(valkey: str) -> None:
+async def test_a_channel_without_listeners_is_unsubscribed(valkey: str) -> None:
     async with redis_nodes(valkey) as make, redis.asyncio.from_url(valkey) as client:
         prefix = secrets.token_hex(4)
         here = await make(prefix=prefix)
@@ -364,7 +366,7 @@ async def test_a_channel_that_nobody_listens_to_is_given_up(valkey: str) -> None
         assert Channels(prefix).of("alice") in await client.pubsub_shardchannels(f"{prefix}:*")
 
 
-async def test_stopping_sends_what_is_left(make: MakeNode) -> None:
+async def test_stopping_sends_the_queued_publications(make: MakeNode) -> None:
     here, there = await make(), await make()
     alice = await there.socket("alice", NEWS)
 

@@ -1,4 +1,4 @@
-"""A Cluster that changes under the brokers: slots move, primaries fail, replicas take over."""
+"""A Cluster changes while brokers use it: slots move, primaries fail, replicas take over."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tests.valkey import client_of, run_cluster, run_valkey, wait_for, with_repl
 
 
 def topic_in(slots: range) -> Topic:
-    """Finds a topic whose channel is in one of some slots."""
+    """Return a topic whose channel is in one of the slots."""
     topics = (Topic("conversation", f"c{number}") for number in range(100_000))
     return next(topic for topic in topics if slot_of(bucket_of(topic)) in slots)
 
 
-async def delivers(here: Node, there: Node, *sockets: Any) -> None:
-    """Publishes to every topic that is listened to, until each socket has heard it.
+async def publish_until_delivered(here: Node, there: Node, *sockets: Any) -> None:
+    """Publish to the topic of each socket until every socket receives it.
 
-    Who only publishes learns that a slot has moved from the first refusal, which leads to a resync.
+    A node that only publishes learns from the first refusal that a slot has moved. That leads to a resync.
     """
     for socket in sockets:
         socket.written.clear()
@@ -37,7 +37,7 @@ async def delivers(here: Node, there: Node, *sockets: Any) -> None:
     await there.until(lambda: all(b"after" in socket.written for socket in sockets))
 
 
-async def test_slots_that_move_take_their_channels_with_them() -> None:
+async def test_channels_follow_a_slot_that_moves() -> None:
     with run_cluster() as servers, contextlib.ExitStack() as stack:
         first, second, third = (stack.enter_context(client_of(server)) for server in servers)
         async with redis_nodes(f"redis://127.0.0.1:{servers[2].port}") as make:
@@ -53,12 +53,12 @@ async def test_slots_that_move_take_their_channels_with_them() -> None:
             await there.until(lambda: [topic] in there.lost or None in there.lost)
             await there.until_ready()
             await here.until_ready()
-            await delivers(here, there, alice, bob)
+            await publish_until_delivered(here, there, alice, bob)
 
             assert [stays] not in there.lost
 
 
-async def test_a_replica_takes_over_when_it_is_told_to() -> None:
+async def test_a_replica_takes_over_on_command() -> None:
     with run_cluster() as servers, with_replica(servers) as replica, client_of(replica) as client:
         async with redis_nodes(f"redis://127.0.0.1:{servers[1].port}") as make:
             here, there = await make(), await make()
@@ -69,7 +69,7 @@ async def test_a_replica_takes_over_when_it_is_told_to() -> None:
             await asyncio.to_thread(client.execute_command, "CLUSTER", "FAILOVER", "TAKEOVER")
             await there.until(lambda: any(lost is None or topic in lost for lost in there.lost))
             await here.until_ready()
-            await delivers(here, there, alice, bob)
+            await publish_until_delivered(here, there, alice, bob)
 
 
 async def test_a_replica_takes_over_when_the_primary_dies() -> None:
@@ -88,11 +88,11 @@ async def test_a_replica_takes_over_when_the_primary_dies() -> None:
             await there.until(lambda: b"heard" in bob.written)
             await there.until(lambda: any(lost is None or topic in lost for lost in there.lost), seconds=30)
             await here.until_ready(seconds=30)
-            await delivers(here, there, alice, bob)
+            await publish_until_delivered(here, there, alice, bob)
 
 
 async def test_one_server_fails_over_behind_its_address() -> None:
-    """Both nodes reach Redis by one name, which leads to the replica after a failover; connections survive it."""
+    """Both nodes reach Redis by one name. After the failover the name points to the replica; open connections stay."""
     with run_valkey() as primary, run_valkey() as replica, client_of(primary) as old, client_of(replica) as new:
         old.config_set("repl-diskless-sync-delay", 0)
         new.replicaof("127.0.0.1", primary.port)
@@ -108,7 +108,7 @@ async def test_one_server_fails_over_behind_its_address() -> None:
             old.replicaof("127.0.0.1", replica.port)
             await there.until(lambda: None in there.lost)
             await here.until_ready()
-            await delivers(here, there, alice)
+            await publish_until_delivered(here, there, alice)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What no node may miss is read again after a gap: once, and nothing of before."""
+"""A node replays the commands that it missed during a gap: each once, and none from before the gap."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def broadcast(here: Node, number: int) -> None:
     assert await here.broker.publish_and_wait(command(number)) is Outcome.ACCEPTED
 
 
-async def test_a_node_that_was_cut_off_reads_once_what_it_has_missed(make: MakeNode, proxy: Proxy) -> None:
+async def test_a_node_that_was_cut_off_replays_missed_commands_once(make: MakeNode, proxy: Proxy) -> None:
     here, there = await make(), await make(proxy.url)
     await there.socket("alice")
     await broadcast(here, 1)
@@ -58,7 +58,7 @@ async def test_a_node_that_was_cut_off_reads_once_what_it_has_missed(make: MakeN
     assert commands(there) == [1, 2, 3, 4]
 
 
-async def test_it_reads_too_what_concerns_users_it_did_not_listen_for(make: MakeNode, proxy: Proxy) -> None:
+async def test_a_node_also_replays_commands_for_users_it_had_no_subscription_for(make: MakeNode, proxy: Proxy) -> None:
     here, there = await make(), await make(proxy.url)
     await proxy.cut()
     await there.until_ready(False)
@@ -69,7 +69,7 @@ async def test_it_reads_too_what_concerns_users_it_did_not_listen_for(make: Make
     await there.until(lambda: commands(there) == [1])
 
 
-async def test_a_node_does_not_read_what_it_has_sent_itself(make: MakeNode, proxy: Proxy) -> None:
+async def test_a_node_does_not_replay_its_own_commands(make: MakeNode, proxy: Proxy) -> None:
     here, there = await make(), await make(proxy.url)
     await broadcast(there, 1)
     await proxy.cut()
@@ -81,7 +81,7 @@ async def test_a_node_does_not_read_what_it_has_sent_itself(make: MakeNode, prox
     assert commands(there) == [2]
 
 
-async def test_a_node_that_starts_does_not_read_what_was_before(make: MakeNode) -> None:
+async def test_a_new_node_does_not_replay_older_commands(make: MakeNode) -> None:
     here = await make()
     await broadcast(here, 1)
     there = await make()
@@ -99,11 +99,11 @@ def time(milliseconds: int) -> list[bytes]:
     return [b"%d" % (milliseconds // 1000), b"%d" % (milliseconds % 1000 * 1000)]
 
 
-def test_before_anything_could_be_missed_nothing_is_read() -> None:
+def test_there_is_nothing_to_replay_before_the_first_connection() -> None:
     assert ReplayPosition().since([None]) is None
 
 
-def test_a_reading_begins_a_little_before_the_last_checkpoint() -> None:
+def test_replay_begins_one_second_before_the_last_checkpoint() -> None:
     position = ReplayPosition()
     position.restart(time(50_000))
     position.checkpoint(None, time(60_000))
@@ -121,7 +121,7 @@ def test_the_server_with_the_oldest_checkpoint_decides() -> None:
     assert position.since(["a", "b", "new"]) == 49_000
 
 
-def test_what_is_no_time_changes_nothing() -> None:
+def test_an_invalid_time_changes_nothing() -> None:
     position = ReplayPosition()
     position.restart(time(50_000))
     position.checkpoint(None, ValueError("NOPERM"))
@@ -130,7 +130,7 @@ def test_what_is_no_time_changes_nothing() -> None:
     assert position.since([None]) == 49_000
 
 
-def test_an_entry_is_new_once_for_as_long_as_it_is_kept() -> None:
+def test_an_entry_is_new_once_while_it_is_remembered() -> None:
     position = ReplayPosition()
 
     assert [position.is_new(id) for id in (b"1", b"2", b"1")] == [True, True, False]
@@ -142,5 +142,5 @@ def test_an_entry_is_new_once_for_as_long_as_it_is_kept() -> None:
     ("answer", "expected"),
     [([], []), ([[b"1-0", [b"d", b"one"]], [b"2-0", [b"d", b"two"]]], [b"one", b"two"]), (None, []), ([b"x"], [])],
 )
-def test_entries_are_read(answer: object, expected: list[bytes]) -> None:
+def test_entries_are_parsed(answer: object, expected: list[bytes]) -> None:
     assert parse_entries(answer) == expected

@@ -1,4 +1,4 @@
-"""A server from before sharded pub/sub: everything works over PUBLISH and SUBSCRIBE."""
+"""Without sharded pub/sub, everything works over PUBLISH and SUBSCRIBE."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NEWS = Topic("conversation", "news")
 
 @pytest.fixture(scope="module")
 def old_port() -> Iterator[int]:
-    """Runs a server that refuses the words of sharded pub/sub."""
+    """Run a server that refuses the commands of sharded pub/sub."""
     with run_valkey(user="default on nopass ~* &* +@all -spublish -ssubscribe -sunsubscribe") as server:
         assert server.port is not None
         yield server.port
@@ -26,7 +26,7 @@ def old_port() -> Iterator[int]:
 
 @pytest.fixture
 async def old(old_port: int) -> AsyncIterator[Proxy]:
-    """Gives a way to that server on which it says it is Redis 6.2."""
+    """Yield a proxy to that server that reports Redis 6.2 as the version."""
     async with Proxy.to(old_port) as proxy:
         proxy.claims_version = b"6.2.14"
         yield proxy
@@ -38,7 +38,7 @@ async def make(old: Proxy) -> AsyncIterator[MakeNode]:
         yield make
 
 
-async def test_what_is_published_on_one_node_is_heard_on_the_other_once(make: MakeNode) -> None:
+async def test_a_publication_on_one_node_reaches_the_other_once(make: MakeNode) -> None:
     here, there = await make(), await make()
     alice = await there.socket("alice", NEWS)
 
@@ -51,7 +51,7 @@ async def test_what_is_published_on_one_node_is_heard_on_the_other_once(make: Ma
     assert here.stats.errors + there.stats.errors == {}
 
 
-async def test_a_gap_is_followed_by_a_resync(make: MakeNode, old: Proxy) -> None:
+async def test_a_resync_follows_a_gap(make: MakeNode, old: Proxy) -> None:
     here = await make()
     alice = await here.socket("alice", NEWS)
     here.lost.clear()
@@ -66,7 +66,7 @@ async def test_a_gap_is_followed_by_a_resync(make: MakeNode, old: Proxy) -> None
     assert here.lost == [None]
 
 
-async def test_a_change_of_presence_is_published_too(old: Proxy) -> None:
+async def test_presence_changes_are_published_too(old: Proxy) -> None:
     async with redis_system(old.url) as system:
         here, there = await system.node(), await system.node()
         watcher = await there.watch("alice")

@@ -1,4 +1,4 @@
-"""What is owed a resync is remembered, up to a bound."""
+"""Interests that need a resync are remembered, up to a limit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hubbub.contract.topics import Topic
 NEWS = Topic("conversation", "news")
 
 
-def test_each_interest_is_owed_once() -> None:
+def test_each_interest_is_pending_once() -> None:
     pending = PendingResyncs()
     pending.add([NEWS, "alice"])
     pending.add([NEWS])
@@ -17,7 +17,7 @@ def test_each_interest_is_owed_once() -> None:
     assert pending.take() == [NEWS, "alice"]
 
 
-def test_what_was_taken_is_forgotten() -> None:
+def test_taking_the_pending_resyncs_clears_them() -> None:
     pending = PendingResyncs()
     pending.add([NEWS])
     pending.take()
@@ -26,7 +26,7 @@ def test_what_was_taken_is_forgotten() -> None:
     assert pending.take() == []
 
 
-def test_beyond_the_bound_everything_is_owed() -> None:
+def test_beyond_the_limit_everything_needs_a_resync() -> None:
     pending = PendingResyncs(maximum=2)
     pending.add(["alice", "bob", "carol"])
     pending.add(["dave"])
@@ -36,7 +36,7 @@ def test_beyond_the_bound_everything_is_owed() -> None:
     assert not pending
 
 
-def test_everything_stays_owed_whatever_is_added() -> None:
+def test_adding_an_interest_keeps_the_resync_of_everything() -> None:
     pending = PendingResyncs()
     pending.add_all()
     pending.add([NEWS])

@@ -1,4 +1,4 @@
-"""Who may declare a node dead, and when."""
+"""When a node may reap a dead node."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def renewed(lease: Lease, *times: float, dead: tuple[str, ...] = ()) -> None:
         lease.renewed(Renewal(True, int(now * 1000), dict.fromkeys(dead, 1)), now)
 
 
-def test_the_dead_are_reaped_once_they_were_seen_twice() -> None:
+def test_a_dead_node_is_reapable_once_it_was_seen_dead_twice() -> None:
     lease = Lease()
     renewed(lease, *range(10))
     renewed(lease, 10, dead=("n1",))
@@ -20,7 +20,7 @@ def test_the_dead_are_reaped_once_they_were_seen_twice() -> None:
     assert lease.reapable(11) == ["n1"]
 
 
-def test_who_came_back_meanwhile_is_not_reaped() -> None:
+def test_a_node_that_came_back_in_between_is_not_reapable() -> None:
     lease = Lease()
     renewed(lease, *range(10))
     renewed(lease, 10, dead=("n1",))
@@ -30,7 +30,7 @@ def test_who_came_back_meanwhile_is_not_reaped() -> None:
     assert lease.reapable(12) == []
 
 
-def test_a_node_that_was_interrupted_lets_the_others_come_back_first() -> None:
+def test_an_interrupted_node_gives_the_others_time_to_come_back() -> None:
     lease = Lease()
     renewed(lease, *range(10))
     renewed(lease, 14, 15, 16, 17, 18, dead=("n1",))
@@ -40,7 +40,7 @@ def test_a_node_that_was_interrupted_lets_the_others_come_back_first() -> None:
     assert lease.reapable(19) == ["n1"]
 
 
-def test_an_incarnation_never_comes_back() -> None:
+def test_a_reset_lease_has_a_new_incarnation() -> None:
     lease = Lease()
     renewed(lease, *range(10))
     former = lease.incarnation
@@ -52,7 +52,7 @@ def test_an_incarnation_never_comes_back() -> None:
     assert lease.reapable(100) == []
 
 
-def test_what_is_written_is_valid_for_longer_than_the_lease_and_not_than_a_tombstone_stands() -> None:
+def test_writes_stay_valid_after_the_lease_but_not_after_the_tombstone() -> None:
     lease = Lease(seconds=15)
     renewed(lease, 100)
 

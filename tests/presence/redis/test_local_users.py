@@ -1,4 +1,4 @@
-"""What a node holds of its users, by example; what it leads to is tested with the store."""
+"""The state a node keeps for its own users, by example. The effects in Redis are tested with the store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def local() -> LocalUsers:
 
 
 def written(local: LocalUsers) -> list[PendingWrite]:
-    """Gives what is to be written, and takes it as written."""
+    """Return the pending writes, and mark them as written."""
     writes = local.take_writes(100)
     for write in writes:
         local.wrote_present(write, "online" if write.status == "new" else write.status)
@@ -36,14 +36,14 @@ def test_activity_before_it_is_written_makes_a_socket_no_longer_new(local: Local
     assert local.take_writes(100) == [PendingWrite("alice", 1, "online", 6)]
 
 
-def test_what_was_not_written_is_written_again(local: LocalUsers) -> None:
+def test_a_failed_write_is_repeated(local: LocalUsers) -> None:
     local.connect("alice", 5)
     local.write_failed(local.take_writes(100))
 
     assert local.take_writes(100) == [PendingWrite("alice", 1, "new", 5)]
 
 
-def test_what_changes_and_changes_back_before_it_is_written_is_not_written(local: LocalUsers) -> None:
+def test_a_change_that_is_reverted_before_the_write_is_not_written(local: LocalUsers) -> None:
     local.connect("alice", 5)
     written(local)
 
@@ -53,7 +53,7 @@ def test_what_changes_and_changes_back_before_it_is_written_is_not_written(local
     assert local.take_writes(100) == []
 
 
-def test_a_transient_socket_between_two_rounds_is_written_too(local: LocalUsers) -> None:
+def test_a_transient_socket_between_two_writes_is_written_too(local: LocalUsers) -> None:
     local.connect("alice", 5)
     local.disconnect("alice", 5.5)
 
@@ -63,7 +63,7 @@ def test_a_transient_socket_between_two_rounds_is_written_too(local: LocalUsers)
     assert len(local) == 0
 
 
-def test_a_transient_socket_while_offline_is_pending_starts_it_again(local: LocalUsers) -> None:
+def test_a_transient_socket_restarts_the_wait_for_offline(local: LocalUsers) -> None:
     local.connect("alice", 5)
     written(local)
     local.disconnect("alice", 6)
@@ -79,7 +79,7 @@ def test_a_transient_socket_while_offline_is_pending_starts_it_again(local: Loca
     assert offline.due == 8.5 + OFFLINE + TICK
 
 
-def test_a_change_while_a_write_is_under_way_is_written_next(local: LocalUsers) -> None:
+def test_a_change_during_a_write_is_written_next(local: LocalUsers) -> None:
     local.connect("alice", 5)
     (write,) = local.take_writes(100)
     local.connect("alice", 6)
@@ -101,7 +101,7 @@ def test_a_user_who_comes_back_while_offline_is_pending_is_written_again(local: 
     assert local.take_writes(100) == [PendingWrite("alice", 1, "online", 5)]
 
 
-def test_away_as_it_is_announced_elsewhere_is_kept_until_there_is_activity(local: LocalUsers) -> None:
+def test_away_from_another_node_is_kept_until_there_is_activity(local: LocalUsers) -> None:
     local.connect("alice", 5)
     local.wrote_present(local.take_writes(100)[0], "away")
     assert local.take_writes(100) == []
@@ -114,12 +114,12 @@ def test_away_as_it_is_announced_elsewhere_is_kept_until_there_is_activity(local
 @pytest.mark.parametrize(
     ("left_at", "written_at", "due"),
     [
-        (10.0, 10.4, 14.0),  # so that whoever came back elsewhere at 13 is written there
+        (10.0, 10.4, 14.0),  # a user who reconnects elsewhere at 13 is written there by then
         (10.0, 11.0, 14.0),
-        (10.0, 40.0, 43.0),  # after an outage: the others write who came back first
+        (10.0, 40.0, 43.0),  # after an outage: first the other nodes write users who came back
     ],
 )
-def test_an_end_is_due_when_everybody_has_had_the_time_to_come_back(
+def test_offline_is_due_after_users_had_time_to_reconnect(
     local: LocalUsers, left_at: float, written_at: float, due: float
 ) -> None:
     local.connect("alice", 5)
@@ -133,7 +133,7 @@ def test_an_end_is_due_when_everybody_has_had_the_time_to_come_back(
     ]
 
 
-def test_a_new_incarnation_writes_everybody_who_is_here_or_pending(local: LocalUsers) -> None:
+def test_a_new_incarnation_writes_all_connected_and_pending_users(local: LocalUsers) -> None:
     local.connect("alice", 5)
     local.connect("bob", 5)
     written(local)
@@ -145,7 +145,7 @@ def test_a_new_incarnation_writes_everybody_who_is_here_or_pending(local: LocalU
     assert local.take_writes(100) == [PendingWrite("alice", 1, "online", 5), PendingWrite("bob", 0, "online", 6)]
 
 
-def test_what_is_stored_of_nobody_here_is_ended(local: LocalUsers) -> None:
+def test_stored_users_without_a_socket_here_are_removed(local: LocalUsers) -> None:
     local.rewrite(["bob"], 9)
 
     (write,) = local.take_writes(100)
@@ -154,7 +154,7 @@ def test_what_is_stored_of_nobody_here_is_ended(local: LocalUsers) -> None:
     assert len(local) == 0
 
 
-def test_only_what_has_no_change_under_way_is_compared(local: LocalUsers) -> None:
+def test_only_users_without_a_pending_change_are_compared(local: LocalUsers) -> None:
     for user in ("a", "b", "c"):
         local.connect(user, 5)
     written(local)

@@ -1,4 +1,4 @@
-"""Presence of many nodes over Redis: nodes that die, freeze and lose their memory, and stores that do."""
+"""Presence of many nodes over Redis: nodes die and freeze, and Redis loses data or connections."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from tests.proxy import Proxy
 from tests.valkey import free_ports, run_valkey
 
 REAPED = 8
-"""Ticks within which a node whose lease is gone has been reaped by those that have been there for a while."""
+"""Ticks after which the other nodes have reaped a node without a lease."""
 
 
-def everywhere(system: System, command: str) -> None:
-    """Sends a command to every server."""
+def send_to_all(system: System, command: str) -> None:
+    """Send a command to every server."""
     for one in system.clients.every:
         one.execute_command(*command.split())
 
 
 def keys_with(system: System, part: str) -> list[str]:
-    """Gives the keys that have something in their name, wherever they are."""
+    """Return the keys of all servers whose name contains `part`."""
     return [key.decode() for one in system.clients.every for key in one.keys(f"{system.prefix}:*{part}*")]
 
 
@@ -44,7 +44,7 @@ def user_key(system: System, user: str) -> str:
 
 
 def end_lease(system: System, *nodes: Node) -> None:
-    """Lets the leases of nodes run out now, as some seconds without a beat do."""
+    """Expire the leases of nodes now, as some seconds without a heartbeat would."""
     for node in nodes:
         system.clients.zadd(f"{system.prefix}:{{b0}}:nodes", {incarnation_of(node): 1}, xx=True)
 
@@ -81,7 +81,7 @@ async def test_users_of_a_dead_node_who_have_no_other_socket_are_announced_offli
     assert {await node.status("bob") for node in (second, third)} == {"online"}
 
 
-async def test_nothing_of_a_dead_node_remains_but_tombstones_that_expire(nodes: System) -> None:
+async def test_only_expiring_tombstones_remain_of_a_dead_node(nodes: System) -> None:
     dying, _ = await nodes.node(), await nodes.node()
     dying.connect(*(f"user-{number}" for number in range(20)))
     await nodes.tick(6)
@@ -99,7 +99,7 @@ async def test_nothing_of_a_dead_node_remains_but_tombstones_that_expire(nodes: 
         assert 0 < nodes.clients.ttl(key) <= 60
 
 
-async def test_a_user_between_two_sockets_when_the_node_dies_is_ended_by_the_others(nodes: System) -> None:
+async def test_other_nodes_announce_offline_for_a_user_who_was_reconnecting_when_the_node_died(nodes: System) -> None:
     dying, other = await nodes.node(), await nodes.node()
     watcher = await other.watch("alice")
     dying.connect("alice")
@@ -114,14 +114,14 @@ async def test_a_user_between_two_sockets_when_the_node_dies_is_ended_by_the_oth
     assert await watcher.changes() == [Presence("alice", "online", None), Presence("alice", "offline", START + 6)]
 
 
-async def test_a_dead_node_does_not_end_somebody_who_is_about_to_come_back_elsewhere(nodes: System) -> None:
+async def test_reaping_a_dead_node_keeps_a_user_who_moves_between_other_nodes_online(nodes: System) -> None:
     dying, other, third = [await nodes.node() for _ in range(3)]
     watcher = await other.watch("alice")
     dying.connect("alice")
     await nodes.tick(6)
     dying.disconnect("alice")
     await nodes.tick()
-    other.connect("alice")  # the first node has nothing to announce any more, and is still on the list
+    other.connect("alice")  # the first node has nothing left to announce, and is still listed
     await nodes.tick()
     nodes.kill(dying)
     end_lease(nodes, dying)
@@ -134,7 +134,7 @@ async def test_a_dead_node_does_not_end_somebody_who_is_about_to_come_back_elsew
     assert await watcher.statuses() == ["online"]
 
 
-async def test_the_end_of_a_node_does_not_end_somebody_who_reloads_on_another(nodes: System) -> None:
+async def test_reaping_a_node_keeps_a_user_who_reloads_on_another_online(nodes: System) -> None:
     dying, other = await nodes.node(), await nodes.node()
     watcher = await other.watch("alice", "bob")
     for node in (dying, other):
@@ -145,11 +145,12 @@ async def test_the_end_of_a_node_does_not_end_somebody_who_reloads_on_another(no
     await nodes.tick()
 
     other.disconnect("alice", "bob")
-    await nodes.tick(2)  # in this time the dead node is reaped
+    await nodes.tick(2)  # the dead node is reaped during these ticks
     other.connect("bob")
     await nodes.tick(REAPED)
 
-    by_user = sorted(await watcher.changes(), key=lambda presence: presence.user_id)  # two may live on two servers
+    # Users may be on different servers, which keep no common order.
+    by_user = sorted(await watcher.changes(), key=lambda presence: presence.user_id)
     assert by_user == [
         Presence("alice", "online", None),
         Presence("alice", "offline", START + 7),
@@ -158,7 +159,7 @@ async def test_the_end_of_a_node_does_not_end_somebody_who_reloads_on_another(no
     assert [list(seen) for seen in other.left] == [["alice"]]
 
 
-async def test_a_node_that_was_frozen_writes_nothing_under_its_old_name(nodes: System) -> None:
+async def test_a_frozen_node_writes_under_a_new_incarnation_when_it_resumes(nodes: System) -> None:
     frozen, other = await nodes.node(), await nodes.node()
     watcher = await other.watch("alice", "bob")
     frozen.connect("alice")
@@ -184,7 +185,7 @@ async def test_a_node_that_was_frozen_writes_nothing_under_its_old_name(nodes: S
         assert nodes.clients.hget(user_key(nodes, user), f"n:{incarnation_of(frozen)}") == b"1:online"
 
 
-async def test_what_a_dead_incarnation_still_sends_is_refused(nodes: System) -> None:
+async def test_writes_of_a_dead_incarnation_are_refused(nodes: System) -> None:
     dead, other = await nodes.node(), await nodes.node()
     await nodes.tick(6)
     repository = presence_of(dead).repository
@@ -197,10 +198,10 @@ async def test_what_a_dead_incarnation_still_sends_is_refused(nodes: System) -> 
     assert await other.status("alice") == "offline"
 
 
-async def test_what_has_been_on_its_way_for_too_long_is_refused(nodes: System) -> None:
+async def test_writes_that_arrive_too_late_are_refused(nodes: System) -> None:
     node = await nodes.node()
     presence = presence_of(node)
-    presence.lease.valid_until -= 31_000  # as if it was sent so long ago
+    presence.lease.valid_until -= 31_000  # as if it had been sent that long ago
 
     assert await presence.repository.write([(PendingWrite("alice", 1, "online", 0.0), START)]) == [[b"late"]]
 
@@ -212,7 +213,7 @@ async def test_a_negative_count_is_refused_and_counted(nodes: System) -> None:
     repository = presence_of(node).repository
     write = repository.write
 
-    async def wrong(pending: Any) -> Any:  # as a bug of ours would have it
+    async def wrong(pending: Any) -> Any:  # as a bug in our code would do
         return await write([(entry._replace(sockets=-1), seen) for entry, seen in pending])
 
     repository.write = wrong  # type: ignore[method-assign,assignment]
@@ -224,7 +225,7 @@ async def test_a_negative_count_is_refused_and_counted(nodes: System) -> None:
 
 
 @pytest.mark.parametrize("command", ["FLUSHALL", "SCRIPT FLUSH"])
-async def test_a_store_that_forgets_is_told_again(nodes: System, command: str) -> None:
+async def test_presence_is_written_again_after_redis_loses_data(nodes: System, command: str) -> None:
     here, there = await nodes.node(), await nodes.node()
     watcher = await there.watch("alice", "bob", "carol")
     here.connect("alice", "bob", "carol")
@@ -233,7 +234,7 @@ async def test_a_store_that_forgets_is_told_again(nodes: System, command: str) -
     here.disconnect("bob", "carol")
     await nodes.tick()
 
-    everywhere(nodes, command)
+    send_to_all(nodes, command)
     there.connect("carol")
     await nodes.tick(10)
 
@@ -242,7 +243,7 @@ async def test_a_store_that_forgets_is_told_again(nodes: System, command: str) -
     assert [user for seen in here.left + there.left for user in seen] == ["bob"]
 
 
-async def test_versions_rise_even_where_all_was_lost(nodes: System) -> None:
+async def test_versions_rise_even_after_data_loss(nodes: System) -> None:
     node = await nodes.node()
     watcher = await node.watch("alice")
     versions = []
@@ -260,7 +261,7 @@ async def test_versions_rise_even_where_all_was_lost(nodes: System) -> None:
     assert versions == sorted(set(versions))
 
 
-async def test_a_user_who_left_while_the_store_was_emptied_and_the_node_died_is_no_ghost(nodes: System) -> None:
+async def test_a_user_goes_offline_when_redis_is_emptied_and_their_node_dies(nodes: System) -> None:
     dying, other = await nodes.node(), await nodes.node()
     watcher = await other.watch("alice")
     dying.connect("alice")
@@ -268,13 +269,13 @@ async def test_a_user_who_left_while_the_store_was_emptied_and_the_node_died_is_
     assert await watcher.statuses() == ["online"]
 
     nodes.kill(dying)
-    everywhere(nodes, "FLUSHALL")
+    send_to_all(nodes, "FLUSHALL")
     await nodes.tick(14)
 
     assert await watcher.changes() == [Presence("alice", "offline", None)]
 
 
-async def test_an_outage_that_all_nodes_see_makes_nobody_flap(nodes: System) -> None:
+async def test_no_user_flaps_in_an_outage_of_all_nodes(nodes: System) -> None:
     made = [await nodes.node() for _ in range(3)]
     watcher = await made[0].watch(*(f"user-{number}" for number in range(3)))
     for number, node in enumerate(made):
@@ -290,7 +291,7 @@ async def test_an_outage_that_all_nodes_see_makes_nobody_flap(nodes: System) -> 
     assert all(node.left == [] for node in made)
 
 
-async def test_what_is_stored_wrongly_is_found_and_corrected_within_a_minute(nodes: System) -> None:
+async def test_wrong_data_is_found_and_corrected_within_a_minute(nodes: System) -> None:
     node, other = await nodes.node(), await nodes.node()
     watcher = await other.watch("alice", "bob")
     node.connect("alice")
@@ -298,7 +299,7 @@ async def test_what_is_stored_wrongly_is_found_and_corrected_within_a_minute(nod
     assert await watcher.statuses() == ["online"]
     name = incarnation_of(node)
 
-    nodes.clients.hdel(user_key(nodes, "alice"), f"n:{name}")  # as a replica that had not heard of the last changes
+    nodes.clients.hdel(user_key(nodes, "alice"), f"n:{name}")  # as on a replica that missed the last changes
     nodes.clients.hset(user_key(nodes, "bob"), mapping={f"n:{name}": "2:online", "s": "online", "v": 5})
     nodes.clients.sadd(f"{nodes.prefix}:{{b{bucket_of('bob')}}}:n:{name}", "bob")
     await nodes.tick(60 + 5)
@@ -306,10 +307,10 @@ async def test_what_is_stored_wrongly_is_found_and_corrected_within_a_minute(nod
     assert nodes.clients.hget(user_key(nodes, "alice"), f"n:{name}") == b"1:online"
     assert nodes.clients.hget(user_key(nodes, "bob"), "s") == b"offline"
     assert node.stats.errors["presence_healed"] == 2
-    assert await watcher.statuses() in ([], ["online", "offline"])  # whether bob was looked at meanwhile
+    assert await watcher.statuses() in ([], ["online", "offline"])  # depends on whether bob was read in between
 
 
-async def test_after_a_failure_everything_is_compared_within_seconds(valkey: str) -> None:
+async def test_all_data_is_compared_within_seconds_after_a_failure(valkey: str) -> None:
     async with Proxy.to(port_of(valkey)) as proxy, redis_system(valkey) as system:
         node = await system.node(proxy.url)
         node.connect("alice")
@@ -319,14 +320,14 @@ async def test_after_a_failure_everything_is_compared_within_seconds(valkey: str
         await proxy.restore()
         await system.tick()
 
-        # As what was under way when the connection broke, and was done later.
+        # As if a command was in flight when the connection broke, and ran later.
         system.clients.hset(user_key(system, "alice"), f"n:{incarnation_of(node)}", "2:online")
-        await system.tick(21)  # what failed meanwhile is compared once more
+        await system.tick(21)  # buckets that failed during the outage are compared once more
 
         assert system.clients.hget(user_key(system, "alice"), f"n:{incarnation_of(node)}") == b"1:online"
 
 
-async def test_writing_the_same_again_changes_nothing(nodes: System) -> None:
+async def test_rewriting_the_same_data_changes_nothing(nodes: System) -> None:
     node = await nodes.node()
     watcher = await node.watch("alice")
     node.connect("alice")
@@ -342,7 +343,7 @@ async def test_writing_the_same_again_changes_nothing(nodes: System) -> None:
     assert node.stats.errors["presence_healed"] == 0
 
 
-async def test_a_heartbeat_writes_nothing(nodes: System) -> None:
+async def test_a_heartbeat_writes_no_user_data(nodes: System) -> None:
     node = await nodes.node()
     node.connect(*(f"user-{number}" for number in range(100)))
     await nodes.tick(2)
@@ -363,7 +364,7 @@ async def test_a_heartbeat_writes_nothing(nodes: System) -> None:
     assert writes == []
 
 
-async def test_the_end_of_a_node_is_silent_for_users_who_come_back_on_another(nodes: System) -> None:
+async def test_stopping_a_node_is_silent_for_users_who_reconnect_to_another(nodes: System) -> None:
     ending, other = await nodes.node(), await nodes.node()
     watcher = await other.watch("alice", "bob")
     ending.connect("alice", "bob")
@@ -377,14 +378,14 @@ async def test_the_end_of_a_node_is_silent_for_users_who_come_back_on_another(no
     other.connect("alice")
     await nodes.tick(2)
     assert await watcher.statuses() == []
-    end_lease(nodes, ending)  # it was shortened to the grace
+    end_lease(nodes, ending)  # stopping shortened it to the grace period
     await nodes.tick(3)
 
     assert [(presence.user_id, presence.status) for presence in await watcher.changes()] == [("bob", "offline")]
     assert [list(seen) for seen in other.left] == [["bob"]]
 
 
-async def test_the_lease_of_a_node_that_ends_is_as_long_as_the_grace(nodes: System) -> None:
+async def test_stopping_a_node_shortens_its_lease_to_the_grace_period(nodes: System) -> None:
     ending = await nodes.node()
     ending.connect("alice")
     await nodes.tick()
@@ -397,14 +398,14 @@ async def test_the_lease_of_a_node_that_ends_is_as_long_as_the_grace(nodes: Syst
     assert nodes.grace - 2 < left <= nodes.grace
 
 
-async def test_changes_that_did_not_arrive_are_told_after_the_gap(nodes: System) -> None:
+async def test_missed_changes_are_announced_after_the_gap(nodes: System) -> None:
     here, there = await nodes.node(), await nodes.node()
     watcher = await there.watch("alice", "bob")
     here.connect("alice", "bob")
     await nodes.tick()
     assert await watcher.statuses() == ["online"] * 2
 
-    # A change whose publication went astray.
+    # A change whose publication was lost.
     nodes.clients.hset(user_key(nodes, "alice"), mapping={"s": "away", "seen": START, "v": 2_000_000_000_000})
     there.presence.on_loss([Topic("user", "alice"), "alice", Topic("conversation", "c1")])
     await nodes.tick()
@@ -412,12 +413,12 @@ async def test_changes_that_did_not_arrive_are_told_after_the_gap(nodes: System)
     assert await watcher.changes() == [Presence("alice", "away", START)]
 
 
-async def test_everything_that_is_watched_is_compared_within_a_minute(nodes: System) -> None:
+async def test_watched_users_are_compared_within_a_minute(nodes: System) -> None:
     node = await nodes.node()
     watcher = await node.watch(*(f"user-{number}" for number in range(10)))
     await nodes.tick()
 
-    # On a node that is not here.
+    # As if another node had written it.
     nodes.clients.hset(user_key(nodes, "user-7"), mapping={"s": "away", "v": 2_000_000_000_000})
     await nodes.tick(61)
 
@@ -436,7 +437,7 @@ async def test_a_snapshot_that_cannot_be_read_within_a_second_fails(valkey: str,
         with pytest.raises(Unavailable):
             await node.presence.announced(["bob"])
         assert asyncio.get_running_loop().time() - began < 1.5
-        assert await node.status("alice") == "offline"  # what is followed needs no read
+        assert await node.status("alice") == "offline"  # a watched user needs no read
         await proxy.restore()
 
 
@@ -464,7 +465,7 @@ async def test_changes_during_an_outage_are_written_after_it(valkey: str) -> Non
         ]
 
 
-async def test_somebody_who_moved_during_an_outage_does_not_flap(valkey: str) -> None:
+async def test_a_user_who_moves_to_another_node_during_an_outage_does_not_flap(valkey: str) -> None:
     async with Proxy.to(port_of(valkey)) as proxy, redis_system(proxy.url) as system:
         here, there = await system.node(), await system.node()
         watcher = await here.watch("alice")
@@ -483,7 +484,7 @@ async def test_somebody_who_moved_during_an_outage_does_not_flap(valkey: str) ->
         assert await watcher.statuses() == []
 
 
-async def test_a_replica_takes_over_that_has_not_heard_everything() -> None:
+async def test_presence_recovers_when_an_outdated_replica_takes_over() -> None:
     with run_valkey() as primary, run_valkey() as replica, redis.Redis(port=replica.port) as on_replica:
         async with Proxy.to(primary.port) as proxy, redis_system(proxy.url) as system:
             node = await system.node()
@@ -503,7 +504,7 @@ async def test_a_replica_takes_over_that_has_not_heard_everything() -> None:
             proxy.lead_to(replica.port)
             proxy.interrupt()
             async with asyncio.timeout(10):
-                while node.stats.errors["presence_store"] == 0:  # it has noticed
+                while node.stats.errors["presence_store"] == 0:  # the node has noticed the failure
                     await system.tick()
             await node.until_ready()
             await system.tick(60 + 6)
@@ -514,7 +515,7 @@ async def test_a_replica_takes_over_that_has_not_heard_everything() -> None:
             assert node.stats.errors["presence_healed"] == 2
 
 
-async def test_an_update_that_is_none_is_dropped_and_counted(nodes: System) -> None:
+async def test_an_invalid_update_is_dropped_and_counted(nodes: System) -> None:
     node = await nodes.node()
     good = publication_of(Presence("alice", "online", None), 7)
     topics, users = good.topics, good.users
@@ -537,7 +538,7 @@ async def test_an_older_version_is_dropped_and_counted(nodes: System) -> None:
     assert await node.status("alice") == "online"
 
 
-async def test_nobody_is_remembered_for_ever(nodes: System) -> None:
+async def test_no_user_is_remembered_forever(nodes: System) -> None:
     node = await nodes.node()
     users = [f"user-{number}" for number in range(50)]
     watcher = await node.watch(*users)
@@ -553,7 +554,7 @@ async def test_nobody_is_remembered_for_ever(nodes: System) -> None:
     assert keys_with(nodes, ":n:") == []
 
 
-async def test_a_store_that_is_not_there_is_said_at_the_start() -> None:
+async def test_starting_without_redis_raises_a_configuration_error() -> None:
     presence = RedisPresence(
         f"redis://:secret@127.0.0.1:{free_ports(1)[0]}",
         clock=ManualClock(),

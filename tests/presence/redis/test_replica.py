@@ -1,4 +1,4 @@
-"""What a node knows of users it watches, by example."""
+"""What a node knows about the users it watches, by example."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ OFFLINE = Presence("alice", "offline", None)
 
 
 @pytest.fixture
-def heard() -> set[Interest]:
+def interests() -> set[Interest]:
     return {Topic("user", "alice")}
 
 
 @pytest.fixture
-def replica(heard: set[Interest]) -> Replica:
-    return Replica(heard.__contains__)
+def replica(interests: set[Interest]) -> Replica:
+    return Replica(interests.__contains__)
 
 
 def read(replica: Replica, stored: Stored | None, now: float = 0.0) -> tuple[Presence, int | None]:
     return replica.absorb("alice", stored, replica.begin_read("alice"), now)
 
 
-def test_what_was_read_is_known_while_somebody_listens(replica: Replica, heard: set[Interest]) -> None:
+def test_a_read_status_is_kept_while_there_is_a_listener(replica: Replica, interests: set[Interest]) -> None:
     assert replica.known("alice") is None
     read(replica, Stored("online", 3, None))
     assert replica.known("alice") == ONLINE
 
-    heard.add("alice")  # a socket of hers: what is published reaches the node that way too
-    heard.remove(Topic("user", "alice"))
+    interests.add("alice")  # she has a socket here: publications reach the node that way too
+    interests.remove(Topic("user", "alice"))
     replica.forget([Topic("user", "alice")])
     assert replica.known("alice") == ONLINE
-    heard.remove("alice")
+    interests.remove("alice")
     replica.forget(["alice", Topic("conversation", "alice")])
 
     assert replica.known("alice") is None
     assert len(replica) == 0
 
 
-def test_of_users_nobody_listens_to_nothing_is_kept(replica: Replica) -> None:
+def test_nothing_is_kept_for_users_without_a_listener(replica: Replica) -> None:
     assert replica.begin_read("bob") is None
     assert replica.absorb("bob", Stored("away", 3, 5.0), None, 0) == (Presence("bob", "away", 5.0), None)
     assert replica.observe(Presence("bob", "online", None), 4) is Freshness.NEW
@@ -58,26 +58,24 @@ def test_of_users_nobody_listens_to_nothing_is_kept(replica: Replica) -> None:
     assert len(replica) == 0
 
 
-def test_what_is_read_by_somebody_who_has_stopped_listening_meanwhile_is_not_kept(
-    replica: Replica, heard: set[Interest]
-) -> None:
+def test_a_read_is_not_kept_if_the_listener_left_before_it_ended(replica: Replica, interests: set[Interest]) -> None:
     expected = replica.begin_read("alice")
-    heard.clear()
+    interests.clear()
     replica.forget([Topic("user", "alice")])
-    heard.add(Topic("user", "alice"))
+    interests.add(Topic("user", "alice"))
     replica.begin_read("alice")
 
     assert replica.absorb("alice", Stored("online", 3, None), expected, 0) == (ONLINE, None)
     assert replica.known("alice") is None
 
 
-def test_a_copy_is_what_the_first_one_was(replica: Replica) -> None:
+def test_a_repeated_update_has_no_effect(replica: Replica) -> None:
     assert [replica.observe(ONLINE, 3) for _ in range(2)] == [Freshness.NEW] * 2
     assert [replica.observe(ONLINE, 4) for _ in range(2)] == [Freshness.REPEATED] * 2
     assert [replica.observe(AWAY, 3) for _ in range(2)] == [Freshness.OLD] * 2
 
 
-def test_what_was_published_during_the_read_counts(replica: Replica) -> None:
+def test_an_update_during_the_read_wins(replica: Replica) -> None:
     expected = replica.begin_read("alice")
     replica.observe(AWAY, 4)
 
@@ -85,7 +83,7 @@ def test_what_was_published_during_the_read_counts(replica: Replica) -> None:
     assert replica.known("alice") == AWAY
 
 
-def test_a_change_that_listeners_have_missed_is_told(replica: Replica) -> None:
+def test_a_missed_change_is_returned_for_delivery(replica: Replica) -> None:
     read(replica, Stored("online", 3, None))
     replica.mark_stale([Topic("user", "alice"), Topic("conversation", "c1")])
     assert replica.known("alice") is None
@@ -97,7 +95,7 @@ def test_a_change_that_listeners_have_missed_is_told(replica: Replica) -> None:
     assert replica.observe(AWAY, 5) is Freshness.REPEATED  # the publication itself, late
 
 
-def test_everybody_is_read_again_after_a_minute(replica: Replica) -> None:
+def test_each_user_is_read_again_after_a_minute(replica: Replica) -> None:
     replica.due(100, 100)
     read(replica, Stored("online", 3, None))
 
@@ -107,18 +105,18 @@ def test_everybody_is_read_again_after_a_minute(replica: Replica) -> None:
 
 
 @pytest.mark.parametrize("was_loss", [False, True])
-def test_who_is_missing_for_long_enough_is_offline(replica: Replica, was_loss: bool) -> None:
+def test_a_user_missing_for_long_enough_is_offline(replica: Replica, was_loss: bool) -> None:
     read(replica, Stored("online", 3, None))
     if was_loss:
         replica.store_was_reset(100)
-    patience = MISSING_AFTER_RESET_SECONDS if was_loss else MISSING_SECONDS
+    allowed = MISSING_AFTER_RESET_SECONDS if was_loss else MISSING_SECONDS
 
     assert read(replica, None, 101) == (ONLINE, None)
-    assert read(replica, None, 101 + patience - 1) == (ONLINE, None)
-    assert read(replica, None, 101 + patience) == (OFFLINE, 4)
+    assert read(replica, None, 101 + allowed - 1) == (ONLINE, None)
+    assert read(replica, None, 101 + allowed) == (OFFLINE, 4)
 
 
-def test_who_was_missing_before_all_was_lost_is_given_time_to_be_written(replica: Replica) -> None:
+def test_a_user_missing_before_a_data_loss_gets_time_to_be_written(replica: Replica) -> None:
     read(replica, Stored("online", 3, None))
     read(replica, None, 100)
     replica.store_was_reset(100 + MISSING_AFTER_RESET_SECONDS)
@@ -126,7 +124,7 @@ def test_who_was_missing_before_all_was_lost_is_given_time_to_be_written(replica
     assert read(replica, None, 100 + MISSING_AFTER_RESET_SECONDS) == (ONLINE, None)
 
 
-def test_who_is_still_missing_after_an_outage_is_given_time_to_be_written(replica: Replica) -> None:
+def test_a_user_still_missing_after_an_outage_gets_time_to_be_written(replica: Replica) -> None:
     read(replica, Stored("online", 3, None))
     read(replica, None, 100)
 
@@ -134,7 +132,7 @@ def test_who_is_still_missing_after_an_outage_is_given_time_to_be_written(replic
     assert read(replica, None, 1000 + MISSING_SECONDS) == (OFFLINE, 4)
 
 
-def test_who_is_missing_for_a_moment_is_not(replica: Replica) -> None:
+def test_a_user_missing_for_a_moment_stays_online(replica: Replica) -> None:
     read(replica, Stored("online", 3, None))
     read(replica, None, 100)
     read(replica, Stored("online", 9, None), 101)
