@@ -1,1 +1,1 @@
-"""What Hubbub costs, measured side by side with the floor: a bare ``send()`` loop in C."""
+"""What Hubbub costs, measured side by side with the floor: a bare `send()` loop in C."""

@@ -76,7 +76,7 @@ class Crowd(Layout):
 
 @dataclass(frozen=True)
 class Rooms(Layout):
-    """All in rooms of ten; the first ``gathered`` also in one conversation."""
+    """All in rooms of ten; the first `gathered` also in one conversation."""
 
     gathered: int = 0
 

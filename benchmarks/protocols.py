@@ -37,7 +37,7 @@ class ClientProtocol:
     """The text before the time at which an event was due."""
 
     ping: ClassVar[str] = ""
-    """A message that the server sends as a ping, if it does not use RFC 6455's; ``pong`` is the answer."""
+    """A message that the server sends as a ping, if it does not use RFC 6455's; `pong` is the answer."""
 
     pong: ClassVar[str] = ""
 
@@ -115,7 +115,7 @@ class SocketIO(ClientProtocol):
 
 
 class Chanx(ClientProtocol):
-    """chanx: ``action`` and ``payload``."""
+    """chanx: `action` and `payload`."""
 
     timestamp_prefix = '"messageId": "'
 
@@ -144,7 +144,7 @@ class Centrifugo(ClientProtocol):
         return _json({"id": 1, "connect": {"token": scenario.token(index)}})
 
     def subscribe(self, index: int, topics: Sequence[Topic]) -> str:
-        """Return one command per topic. The last id is always 9, which ``subscribed`` waits for."""
+        """Return one command per topic. The last id is always 9, which `subscribed` waits for."""
         first = 10 - len(topics)
         commands = enumerate(topics, first)
         return RECORD_SEPARATOR.join(_json({"id": id, "subscribe": {"channel": topic.id}}) for id, topic in commands)

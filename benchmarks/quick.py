@@ -1,4 +1,4 @@
-"""Measure Hubbub beside bare C, in four minutes: ``python -m benchmarks.quick``.
+"""Measure Hubbub beside bare C, in four minutes: `python -m benchmarks.quick`.
 
 The figures are what Hubbub promises about its cost, on one machine over loopback. They are CPU (user and system time of
 the server process) and not elapsed time, so that a busy machine changes them little. Fan-out is measured on both
@@ -113,7 +113,7 @@ def fan_out(sockets: int, effort: float) -> None:
 
 
 class Connecting(NamedTuple):
-    """What one run of ``connecting`` found, per socket: CPU in microseconds, memory in KB."""
+    """What one run of `connecting` found, per socket: CPU in microseconds, memory in KB."""
 
     connect: float
     announce: float

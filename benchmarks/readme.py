@@ -1,4 +1,4 @@
-"""Write the main figures of the stored report into the README: ``python -m benchmarks.readme``."""
+"""Write the main figures of the stored report into the README: `python -m benchmarks.readme`."""
 
 from __future__ import annotations
 

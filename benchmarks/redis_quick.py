@@ -1,4 +1,4 @@
-"""Measure what an event and a user cost over Redis: ``python -m benchmarks.redis_quick``.
+"""Measure what an event and a user cost over Redis: `python -m benchmarks.redis_quick`.
 
 1. One node publishes to a topic that it has subscribed to itself, at a steady rate: this process pays for all that a
    broker does, publishing and receiving. The memory broker does the same for comparison.
@@ -51,7 +51,7 @@ class Figures(NamedTuple):
 
 
 async def one_node(broker: Broker, rate: int, seconds: float) -> Figures:
-    """Publish evenly: in each millisecond what is due. Latency is from ``publish`` to delivery."""
+    """Publish evenly: in each millisecond what is due. Latency is from `publish` to delivery."""
     loop = asyncio.get_running_loop()
     count = int(rate * seconds)
     published_at: list[float] = []

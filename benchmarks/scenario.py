@@ -7,7 +7,7 @@ from typing import Final
 
 from hubbub import MessageNew, mint_token
 
-# Only the public API is imported here: ``benchmarks.pairs`` runs this module with older versions of Hubbub as well.
+# Only the public API is imported here: `benchmarks.pairs` runs this module with older versions of Hubbub as well.
 
 PATH: Final = "/ws"
 SECRET: Final = "for measurements only: thirty-two bytes at least"
@@ -24,13 +24,13 @@ EVENT_BYTES: Final = 200
 
 
 def user_id(index: int) -> str:
-    """Return the user id of connection ``index``: each connection belongs to another user."""
+    """Return the user id of connection `index`: each connection belongs to another user."""
     return f"user-{index:07d}"
 
 
 @cache
 def token(index: int) -> str:
-    """Return a JWT (HS256) of the user of connection ``index``."""
+    """Return a JWT (HS256) of the user of connection `index`."""
     return mint_token(user_id(index), key=SECRET)
 
 

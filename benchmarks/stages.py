@@ -272,7 +272,7 @@ def has_enough(outcome: Outcome, number: int, seconds: float) -> bool:
     Args:
         outcome: its runs so far.
         number: the rounds so far, failed ones included.
-        seconds: the ``max_seconds`` of the workload.
+        seconds: the `max_seconds` of the workload.
     """
     if not outcome.runs:
         return outcome.is_final or number >= MAX_ATTEMPTS

@@ -1,4 +1,4 @@
-"""Measure plain ASGI servers beside ``hubbub run``: ``python -m benchmarks.transports``, about five minutes.
+"""Measure plain ASGI servers beside `hubbub run`: `python -m benchmarks.transports`, about five minutes.
 
 The same app runs on each server in turns. CPU and memory are those of all processes of a server together.
 """

@@ -160,7 +160,7 @@ class Paced(Workload):
 
 
 def at_rate(rate: float, seconds: float, listeners: int) -> Publication:
-    """Return a publication of ``rate`` events a second: in 1,000 bursts a second at most, as fast as loop timers go."""
+    """Return a publication of `rate` events a second: in 1,000 bursts a second at most, as fast as loop timers go."""
     burst = math.ceil(rate / 1000)
     count = max(burst, round(rate * seconds / burst) * burst)
     return Publication(count, burst / rate, listeners, burst=burst, paced=True)
@@ -427,7 +427,7 @@ class Idle(Workload):
         time.sleep(max(0.0, self._started[server.name][0] + self._seconds - time.monotonic()))
 
     def run(self, server: Server) -> Run:
-        """Return the percentage of a core that was used since ``begin``, and the memory of the process in MB."""
+        """Return the percentage of a core that was used since `begin`, and the memory of the process in MB."""
         since, cpu = self._started[server.name]
         core = (server.process.cpu_seconds() - cpu) / (time.monotonic() - since)
         memory = server.process.resident_bytes() / 1e6

@@ -39,7 +39,7 @@ class FakeSocket:
 
 
 class FakeLoop:
-    """An event loop's calls, made by hand: ``turn`` makes those that are due."""
+    """An event loop's calls, made by hand: `turn` makes those that are due."""
 
     def __init__(self) -> None:
         self.now = 0.0

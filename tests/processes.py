@@ -46,7 +46,7 @@ class Running:
 async def command(
     folder: Path, *arguments: str, up: str = "running on http://", **variables: str
 ) -> AsyncIterator[Running]:
-    """Run a server command in ``folder`` until the end of the block.
+    """Run a server command in `folder` until the end of the block.
 
     Args:
         folder: Its working directory.

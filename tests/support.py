@@ -1,4 +1,4 @@
-"""Real sockets for tests: the ``websockets`` client, and nothing of Hubbub on that side."""
+"""Real sockets for tests: the `websockets` client, and nothing of Hubbub on that side."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Client:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, address: Address, user: str | None, *topics: str, path: str = "/ws") -> AsyncIterator[Self]:
-        """Open a socket as ``user``, wait for ready, and subscribe to ``topics``."""
+        """Open a socket as `user`, wait for ready, and subscribe to `topics`."""
         headers = {} if user is None else {"Authorization": user}
         async with connect(address.ws + path, additional_headers=headers, ping_interval=None) as socket:
             client = cls(socket)
@@ -48,7 +48,7 @@ class Client:
         return event
 
     async def expect(self, type: str) -> Json:
-        """Return the data of the next event, which must be of ``type``."""
+        """Return the data of the next event, which must be of `type`."""
         event = await self.receive()
         assert event["type"] == type, event
         data: Json = event["data"]
@@ -60,7 +60,7 @@ class Client:
         await self.send("client.system.subscribe", {"topics": [{"kind": kind, "id": id} for kind, id in pairs]})
 
     async def subscribe(self, *topics: str) -> Json:
-        """Subscribe, and return the data of ``subscribed``."""
+        """Subscribe, and return the data of `subscribed`."""
         await self.request_topics(*topics)
         return await self.expect("server.system.subscribed")
 
@@ -96,13 +96,13 @@ def types(events: Iterable[Json]) -> list[str]:
 
 
 def authenticate(handshake: Handshake) -> Identity | None:
-    """Accept the name in Authorization as the user: tests of JWT are elsewhere. ``name/session`` names a session."""
+    """Accept the name in Authorization as the user: tests of JWT are elsewhere. `name/session` names a session."""
     user, _, session = (handshake.header("authorization") or "").partition("/")
     return Identity(user, session=session or None) if user else None
 
 
 async def authorize(ctx: Context, topics: Sequence[Topic]) -> Iterable[Topic]:
-    """Allow all topics except those whose id begins with ``secret``."""
+    """Allow all topics except those whose id begins with `secret`."""
     return [topic for topic in topics if not topic.id.startswith("secret")]
 
 
@@ -134,7 +134,7 @@ def services_of(gateway: Gateway) -> Services:
 
 
 def clock_of(gateway: Gateway) -> ManualClock:
-    """Return the clock of a running gateway that ``make_gateway`` has made."""
+    """Return the clock of a running gateway that `make_gateway` has made."""
     clock = services_of(gateway).clock
     assert isinstance(clock, ManualClock)
     return clock

@@ -45,7 +45,7 @@ class RawSocket:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, address: Address, user: str) -> AsyncIterator[Self]:
-        """Open a WebSocket as ``user``; ``ready`` is the first frame to read."""
+        """Open a WebSocket as `user`; `ready` is the first frame to read."""
         async with cls.upgraded(address, f"Authorization: {user}") as raw:
             yield raw
 
@@ -79,7 +79,7 @@ class RawSocket:
         return first & 0x0F, await self.reader.readexactly(length)
 
     async def events_until_close(self) -> list[Json]:
-        """Return the events before the close frame, whose code is then in ``received_close_code``."""
+        """Return the events before the close frame, whose code is then in `received_close_code`."""
         events: list[Json] = []
         while True:
             opcode, payload = await self.next_frame()

@@ -20,7 +20,7 @@ _PRAGMAS: Final = (
     "synchronous = NORMAL",  # with WAL, a power cut may lose the last commits but never corrupts the database
     "foreign_keys = ON",  # SQLite's default is off
 )
-#: The advisory lock of start-up. Any number works that nothing else in the same PostgreSQL database uses.
+# The advisory lock of start-up. Any number works that nothing else in the same PostgreSQL database uses.
 _STARTUP_LOCK: Final = 0x48554242
 
 

@@ -24,7 +24,7 @@ class Server:
 
     Args:
         folder: where it runs, with its database and its log.
-        settings: the messenger's settings, such as ``{"session_hours": "0.01"}``.
+        settings: the messenger's settings, such as `{"session_hours": "0.01"}`.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:

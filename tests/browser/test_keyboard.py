@@ -1,4 +1,4 @@
-"""Using the app with the keyboard. (``test_pages.py`` runs axe.)"""
+"""Using the app with the keyboard. (`test_pages.py` runs axe.)"""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from tests.browser.server import Caller, Server
 
 People = Callable[..., Person]
 
-#: Milliseconds: more than the longest delay between two attempts.
 RECONNECT_TIMEOUT = 30_000
+"""Milliseconds: more than the longest delay between two attempts."""
 
 
 @pytest.fixture(scope="module")

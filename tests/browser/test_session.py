@@ -10,8 +10,8 @@ from tests.browser.person import Person
 
 People = Callable[..., Person]
 
-#: Seconds: a session short enough to wait for its end.
 SHORT = 6.0
+"""Seconds: a session short enough to wait for its end."""
 
 
 def test_a_name_and_a_password_log_in(person: People) -> None:

@@ -1,4 +1,4 @@
-"""``docs/start.md`` from an empty folder: every block runs as written, those for the console in a real one."""
+"""`docs/start.md` from an empty folder: every block runs as written, those for the console in a real one."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.docs.pages import ROOT, block, blocks
 PAGE = "docs/start.md"
 WRITTEN = "http://127.0.0.1:8000"
 
-#: What differs each time: the id of a socket, and the time.
 VARIABLE = re.compile(r'(?<="socketId":")[\w-]+(?=")|(?<="ts":)\d+')
+"""What differs each time: the id of a socket, and the time."""
 
 
 @pytest.fixture(scope="module")

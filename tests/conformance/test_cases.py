@@ -26,7 +26,7 @@ async def address() -> AsyncIterator[Address]:
 
 @pytest.fixture
 async def raw(address: Address) -> AsyncIterator[RawSocket]:
-    """A registered socket that has read its ``ready``."""
+    """A registered socket that has read its `ready`."""
     async with RawSocket.open(address, "alice") as raw:
         await raw.next_frame()
         yield raw

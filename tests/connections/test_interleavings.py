@@ -1,6 +1,6 @@
 """Any interleaving of connect, subscribe, event, error and close leaves nothing behind.
 
-A real node over fake transports, so thousands of steps take seconds. The handlers and the app's ``authorize`` wait at
+A real node over fake transports, so thousands of steps take seconds. The handlers and the app's `authorize` wait at
 gates that the test opens in whatever order Hypothesis picks.
 """
 
@@ -172,7 +172,7 @@ class World:
         self.clock.advance(seconds)
 
     async def step(self, act: Callable[..., Awaitable[None] | None], *arguments: Any) -> None:
-        """Do one thing; ``Which`` stands for one of the sockets made so far."""
+        """Do one thing; `Which` stands for one of the sockets made so far."""
         if arguments and isinstance(arguments[0], Which):
             if not self.sockets:
                 return

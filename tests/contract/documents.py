@@ -15,7 +15,7 @@ from hubbub.contract.registry import EventSpec
 
 st.register_type_strategy(UnsetType, st.just(UNSET))
 
-#: What JSON writes without a fraction is an integer, here as in JavaScript, which cannot tell 1.0 from 1.
+# What JSON writes without a fraction is an integer, here as in JavaScript, which cannot tell 1.0 from 1.
 _numbers = st.floats(allow_nan=False, allow_infinity=False).filter(lambda number: not number.is_integer())
 _scalars = st.one_of(
     st.none(),
@@ -31,7 +31,7 @@ any_json = st.recursive(_scalars, lambda inner: st.lists(inner, max_size=3) | st
 
 
 def payloads(payload: type[Payload]) -> st.SearchStrategy[Payload]:
-    """Build payloads from their types, with optional fields; most of them within the bounds of ``Meta``."""
+    """Build payloads from their types, with optional fields; most of them within the bounds of `Meta`."""
     hints = get_type_hints(payload, include_extras=True)
     fields = {field.name: _field(hints[field.name]) for field in msgspec.structs.fields(payload)}
     return st.builds(payload, **fields)

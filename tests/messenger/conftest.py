@@ -113,7 +113,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def as_user(app: FastAPI) -> ClientFactory:
-    """Return clients that send the token of a user, as ``hubbub token`` prints it."""
+    """Return clients that send the token of a user, as `hubbub token` prints it."""
 
     def make(user_id: str) -> httpx.AsyncClient:
         return httpx.AsyncClient(

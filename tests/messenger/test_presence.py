@@ -17,7 +17,7 @@ LUNCH = datetime(2030, 1, 31, 12, tzinfo=UTC)
 
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
-    """The kind of database makes no difference here. ``test_realtime.py`` covers presence on both."""
+    """The kind of database makes no difference here. `test_realtime.py` covers presence on both."""
     return sqlite_url
 
 

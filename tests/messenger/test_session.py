@@ -27,7 +27,7 @@ ALICE = {"username": "alice", "password": "alice"}
 
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
-    """The kind of database makes no difference here. ``test_realtime.py`` logs out on both."""
+    """The kind of database makes no difference here. `test_realtime.py` logs out on both."""
     return sqlite_url
 
 

@@ -1,4 +1,4 @@
-"""The web app's files, before a browser sees them; how they are served is tested in ``tests/browser`` too."""
+"""The web app's files, before a browser sees them; how they are served is tested in `tests/browser` too."""
 
 from __future__ import annotations
 

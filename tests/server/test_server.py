@@ -1,4 +1,4 @@
-"""The server of ``hubbub run``: it ticks, and ends at once when ``should_exit`` is set, in any thread."""
+"""The server of `hubbub run`: it ticks, and ends at once when `should_exit` is set, in any thread."""
 
 from __future__ import annotations
 

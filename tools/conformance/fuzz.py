@@ -28,20 +28,20 @@ REQUIREMENTS: Final = HERE / "requirements.txt"
 sys.path.insert(0, str(HERE.parent.parent))
 from tests.conformance.echo import serve_echo  # noqa: E402
 
-#: Framing, pings, reserved bits, opcodes, fragmentation, UTF-8, closing, and messages in chunks. Not run: limits and
-#: performance (9), and compression (12, 13), which Hubbub does not negotiate.
 GROUPS: Final = ("1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*")
+"""Framing, pings, reserved bits, opcodes, fragmentation, UTF-8, closing, and messages in chunks. Not run: limits and
+performance (9), and compression (12, 13), which Hubbub does not negotiate."""
 
-#: Outcomes that are no failure. The second one is for cases without a right answer.
 PASSED: Final = frozenset({"OK", "INFORMATIONAL"})
+"""Outcomes that are no failure. The second one is for cases without a right answer."""
 
-#: Cases with another expected outcome, and the reason. The RFC allows what is "NON-STRICT".
 EXPECTED: Final[dict[str, tuple[str, str]]] = {
     f"6.4.{number}": ("NON-STRICT", "UTF-8 is checked on the whole message, so 1007 comes at its end")
     for number in range(1, 5)
 }
+"""Cases with another expected outcome, and the reason. The RFC allows what is "NON-STRICT"."""
 
-#: The client's main program. `site.addsitedir` also loads the .pth files that Twisted's namespace packages need.
+# The client's main program. `site.addsitedir` also loads the .pth files that Twisted's namespace packages need.
 _CLIENT: Final = """
 import site, sys
 site.addsitedir(sys.argv.pop(1))

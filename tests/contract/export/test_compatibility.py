@@ -87,7 +87,6 @@ class Twig(Payload, frozen=True, tag=True):
 Optional = str | UnsetType
 A = ("a", str)
 
-#: What changed -> the fields before, the fields after, who breaks if clients send the event, and if the server does.
 FIELDS: dict[str, tuple[list[Any], list[Any], set[str], set[str]]] = {
     "nothing": ([A], [A], set(), set()),
     "optional field added": ([A], [A, ("b", Optional, UNSET)], set(), set()),
@@ -159,6 +158,7 @@ FIELDS: dict[str, tuple[list[Any], list[Any], set[str], set[str]]] = {
     "variant removed": ([("a", Leaf | Branch | Twig)], [("a", Leaf | Twig)], {CLIENTS}, {SERVERS}),
     "anything became text": ([("a", Any)], [A], {CLIENTS}, {SERVERS}),
 }
+"""What changed -> the fields before, the fields after, who breaks if clients send the event, and if the server does."""
 
 
 def broken(found: list[Change]) -> set[str]:

@@ -1,4 +1,4 @@
-"""The guards of ``contracts.ts``, run in Node, and the Python decoder accept and refuse the same documents."""
+"""The guards of `contracts.ts`, run in Node, and the Python decoder accept and refuse the same documents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTTP protocol of ``hubbub run``: which requests are refused before the app or the gateway sees them."""
+"""The HTTP protocol of `hubbub run`: which requests are refused before the app or the gateway sees them."""
 
 from __future__ import annotations
 

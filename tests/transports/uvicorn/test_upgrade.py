@@ -27,7 +27,7 @@ def written(headers: list[tuple[str, str]], method: str = "GET", protocol: str =
 
 
 def negotiated(upgrade: Upgrade) -> tuple[int, str | None]:
-    """Return the response of ``websockets`` to the whole request: the status, and the accept header."""
+    """Return the response of `websockets` to the whole request: the status, and the accept header."""
     request = Request(upgrade.path, Headers(upgrade.headers), upgrade.method, upgrade.protocol)
     response = ServerProtocol().accept(request)
     return response.status_code, response.headers.get("Sec-WebSocket-Accept")
