@@ -79,7 +79,7 @@ class WatchedPresence(MemoryPresence):
         self.forgotten += interests
 
 
-async def test_two_nodes_are_one_bus_over_a_broker_of_the_apps_own() -> None:
+async def test_two_nodes_share_one_bus_over_a_custom_broker() -> None:
     exchange = Exchange()
     here, there = make_gateway(broker=exchange.line()), make_gateway(broker=exchange.line())
     async with running(here), running(there) as server, Client.open(server, "alice", "conversation:news") as alice:
@@ -91,7 +91,7 @@ async def test_two_nodes_are_one_bus_over_a_broker_of_the_apps_own() -> None:
         assert (await alice.closed())[0] == 4403
 
 
-async def test_a_loss_that_a_broker_reports_becomes_a_resync_and_reaches_presence() -> None:
+async def test_a_loss_that_a_broker_reports_leads_to_a_resync_and_reaches_presence() -> None:
     line, presence = Exchange().line(), WatchedPresence()
     gateway = make_gateway(broker=line, presence=presence, clock=SystemClock())
     async with running(gateway) as server, Client.open(server, "alice", "conversation:news") as alice:
@@ -105,7 +105,7 @@ async def test_a_loss_that_a_broker_reports_becomes_a_resync_and_reaches_presenc
     assert {"alice", Topic("conversation", "news")} <= set(presence.forgotten)
 
 
-async def test_changes_of_a_presence_store_of_the_apps_own_reach_its_watchers() -> None:
+async def test_changes_of_a_custom_presence_store_reach_watchers() -> None:
     presence = WatchedPresence()
     gateway = make_gateway(presence=presence, clock=SystemClock(), presence_tick=0.01)
     gateway.attach(app := FastAPI())
@@ -118,12 +118,12 @@ async def test_changes_of_a_presence_store_of_the_apps_own_reach_its_watchers() 
 
 
 @pytest.mark.parametrize("engine", [{"broker": Exchange().line()}, {"presence": WatchedPresence()}])
-def test_a_url_beside_an_engine_of_the_apps_own_is_refused(engine: dict[str, object]) -> None:
+def test_a_url_together_with_a_custom_engine_is_refused(engine: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match="redis_url is short for"):
         make_gateway(redis_url="redis://127.0.0.1", **engine)
 
 
-async def test_a_publisher_takes_a_broker_too() -> None:
+async def test_a_publisher_accepts_a_broker() -> None:
     published: list[Publication] = []
 
     class Keeping(Line):
@@ -140,6 +140,6 @@ async def test_a_publisher_takes_a_broker_too() -> None:
 
 
 @pytest.mark.parametrize("engines", [{}, {"redis_url": "redis://127.0.0.1", "broker": Exchange().line}])
-def test_a_publisher_takes_one_of_url_and_broker(engines: dict[str, object]) -> None:
+def test_a_publisher_requires_either_a_url_or_a_broker(engines: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match="either redis_url or broker"):
         Publisher(**engines)  # type: ignore[arg-type]

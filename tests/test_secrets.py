@@ -55,12 +55,12 @@ def leaks(text: str) -> list[str]:
     return sorted(piece for piece in pieces if piece in text)
 
 
-def test_a_leak_would_be_found() -> None:
+def test_a_leak_is_detected() -> None:
     assert leaks(f"unauthorized: {TOKENS['expired'][-20:]!r}")
     assert leaks("nothing to see here") == []
 
 
-def test_a_handshake_shows_nothing_that_may_be_a_secret() -> None:
+def test_the_repr_of_a_handshake_shows_no_secret() -> None:
     value = TOKENS["good"]
     headers = [("authorization", f"Bearer {value}"), ("cookie", f"hubbub_session={value}")]
 

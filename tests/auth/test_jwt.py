@@ -215,11 +215,11 @@ def test_the_scheme_may_be_written_in_any_case_and_spaced() -> None:
     assert isinstance(authenticate(Handshake("/ws", headers=[("authorization", f"bearer   {signed()} ")])), Identity)
 
 
-def test_the_same_token_twice_is_no_disagreement() -> None:
+def test_the_same_token_in_header_and_cookie_is_accepted() -> None:
     assert isinstance(authenticate(bearer(signed(), ("cookie", f"hubbub_session={signed()}"))), Identity)
 
 
-def test_an_emptied_cookie_does_not_disagree_with_the_header() -> None:
+def test_an_empty_cookie_does_not_conflict_with_the_header() -> None:
     assert isinstance(authenticate(bearer(signed(), ("cookie", "hubbub_session="))), Identity)
 
 
@@ -255,7 +255,7 @@ def test_the_session_is_the_claim_that_the_app_names() -> None:
     assert identity.session is None
 
 
-def test_a_minted_token_lasts_12_hours_and_has_a_session_of_its_own() -> None:
+def test_an_issued_token_lasts_12_hours_and_has_its_own_session() -> None:
     plain = JWTAuthenticator(SECRET, algorithms=["HS256"], clock=FixedClock())
     first, second = (plain(bearer(mint_token("alice", key=SECRET, clock=FixedClock()))) for _ in range(2))
     assert isinstance(first, Identity)
@@ -264,7 +264,7 @@ def test_a_minted_token_lasts_12_hours_and_has_a_session_of_its_own() -> None:
     assert first.session != second.session
 
 
-def test_a_token_is_not_minted_for_an_unusable_user_id() -> None:
+def test_no_token_is_issued_for_an_unusable_user_id() -> None:
     with pytest.raises(Unauthorized):
         mint_token("")
 

@@ -41,7 +41,7 @@ def test_a_goal_is_met_or_missed(cost: float, met: bool) -> None:
     assert verdict.met is met
 
 
-def test_what_could_not_be_measured_is_neither_met_nor_missed() -> None:
+def test_a_goal_without_a_measurement_is_neither_met_nor_missed() -> None:
     assert verdict_on(bursts(hubbub=[1.0]), "floor").met is None
 
 

@@ -19,19 +19,19 @@ ALL: list[Command] = [Disconnect("alice"), Disconnect("alice", "phone"), Revoke(
 
 
 @pytest.mark.parametrize("command", ALL)
-def test_a_command_is_read_back_and_addressed_to_the_users_nodes(command: Command) -> None:
+def test_a_command_round_trips_and_is_addressed_to_the_users_nodes(command: Command) -> None:
     publication = encode_command(command)
 
     assert decode_command(publication) == command
     assert publication.users == ("alice",)
 
 
-def test_a_revocation_also_travels_among_the_topics_events() -> None:
+def test_a_revocation_is_also_addressed_to_the_topic() -> None:
     assert encode_command(Revoke("alice", TOPIC)).topics == (TOPIC,)
 
 
 @pytest.mark.parametrize("metadata", [b"", b"\x80", b"\xc1", msgspec.msgpack.encode({"type": "Explode"})])
-def test_what_is_no_command_is_refused(metadata: bytes) -> None:
+def test_an_invalid_command_is_refused(metadata: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         decode_command(msgspec.structs.replace(encode_command(Touch("alice")), metadata=metadata))
 
@@ -56,7 +56,7 @@ class AwayBroker(MemoryBroker):
         return Outcome.ACCEPTED
 
 
-async def test_a_withdrawal_is_repeated_until_the_broker_takes_it() -> None:
+async def test_a_withdrawal_is_retried_until_the_broker_accepts_it() -> None:
     broker = AwayBroker()
     commands = make_commands(broker)
     assert await commands.broadcast(Disconnect("alice")) is Outcome.DROPPED
@@ -71,7 +71,7 @@ async def test_a_withdrawal_is_repeated_until_the_broker_takes_it() -> None:
     assert broker.taken == [Disconnect("alice"), Revoke("alice", TOPIC)]
 
 
-async def test_a_best_effort_command_is_not_repeated() -> None:
+async def test_a_best_effort_command_is_not_retried() -> None:
     broker = AwayBroker()
     commands = make_commands(broker)
     commands.send_best_effort(Touch("alice"))
@@ -82,7 +82,7 @@ async def test_a_best_effort_command_is_not_repeated() -> None:
     assert broker.taken == []
 
 
-async def test_what_is_kept_has_a_limit_and_passing_it_is_loud(
+async def test_unsent_commands_are_limited_and_a_lost_one_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("hubbub.bus.commands.MAX_UNSENT", 2)
@@ -100,14 +100,14 @@ async def test_what_is_kept_has_a_limit_and_passing_it_is_loud(
     assert "lost" in caplog.text
 
 
-async def test_a_command_is_applied_here_even_while_the_broker_is_away() -> None:
+async def test_a_command_is_applied_locally_even_while_the_broker_is_down() -> None:
     applied: list[Command] = []
     await make_commands(AwayBroker(), applied=applied).broadcast(Disconnect("alice"))
 
     assert applied == [Disconnect("alice")]
 
 
-def test_a_command_that_arrives_is_applied_and_no_socket_hears_it() -> None:
+def test_a_received_command_is_applied_and_not_delivered_to_sockets() -> None:
     applied: list[Command] = []
     commands = make_commands(MemoryBroker(), applied=applied)
 
@@ -115,7 +115,7 @@ def test_a_command_that_arrives_is_applied_and_no_socket_hears_it() -> None:
     assert applied == [Revoke("alice", TOPIC)]
 
 
-def test_a_command_of_a_newer_node_is_counted_and_harms_nobody() -> None:
+def test_an_unknown_command_from_a_newer_node_is_counted_and_ignored() -> None:
     stats, applied = Stats(), list[Command]()
     commands = make_commands(MemoryBroker(), stats, applied)
     newer = msgspec.structs.replace(

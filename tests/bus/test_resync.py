@@ -53,7 +53,7 @@ LOST: list[tuple[list[Interest] | None, list[tuple[str, set[str]]]]] = [
 
 
 @pytest.mark.parametrize(("lost", "told"), LOST)
-def test_a_socket_is_told_its_own_topics_of_those_that_are_lost(
+def test_a_socket_gets_a_resync_for_those_of_its_topics_that_were_lost(
     world: World, lost: list[Interest] | None, told: list[tuple[str, set[str]]]
 ) -> None:
     world.socket("s1", C, D)
@@ -66,7 +66,7 @@ def test_a_socket_is_told_its_own_topics_of_those_that_are_lost(
     assert sorted(world.told) == told
 
 
-def test_a_topic_is_told_at_most_once_a_second_and_never_forgotten(world: World) -> None:
+def test_a_topic_is_resynced_at_most_once_a_second_and_never_skipped(world: World) -> None:
     world.socket("s1", C, D)
     world.scheduler.on_loss([C])
     world.clock.advance(0)
@@ -83,7 +83,7 @@ def test_a_topic_is_told_at_most_once_a_second_and_never_forgotten(world: World)
     assert len(world.told) == 1
 
 
-def test_everybody_is_told_in_slices_within_two_seconds(world: World) -> None:
+def test_every_socket_gets_its_resync_in_slices_within_two_seconds(world: World) -> None:
     count = 3 * SLICE
     sockets = [world.socket(f"s{number}", C) for number in range(count)]
     world.scheduler.on_loss(None)
@@ -95,7 +95,7 @@ def test_everybody_is_told_in_slices_within_two_seconds(world: World) -> None:
     assert len(world.told) == count - 1
 
 
-def test_what_is_lost_while_everybody_is_told_is_told_afterwards(world: World) -> None:
+def test_a_loss_during_a_resync_is_followed_by_another_resync(world: World) -> None:
     for number in range(2 * SLICE):
         world.socket(f"s{number}", C)
     world.scheduler.on_loss([C])

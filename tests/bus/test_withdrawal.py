@@ -17,7 +17,7 @@ def message(conversation_id: str) -> MessageNew:
     return MessageNew(conversation_id, "m", "somebody", "")
 
 
-async def test_after_a_revocation_no_event_of_the_topic_arrives_and_the_rest_does() -> None:
+async def test_after_a_revocation_events_of_the_topic_stop_and_others_arrive() -> None:
     gateway = make_gateway()
     async with running(gateway) as server:
         alice = Client.open(server, "alice", "conversation:c", "conversation:d")
@@ -43,7 +43,7 @@ async def test_after_a_revocation_no_event_of_the_topic_arrives_and_the_rest_doe
             assert types(await second.heard()) == ["server.messenger.message_new", "server.system.subscribed"]
 
 
-async def test_a_revocation_touches_no_other_user_and_no_socket_without_the_topic() -> None:
+async def test_a_revocation_does_not_affect_other_users_or_sockets_without_the_topic() -> None:
     gateway = make_gateway()
     async with (
         running(gateway) as server,
@@ -70,7 +70,7 @@ class Waiting:
         return topics
 
 
-async def test_a_revocation_overtakes_a_subscribe_that_was_allowed_before_it() -> None:
+async def test_a_revocation_during_a_subscribe_refuses_the_topic() -> None:
     authorize = Waiting()
     gateway = make_gateway(authorize=authorize)
     async with running(gateway) as server, Client.open(server, "alice") as alice:
@@ -89,7 +89,7 @@ async def test_a_revocation_overtakes_a_subscribe_that_was_allowed_before_it() -
         assert await alice.heard() == []
 
 
-async def test_a_revocation_counts_for_one_subscribe_and_not_for_the_next() -> None:
+async def test_a_revocation_does_not_affect_later_subscribes() -> None:
     gateway = make_gateway()
     async with running(gateway) as server, Client.open(server, "alice", "conversation:c") as alice:
         await gateway.revoke("alice", C)
@@ -117,7 +117,7 @@ class Snapshots(Domain):
         return [PresenceUpdate(topic.id, "online") for topic in topics]
 
 
-async def test_a_snapshot_tells_nothing_of_a_topic_that_was_revoked_meanwhile() -> None:
+async def test_a_snapshot_leaves_out_a_topic_that_was_revoked_while_it_was_prepared() -> None:
     domain = Snapshots()
     gateway = make_gateway(domains=[domain])
     async with running(gateway) as server, Client.open(server, "alice") as alice:
@@ -146,7 +146,7 @@ async def test_disconnecting_closes_the_sockets_of_a_session_with_4403() -> None
 
 
 @pytest.mark.parametrize("withdraw", ["disconnect", "revoke"])
-async def test_withdrawing_where_no_gateway_runs_says_so(withdraw: str) -> None:
+async def test_withdrawing_access_on_a_stopped_gateway_raises(withdraw: str) -> None:
     gateway: Gateway = make_gateway()
     if withdraw == "disconnect":
         assert await gateway.disconnect("alice") is Outcome.DROPPED

@@ -62,7 +62,7 @@ async def test_2_5_a_ping_that_is_too_long_fails_the_connection(raw: RawSocket) 
     assert await raw.close_code() == 1002
 
 
-async def test_2_6_a_ping_that_comes_in_octets_is_answered(raw: RawSocket) -> None:
+async def test_2_6_a_ping_that_arrives_byte_by_byte_is_answered(raw: RawSocket) -> None:
     for octet in frame(PING, b"slowly" * 20):
         await raw.write(bytes([octet]))
 
@@ -128,7 +128,7 @@ async def test_6_2_a_character_may_be_cut_in_two_by_fragments(raw: RawSocket) ->
         pytest.param([b"\xce"], id="6.6 a character that does not end"),
     ],
 )
-async def test_6_text_that_is_no_utf_8_fails_the_connection(raw: RawSocket, parts: list[bytes]) -> None:
+async def test_6_text_that_is_not_utf_8_fails_the_connection(raw: RawSocket, parts: list[bytes]) -> None:
     last = len(parts) - 1
     for index, part in enumerate(parts):
         await raw.write(frame(CONTINUATION if index else TEXT, part, fin=index == last))

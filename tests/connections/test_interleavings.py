@@ -252,7 +252,7 @@ def test_any_interleaving_leaves_nothing_behind(steps: list[tuple[Any, ...]]) ->
 
 
 @pytest.mark.parametrize("fails", [False, True])
-async def test_a_socket_that_closes_while_the_app_decides_subscribes_to_nothing(fails: bool) -> None:
+async def test_a_socket_that_closes_during_authorization_subscribes_to_nothing(fails: bool) -> None:
     await run(
         [
             (World.connect, "alice"),

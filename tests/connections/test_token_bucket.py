@@ -30,7 +30,7 @@ from hubbub.connections.rate_limits import TokenBucket
         "a burst below one lets nothing through",
     ],
 )
-def test_a_bucket_allows_what_has_come_back(rate: float, burst: float, times: list[float], expected: str) -> None:
+def test_a_bucket_allows_what_has_refilled(rate: float, burst: float, times: list[float], expected: str) -> None:
     bucket = TokenBucket()
 
     assert " ".join("yes" if bucket.take(now, rate, burst) else "no" for now in times) == expected
@@ -45,7 +45,7 @@ def test_a_bucket_is_two_numbers() -> None:
     burst=st.integers(1, 100),
     pauses=st.lists(st.integers(0, 1024), max_size=200),
 )
-def test_no_stretch_of_time_gets_more_than_its_burst_and_rate(rate: int, burst: int, pauses: list[int]) -> None:
+def test_no_interval_gets_more_than_the_burst_and_the_rate(rate: int, burst: int, pauses: list[int]) -> None:
     bucket = TokenBucket()
     now = 0.0
     taken = []

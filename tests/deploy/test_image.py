@@ -89,7 +89,7 @@ def test_the_server_is_reached_from_outside_the_container() -> None:
     assert only("EXPOSE") == "8000"
 
 
-async def test_without_a_secret_nothing_is_served(tmp_path: Path) -> None:
+async def test_without_a_secret_the_node_does_not_start(tmp_path: Path) -> None:
     variables = {key: value for key, value in environment(0).items() if key != "HUBBUB_SECRET"}
     process = await asyncio.create_subprocess_exec(
         *runs(), cwd=tmp_path, env={**os.environ, **variables}, stdout=PIPE, stderr=STDOUT
@@ -121,7 +121,7 @@ def test_no_secret_is_in_it() -> None:
     assert dict(re.findall(r"(\w+)=(\S+)", only("ENV")))["HUBBUB_ENVIRONMENT"] == "production"
 
 
-def test_what_the_build_copies_is_there_and_everything_else_stays_out() -> None:
+def test_the_files_that_the_build_copies_exist_and_all_others_are_ignored() -> None:
     copied = {
         source.split("/")[0]
         for word, rest in instructions()

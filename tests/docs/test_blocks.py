@@ -113,7 +113,7 @@ def test_every_test_that_is_listed_for_a_page_names_the_page() -> None:
     assert wrong == []
 
 
-def test_nothing_is_listed_that_does_not_exist() -> None:
+def test_every_listed_page_and_language_exists() -> None:
     shown = {(block.page, block.language) for block in ALL}
 
     assert [each for each in (*NOT_RUN, *NOT_READ) if each not in shown] == []
@@ -209,7 +209,7 @@ def test_commands_typed_in_a_console_exist(block: Block) -> None:
         ("for each in 1 2; do", "syntax error"),
     ],
 )
-def test_a_command_that_does_not_exist_is_found(script: str, what: str) -> None:
+def test_a_command_that_does_not_exist_is_reported(script: str, what: str) -> None:
     with pytest.raises(commands.UnknownCommand, match=what):
         commands.check(script)
 
@@ -222,7 +222,7 @@ def test_a_command_that_does_not_exist_is_found(script: str, what: str) -> None:
         ("Gateway(authenticate=a, redis='x')", "Gateway(redis=)"),
     ],
 )
-def test_a_name_that_does_not_exist_is_found(source: str, found: str) -> None:
+def test_a_name_that_does_not_exist_is_reported(source: str, found: str) -> None:
     assert list(unknown_names(ast.parse(source))) == [found]
 
 

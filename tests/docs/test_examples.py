@@ -79,7 +79,7 @@ async def people(example: str, server: Address) -> dict[str, Person]:
     return found
 
 
-async def test_only_members_hear_of_a_note(server: Address, people: dict[str, Person]) -> None:
+async def test_only_members_receive_a_note(server: Address, people: dict[str, Person]) -> None:
     async with (
         server.connect(headers=people["bob"].headers) as bob,
         server.connect(headers=people["carol"].headers) as carol,

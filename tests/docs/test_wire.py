@@ -96,7 +96,7 @@ async def closed(socket: Socket) -> tuple[int, str]:
         return error.code, error.reason
 
 
-async def test_the_whole_story(connect: Any, gateway: Gateway) -> None:
+async def test_a_client_subscribes_sends_and_receives(connect: Any, gateway: Gateway) -> None:
     alice, bob = await connect("alice"), await connect("bob")
     assert (await alice.receive())["data"]["userId"] == "alice"
     await bob.expect("server.system.ready")
@@ -237,14 +237,14 @@ async def test_a_wrong_request_is_answered_over_http(server: Address, request_li
     writer.close()
 
 
-async def test_a_user_may_have_only_so_many_sockets(connect: Any) -> None:
+async def test_the_sockets_of_a_user_are_limited(connect: Any) -> None:
     for _ in range(2):
         await (await connect("alice")).expect("server.system.ready")
 
     assert await closed(await connect("alice")) == (4429, "too many sockets of this user")
 
 
-async def test_withdrawn_access_ends_the_client(connect: Any, gateway: Gateway) -> None:
+async def test_withdrawn_access_stops_the_client(connect: Any, gateway: Gateway) -> None:
     heard: list[str] = []
     ready = asyncio.Event()
 

@@ -52,7 +52,7 @@ def test_every_call_is_documented_and_no_other(documented_app: FastAPI) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
-def test_whatever_is_asked_the_answer_is_a_documented_one(documented_app: Any, method: str, path: str) -> None:
+def test_every_response_is_documented(documented_app: Any, method: str, path: str) -> None:
     schema = schemathesis.openapi.from_asgi("/api/openapi.json", documented_app)
     conversation = find_conversation(documented_app)
 

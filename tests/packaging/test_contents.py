@@ -68,7 +68,7 @@ def test_files_other_than_python_are_in_the_wheel_too(wheel: zipfile.ZipFile, ne
     assert needed in files_of(wheel)
 
 
-def test_the_page_finds_its_scripts_and_styles_in_the_wheel(wheel: zipfile.ZipFile) -> None:
+def test_the_scripts_and_styles_of_the_page_are_in_the_wheel(wheel: zipfile.ZipFile) -> None:
     static = "hubbub_messenger/static"
     page = wheel.read(f"{static}/index.html").decode()
     assets = {name.removeprefix(static) for name in files_of(wheel) if name.startswith(f"{static}/assets/")}
@@ -77,7 +77,7 @@ def test_the_page_finds_its_scripts_and_styles_in_the_wheel(wheel: zipfile.ZipFi
     assert all(name in page for name in assets)
 
 
-def test_the_wheel_leaks_nothing(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_contains_nothing_private(wheel: zipfile.ZipFile) -> None:
     kinds = {Path(name).suffix for name in files_of(wheel) if ".dist-info/" not in name}
 
     assert kinds == {".py", ".typed", ".lua", ".mako", ".html", ".js", ".css", ".svg"}

@@ -37,7 +37,7 @@ class Ticking(Server):
         self.has_ticked.clear()
 
 
-def test_it_ends_when_should_exit_is_set_and_not_at_its_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_stops_when_should_exit_is_set_and_not_at_its_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hubbub.server.server.TICK_SECONDS", 3600.0)
     server = Ticking()
     server.thread.start()
@@ -65,7 +65,7 @@ def test_it_renews_the_date_at_every_tick(monkeypatch: pytest.MonkeyPatch) -> No
     server.thread.join(TIMEOUT)
 
 
-def test_setting_should_exit_after_its_end_does_nothing() -> None:
+def test_setting_should_exit_after_shutdown_does_nothing() -> None:
     server = Ticking()
     server.thread.start()
     server.wait_for_tick()

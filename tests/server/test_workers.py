@@ -143,7 +143,7 @@ async def test_workers_do_not_outlive_their_parent(folder: Path, url: str) -> No
         await server.ended()  # the pipe is closed when the last of them is gone
 
 
-async def test_an_app_that_does_not_start_ends_all(folder: Path, url: str) -> None:
+async def test_an_app_that_does_not_start_ends_all_workers(folder: Path, url: str) -> None:
     (folder / "main.py").write_text(
         APP + "\nfrom starlette.applications import Starlette\n"
         "async def fail(scope, receive, send):\n"

@@ -166,7 +166,7 @@ async def test_a_foreign_page_is_refused_over_http(gateway: Gateway, server: Add
     await until(lambda: is_clean(gateway))
 
 
-async def test_a_full_node_says_when_to_come_back(ws: str) -> None:
+async def test_a_full_node_says_when_to_retry(ws: str) -> None:
     gateway = make_gateway(limits=Limits(sockets_per_node=1))
     async with running(gateway, ws=ws) as server, Client.open(server, "alice"):
         with pytest.raises(InvalidStatus) as refused:
@@ -188,7 +188,7 @@ async def test_without_the_extension_every_refusal_is_a_403(gateway: Gateway) ->
     await gateway.stop()
 
 
-async def test_who_leaves_while_the_authenticator_thinks_is_never_registered(ws: str) -> None:
+async def test_a_client_that_leaves_during_authentication_is_never_registered(ws: str) -> None:
     asked, answer, answered = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def think(handshake: Handshake) -> Identity:
@@ -216,7 +216,7 @@ async def test_who_leaves_while_the_authenticator_thinks_is_never_registered(ws:
 # --- time -----------------------------------------------------------------------------------------------------------
 
 
-async def test_the_heartbeat_is_the_servers_and_a_silent_peer_stays(ws: str) -> None:
+async def test_the_heartbeat_is_left_to_the_server_and_a_silent_peer_stays(ws: str) -> None:
     clock = ManualClock()
     async with running(make_gateway(clock=clock), ws=ws) as server, Client.open(server, "alice") as alice:
         clock.advance(1000)
@@ -235,7 +235,7 @@ async def test_a_socket_is_closed_when_its_token_expires(ws: str) -> None:
         assert await alice.closed() == (4401, "unauthorized")
 
 
-async def test_a_peer_that_does_not_answer_a_close_is_let_go(ws: str) -> None:
+async def test_a_peer_that_does_not_answer_a_close_is_dropped(ws: str) -> None:
     clock = ManualClock()
     gateway = make_gateway(clock=clock)
     async with running(gateway, ws=ws) as server, RawSocket.open(server, "alice") as raw:
@@ -251,7 +251,9 @@ async def test_a_peer_that_does_not_answer_a_close_is_let_go(ws: str) -> None:
 # --- slow peers, busy handlers --------------------------------------------------------------------------------------
 
 
-async def test_a_slow_consumer_is_closed_and_nobody_else_notices(ws: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_slow_consumer_is_closed_and_other_sockets_are_unaffected(
+    ws: str, caplog: pytest.LogCaptureFixture
+) -> None:
     clock = ManualClock()
     gateway = make_gateway(clock=clock, limits=Limits(unsent_bytes=16 * 1024))
     long = "x" * 4000
@@ -313,7 +315,9 @@ async def test_when_the_server_stops_its_sockets_get_1012(gateway: Gateway, ws: 
 # --- how it comes to be used ----------------------------------------------------------------------------------------
 
 
-async def test_one_line_names_the_faster_way(gateway: Gateway, ws: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_one_log_line_recommends_the_faster_way(
+    gateway: Gateway, ws: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async with running(gateway, ws=ws) as server:
         for user in ("alice", "bob"):
             async with Client.open(server, user):
@@ -366,7 +370,7 @@ async def test_after_the_lifespan_has_ended_no_socket_starts_the_gateway_again(g
     assert not gateway.ready
 
 
-async def test_rest_works_where_the_gateway_cannot_start(caplog: pytest.LogCaptureFixture) -> None:
+async def test_rest_works_when_the_gateway_cannot_start(caplog: pytest.LogCaptureFixture) -> None:
     class Unroutable(Domain):
         events = (Typing,)
 
@@ -401,7 +405,7 @@ async def allow_all(ctx: Context, topics: Any) -> Any:
     return topics
 
 
-def test_starlettes_test_client_hears_events() -> None:
+def test_starlettes_test_client_receives_events() -> None:
     subscribe = {"type": "client.system.subscribe", "data": {"topics": [{"kind": "conversation", "id": "c1"}]}, "ts": 1}
     with (
         TestClient(app_for_test_clients()) as client,

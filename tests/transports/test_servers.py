@@ -165,7 +165,7 @@ async def test_many_signals_arrive_in_order(address: Address, bob: Client) -> No
     assert [(await bob.expect(MessageNew)).message_id for _ in numbers] == numbers
 
 
-async def test_a_topic_that_the_app_refuses_is_not_heard(address: Address, bob: Client) -> None:
+async def test_events_of_a_refused_topic_are_not_received(address: Address, bob: Client) -> None:
     answer = await bob.subscribe("conversation:secret", "conversation:c1")
     assert answer.refused == (Topic("conversation", "secret"),)
     assert (await bob.expect(Error)).code == "topic_forbidden"
@@ -185,7 +185,7 @@ async def test_typing_is_relayed_under_the_senders_own_name(alice: Client, bob: 
     await alice.expect_silence(Typing)
 
 
-async def test_presence_of_others_is_seen_when_they_come_and_leave(address: Address, bob: Client) -> None:
+async def test_presence_updates_arrive_when_other_users_connect_and_leave(address: Address, bob: Client) -> None:
     await bob.subscribe("user:dave")
     assert (await bob.expect(PresenceBatch)).users[0].status == "offline"
 
@@ -237,7 +237,7 @@ async def test_a_lost_connection_leaves_nothing_behind(address: Address) -> None
 
 
 @pytest.mark.parametrize("server", [server for server in SERVERS if server.codes_at_the_end], ids=str)
-async def test_at_the_end_sockets_get_a_close_code(server: Server) -> None:
+async def test_on_shutdown_sockets_get_a_close_code(server: Server) -> None:
     async with started(server) as running, running.address.connect("alice") as alice:
         running.process.send_signal(signal.SIGTERM)
 

@@ -246,7 +246,7 @@ def test_proxy_headers_are_applied_to_a_scope_in_one_step() -> None:
     assert scope["scheme"] == "wss", "Handshake.scheme comes from it"
 
 
-def test_the_usual_websocket_class_is_found_and_made_as_ours_is() -> None:
+def test_uvicorns_default_websocket_class_is_constructed_as_ours_is() -> None:
     usual = import_from_string(cast(str, WS_PROTOCOLS["auto"]))
 
     parameters = inspect.signature(usual).parameters

@@ -90,7 +90,7 @@ HEADERS = st.sampled_from([(name, value) for name, values in VALUES.items() for 
     changed=st.dictionaries(st.sampled_from(sorted(VALUES)), st.integers(0, 6), max_size=2),
     method=st.sampled_from(["GET", "GET", "GET", "POST"]),
 )
-def test_every_answer_is_the_negotiators(
+def test_every_response_equals_the_negotiators(
     dropped: set[str], added: list[tuple[str, str]], changed: dict[str, int], method: str
 ) -> None:
     base = {name: value for name, value in ORDINARY.items() if name not in dropped}
@@ -100,7 +100,7 @@ def test_every_answer_is_the_negotiators(
     assert answered(upgrade) == negotiated(upgrade)
 
 
-def test_two_origins_are_no_ordinary_upgrade() -> None:
+def test_an_upgrade_with_two_origins_is_left_to_the_negotiator() -> None:
     upgrade = Upgrade.parse(
         written([*ORDINARY.items(), ("origin", "https://a.example"), ("origin", "https://b.example")])
     )
@@ -110,7 +110,7 @@ def test_two_origins_are_no_ordinary_upgrade() -> None:
 
 
 @pytest.mark.parametrize("extension", ["permessage-deflate", "x-webkit-deflate-frame"])
-def test_an_extension_that_is_offered_is_not_taken(extension: str) -> None:
+def test_an_offered_extension_is_not_accepted(extension: str) -> None:
     upgrade = Upgrade.parse(written([*ORDINARY.items(), ("sec-websocket-extensions", extension)]))
 
     assert b"Extensions" not in upgrade.response()[1]

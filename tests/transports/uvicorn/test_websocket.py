@@ -175,7 +175,7 @@ async def test_an_authenticator_that_hangs_is_cancelled() -> None:
         assert (await client.closed())[0] == 1013
 
 
-async def test_an_async_authenticator_may_take_its_time() -> None:
+async def test_an_async_authenticator_may_be_slow() -> None:
     asked = asyncio.Event()
     go_on = asyncio.Event()
 
@@ -237,7 +237,7 @@ async def test_access_withdrawn_during_authentication_is_refused(session: str | 
                 assert (await Client(socket).closed())[0] == code
 
 
-async def test_a_withdrawal_finds_its_handshake_among_others() -> None:
+async def test_a_withdrawal_refuses_only_its_own_handshake() -> None:
     waiting: dict[str, asyncio.Event] = {}
     asked = asyncio.Semaphore(0)
 
@@ -267,7 +267,7 @@ async def test_a_withdrawal_finds_its_handshake_among_others() -> None:
             assert (await Client(socket).closed())[0] == 4401
 
 
-async def test_a_client_that_speaks_before_the_response_is_cut_off() -> None:
+async def test_a_client_that_sends_before_the_response_is_disconnected() -> None:
     asked = asyncio.Event()
 
     async def slow(handshake: Handshake) -> Identity | None:
@@ -458,7 +458,7 @@ async def test_a_peer_that_misses_two_pongs_is_closed_with_4408_and_then_aborted
 
 
 @pytest.mark.parametrize("cut", [6, 1, 2, 5])
-async def test_a_pong_keeps_its_socket_however_it_is_cut(gateway: Gateway, server: Address, cut: int) -> None:
+async def test_a_pong_counts_however_it_is_split(gateway: Gateway, server: Address, cut: int) -> None:
     async with RawSocket.open(server, "alice") as raw:
         await raw.next_frame()  # ready
         (socket,) = services_of(gateway).hub
@@ -537,7 +537,7 @@ async def test_withdrawn_access_is_auth_failed_with_4403() -> None:
         assert (event.reason, seen) == ("auth_failed", 4403)
 
 
-async def test_a_slow_consumer_is_cut_off_and_the_others_hear_everything() -> None:
+async def test_a_slow_consumer_is_disconnected_and_others_receive_everything() -> None:
     recorder = Recorder()
     gateway = make_gateway(domains=[recorder, MessengerDomain()], flush_interval=0.0)
     async with (
@@ -592,7 +592,7 @@ async def test_a_peer_that_stalls_while_it_closes_is_aborted(end: str) -> None:
         assert received < sent
 
 
-async def test_pongs_that_we_do_not_read_are_not_missed() -> None:
+async def test_a_pong_that_was_not_read_yet_does_not_count_as_missed() -> None:
     let_go = asyncio.Event()
 
     class Slow(Domain):
@@ -724,7 +724,7 @@ async def test_a_socket_gone_while_its_connect_hook_waits_still_disconnects_once
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_a_hook_that_raises_is_logged_and_the_socket_lives(
+async def test_a_hook_that_raises_is_logged_and_the_socket_stays_open(
     is_async: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Domain):
@@ -839,7 +839,7 @@ async def test_a_handler_in_flight_finishes_before_the_gateway_stops(caplog: pyt
         assert finished.is_set()
 
 
-async def test_a_request_that_lost_its_upgrade_on_the_way_learns_what_is_missing(server: Address) -> None:
+async def test_a_request_whose_upgrade_a_proxy_removed_gets_an_explanation(server: Address) -> None:
     async with httpx.AsyncClient() as rest:
         got = await rest.get(server.http + "/ws")
         head = await rest.head(server.http + "/ws")
