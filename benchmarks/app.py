@@ -1,4 +1,4 @@
-"""The Hubbub application under measurement: what a user would write, and the endpoints that control it.
+"""The Hubbub application that is measured: code as a user would write it, and endpoints that control it.
 
 Every setting is the default, except the rate of handshakes, whose speed is measured. Like `scenario`, it imports only
 the public API of Hubbub.
@@ -26,7 +26,7 @@ MIN_SLEEP: Final = 0.001
 
 
 async def authorize(ctx: Context, topics: Sequence[Topic]) -> Iterable[Topic]:
-    """Allow everything: the cost of a rule is the application's own."""
+    """Allow everything: the cost of authorization belongs to the application."""
     return topics
 
 

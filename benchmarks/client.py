@@ -21,7 +21,7 @@ TIMEOUT: Final = 60.0
 
 
 class Client(Program):
-    """The C client, for up to `layout.sockets` connections, each of another user with its own token.
+    """The C client, for up to `layout.sockets` connections, each with its own user and token.
 
     Args:
         name: names the log and the files with what the client sends.
@@ -62,7 +62,7 @@ class Client(Program):
         return self._complete(self.request(f"send {CONCURRENCY} {TIMEOUT:g} {until}", TIMEOUT + 10))
 
     def subscribe_new(self, until: str) -> dict[str, Any]:
-        """Do the same on the connections that have not sent it yet."""
+        """Send the subscribe event on the connections that have not sent it yet."""
         timeout = 2 * TIMEOUT
         return self._complete(self.request(f"send_new {CONCURRENCY} {timeout:g} {until}", timeout + 10))
 

@@ -111,7 +111,7 @@ class Program:
         """Set up the child, in the child: it dies with this process, even if this process is killed."""
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         with contextlib.suppress(PermissionError):
-            os.nice(-20)  # if allowed: other processes then disturb it less
+            os.nice(-20)  # if permitted, so that other processes disturb it less
         if self._core is not None:
             os.sched_setaffinity(0, {self._core})
 

@@ -1,4 +1,4 @@
-"""What a client sends to each kind of server, and how it recognises the answers. All other load is the same for all."""
+"""What a client sends to each kind of server, and how it recognises the responses. All else is the same for all."""
 
 from __future__ import annotations
 

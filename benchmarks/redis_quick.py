@@ -1,7 +1,7 @@
 """Measure what an event and a user cost over Redis: `python -m benchmarks.redis_quick`.
 
-1. One node publishes to a topic that it has subscribed to itself, at a steady rate: this process pays for all that a
-   broker does, publishing and receiving. The memory broker does the same for comparison.
+1. One node publishes to a topic that it has subscribed to itself, at a steady rate: this process does all the work of
+   a broker, publishing and receiving. The memory broker does the same for comparison.
 2. One process publishes and another one receives. CPU is the user and system time of a process, without any write to a
    socket; Redis has a process of its own.
 3. What Redis stores for each user who is online.

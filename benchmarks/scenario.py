@@ -1,4 +1,4 @@
-"""What every server is asked to do: who connects, what the clients send and wait for, which event is published."""
+"""The task of every server: which users connect, what the clients send and wait for, which event is published."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def event(number: int, conversation: str = CONVERSATION, sender: int = 0) -> Mes
     Args:
         number: the message's id, written with 21 digits. Where latency is measured, it is the time the event was due.
         conversation: the topic's id.
-        sender: a member of the conversation, as in real use: two reasons then match, and the server has to notice.
+        sender: a member of the conversation, as in real use: the event then matches
+            two subscriptions of one socket, and the server must send one copy.
     """
     return MessageNew(
         conversation_id=conversation,

@@ -67,7 +67,7 @@ class Publication:
 
 
 class Delivery(NamedTuple):
-    """What the deliveries of one measurement took.
+    """The cost of the deliveries of one measurement.
 
     Attributes:
         deliveries: how many.
@@ -111,7 +111,7 @@ class Server(ExitStack):
     title: ClassVar[str]
     protocol: ClassVar[ClientProtocol] = ClientProtocol()
     has_topics: ClassVar[bool] = True
-    """Whether it has subscriptions, typing and REST."""
+    """Whether it supports subscriptions, typing and REST."""
 
     has_redis: ClassVar[bool] = False
     """Whether it can be one of many nodes over Redis."""
@@ -194,7 +194,7 @@ class Server(ExitStack):
             self.client.subscribe_new(self.protocol.subscribed)
 
     def publish(self, publication: Publication) -> None:
-        """Let the server publish, and wait until it has."""
+        """Make the server publish, and wait until it has."""
         query = {
             "topic": publication.topic.id,
             "rooms": publication.rooms,
@@ -206,7 +206,7 @@ class Server(ExitStack):
         self.post(f"/publish?{urlencode(query)}")
 
     def deliver(self, publication: Publication, *, margin: float = 30.0, receiver: Server | None = None) -> Delivery:
-        """Let the server publish, wait until everything has arrived, and return what it took.
+        """Make the server publish, wait until everything has arrived, and return the cost.
 
         Args:
             publication: the events.
@@ -229,7 +229,7 @@ class Server(ExitStack):
         return delivery
 
     def cpu_of(self, action: Callable[[], object]) -> float:
-        """Return the CPU seconds that the server spends on something."""
+        """Return the CPU seconds that the server spends on an action."""
         before = self.process.cpu_seconds()
         action()
         return self.process.cpu_seconds() - before

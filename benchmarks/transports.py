@@ -24,7 +24,7 @@ PORT: Final = "PORT"
 
 
 class Cost(NamedTuple):
-    """What was found, per socket (KB), per connect and per delivery (microseconds of CPU)."""
+    """The result, per socket (KB), per connect and per delivery (microseconds of CPU)."""
 
     memory: float
     connect: float

@@ -1,4 +1,4 @@
-"""Real sockets for tests: the `websockets` client, and nothing of Hubbub on that side."""
+"""Real sockets for tests: the `websockets` client, without any code of Hubbub on the client side."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Client:
         )
 
     async def heard(self) -> list[Json]:
-        """Return every event sent to this socket so far, without waiting for a time to pass.
+        """Return every event sent to this socket so far, without a timed wait.
 
         Events of one socket keep their order, so the answer to a marker comes after everything published before.
         """
@@ -96,7 +96,7 @@ def types(events: Iterable[Json]) -> list[str]:
 
 
 def authenticate(handshake: Handshake) -> Identity | None:
-    """Accept the name in Authorization as the user: tests of JWT are elsewhere. `name/session` names a session."""
+    """Accept the name in Authorization as the user (JWT is tested elsewhere). `name/session` names a session."""
     user, _, session = (handshake.header("authorization") or "").partition("/")
     return Identity(user, session=session or None) if user else None
 
@@ -107,7 +107,7 @@ async def authorize(ctx: Context, topics: Sequence[Topic]) -> Iterable[Topic]:
 
 
 def make_gateway(**options: Any) -> Gateway:
-    """Return a gateway with the messenger's domain; its time stands still unless a clock is given."""
+    """Return a gateway with the messenger's domain; its clock stands still unless one is given."""
     settings: Json = {
         "authenticate": authenticate,
         "authorize": authorize,
@@ -128,7 +128,7 @@ async def running(gateway: Gateway, app: FastAPI | None = None, **options: Any) 
 
 
 def services_of(gateway: Gateway) -> Services:
-    """Return what all sockets of a gateway share; it must run in this event loop."""
+    """Return the services of a gateway, which must run in this event loop."""
     assert gateway.admission is not None, "the gateway does not run"
     return gateway.admission.services
 

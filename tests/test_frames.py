@@ -1,4 +1,4 @@
-"""A codec reads the same however its bytes are cut, and serves another socket only when nothing is left in it."""
+"""A codec reads the same messages however the bytes are split, and is reused only when it holds no unread bytes."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def test_bytes_recognised_as_a_pong_are_a_pong_to_the_codec_too(key: bytes) -> N
     "data",
     [
         b"",
-        b"\x8a\x80\1\2\3",  # not all of it
-        b"\x8a\x80\1\2\3\4\x81",  # more than it
+        b"\x8a\x80\1\2\3",  # incomplete
+        b"\x8a\x80\1\2\3\4\x81",  # with more bytes behind it
         b"\x8a\x84\1\2\3\4",  # with a payload
         b"\x8a\x04\1\2\3\4",  # not masked
         b"\x0a\x80\1\2\3\4",  # fragmented
@@ -71,7 +71,7 @@ def with_byte(data: bytes, at: int, byte: int) -> bytes:
 
 
 def nearly_text_frames() -> st.SearchStrategy[bytes]:
-    """Draw text frames: whole ones, and some with a byte that is changed, missing or too many."""
+    """Draw text frames: valid ones, and some with a byte changed, removed or added."""
     texts = st.text(max_size=80) | st.sampled_from([124, 125, 126, 127, 300]).map("x".__mul__)
     whole = st.builds(masked, texts.map(str.encode) | st.binary(max_size=8), st.binary(min_size=4, max_size=4))
     changed = st.builds(with_byte, whole, st.integers(0, 5), st.integers(0, 255))

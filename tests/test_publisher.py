@@ -179,7 +179,7 @@ def test_an_invalid_url_is_refused_at_once() -> None:
 
 
 async def hubbub(*arguments: str, cwd: Path | None = None, **variables: str) -> tuple[int, str]:
-    """Runs the command; gives its exit code and what it printed."""
+    """Run the command. Return its exit code and its output."""
     environment = {**os.environ, **variables}
     process = await asyncio.create_subprocess_exec(
         HUBBUB, *arguments, stdout=PIPE, stderr=STDOUT, env=environment, cwd=cwd

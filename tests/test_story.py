@@ -1,4 +1,4 @@
-"""The main job, over real sockets: REST writes become signals, for those who subscribed and nobody else."""
+"""The main job, over real sockets: REST writes become signals for subscribers and for no other socket."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""A WebSocket client that can do everything wrong: frames are made by hand."""
+"""A WebSocket client that builds its frames by hand, so that it can send invalid ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLOSE = 8
 
 
 def frame(opcode: int, payload: bytes, *, fin: bool = True, mask: bool = True, rsv: int = 0) -> bytes:
-    """Return one frame (RFC 6455 section 5.2), right or wrong."""
+    """Return one frame (RFC 6455 section 5.2), valid or not."""
     length = len(payload)
     second = 0x80 if mask else 0
     head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode])

@@ -1,6 +1,6 @@
-"""What the servers on Python share: authentication, publishing, the store of messages.
+"""Code that the Python servers share: authentication, publishing, and storing messages.
 
-It runs in the peers' own environment, where Hubbub is not installed, and imports nothing of the benchmark.
+It runs in the peers' own environment, without Hubbub, and imports nothing from the benchmark.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ MAX_LISTED: Final = 512
 """How many conversations a list holds: as many as one socket can subscribe to."""
 
 MAX_UNREAD: Final = 100
-"""Counting unread messages stops here, so that it stays cheap for a user who was away for a year."""
+"""Counting unread messages stops at this number, so that it stays cheap for a user who was away for a year."""
 
 _LOWEST_ID: Final = "00000000-0000-0000-0000-000000000000"
 

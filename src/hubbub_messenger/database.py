@@ -101,7 +101,7 @@ def parse_url(url: str) -> URL:
             "name a file, such as sqlite:///./hubbub.db"
         )
     query = dict(parsed.query)
-    if "sslmode" in query:  # hosting services give URLs for libpq; asyncpg calls this option ssl
+    if "sslmode" in query:  # hosting services provide URLs for libpq; asyncpg calls this option ssl
         query["ssl"] = query.pop("sslmode")
     return parsed.set(query=query)
 

@@ -20,7 +20,7 @@ from starlette.types import Scope
 logger = logging.getLogger("hubbub.messenger")
 
 STATIC: Final = Path(__file__).parent / "static"
-"""Where `npm run build` puts the app, and where the wheel carries it."""
+"""The folder of the built app: `npm run build` writes it, and the wheel includes it."""
 
 CONTENT_SECURITY_POLICY: Final = "; ".join(
     (

@@ -1,4 +1,4 @@
-"""What an authenticator gets, and what it may return."""
+"""What an authenticator receives, and what it may return."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An issuer's keys over HTTP: fetched rarely, kept while it is down, and one fetch for all who wait."""
+"""An issuer's keys over HTTP: fetched rarely, kept while the issuer is down, once for concurrent handshakes."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class MovedClock:
 
 
 class Issuer:
-    """A real HTTP server with a JWKS document. It records requests, and can hold back its answer."""
+    """A real HTTP server with a JWKS document. It records requests and can delay its response."""
 
     def __init__(self) -> None:
         self.keys: list[Any] = [jwk(RSA_KEY)]

@@ -1,4 +1,4 @@
-"""Which tokens are accepted, and that every other one is refused in the same way."""
+"""Which tokens are accepted. Every other token is refused in the same way."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def test_every_bad_token_is_refused_as_unauthorized(handshake: Handshake) -> Non
     reason = str(refused.value)
     assert reason.isprintable()
     assert len(reason) < 200
-    assert "eyJ" not in reason  # how every token begins
+    assert "eyJ" not in reason  # the start of every token
 
 
 def test_an_hmac_made_with_the_public_key_is_refused() -> None:

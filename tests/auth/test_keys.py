@@ -1,4 +1,4 @@
-"""A configuration that cannot work, or is not safe, raises at once, with the remedy."""
+"""A configuration that is unsafe or cannot work raises at once, and the error names the remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every bad credential, over real sockets: accepted, closed with 4401, never registered, and no token in any log."""
+"""Bad credentials over real sockets: accepted, closed with 4401 and never registered, and no token is logged."""
 
 from __future__ import annotations
 

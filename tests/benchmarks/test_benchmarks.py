@@ -1,4 +1,4 @@
-"""How the benchmark evaluates its figures; `make bench` measures them."""
+"""How the benchmark evaluates its figures. `make bench` measures them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find Chromium, and install it if it is missing and we may."""
+"""Find Chromium. Install it if it is missing and that is allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry, and above all the guardrail."""
+"""The registry: which sockets receive an event, and above all which do not."""
 
 import hypothesis.strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule

@@ -1,4 +1,4 @@
-"""REST's way to the bus: nothing happens where none runs."""
+"""`notify`, with which REST publishes to the bus: without a running gateway it does nothing."""
 
 import asyncio
 from collections.abc import Iterable, Iterator

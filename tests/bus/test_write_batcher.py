@@ -1,4 +1,4 @@
-"""Frames are coalesced per socket, keep their order, and are paced under load."""
+"""Frames are batched per socket, keep their order, and are paced under load."""
 
 import hypothesis.strategies as st
 import pytest

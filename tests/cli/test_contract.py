@@ -1,4 +1,4 @@
-"""`hubbub contract export` and `hubbub contract check`, as a person runs them."""
+"""`hubbub contract export` and `hubbub contract check`, run in a shell."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The most important cases of the Autobahn suite, on the product's own endpoint; `make conformance` runs all of them.
+"""The most important cases of the Autobahn suite, on the product's endpoint. `make conformance` runs all of them.
 
-In place of an echo there is an event that no domain handles: it is answered with its own id.
+Instead of an echo, these tests send an event that no domain handles: the error in response has the event's id.
 """
 
 from __future__ import annotations

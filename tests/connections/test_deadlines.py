@@ -1,4 +1,4 @@
-"""All items have the same timeout, and one timer is enough for all of them."""
+"""All items have the same timeout and share one timer."""
 
 from __future__ import annotations
 

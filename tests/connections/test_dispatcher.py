@@ -1,4 +1,4 @@
-"""The dispatcher awaits work, limits its time, and loses nothing at the end."""
+"""The dispatcher awaits work, limits its time, and loses nothing at shutdown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hubbub.connections.dispatcher import Dispatcher
 
 
 class Worker:
-    """A socket whose hook is behind its handler."""
+    """A socket whose hook is queued behind its handler."""
 
     def __init__(self) -> None:
         self.log: list[str] = []

@@ -53,7 +53,7 @@ def test_a_discarded_socket_is_not_visited_again() -> None:
 @given(expires_at=st.floats(0.0, 1000.0), slot=st.integers(0, SLOTS - 1))
 def test_a_token_expires_within_one_step_of_its_time_and_not_before(expires_at: float, slot: int) -> None:
     heartbeat: Heartbeat[FakeSocket] = Heartbeat(25.0)
-    for number in range(slot):  # the socket's own slot is dealt out in turn
+    for number in range(slot):  # slots are assigned in turn
         heartbeat.add(FakeSocket(socket_id=str(number)), 0.0)
     socket = FakeSocket(socket_id="mine", expires_at=expires_at)
     heartbeat.add(socket, 0.0)

@@ -1,4 +1,4 @@
-"""Rate limits allow a minute's worth of each kind, refill evenly, and know when they are full again."""
+"""Rate limits allow a minute's allowance of each kind, refill evenly, and know when they are full again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hubbub.limits import sockets_within
 
 
 def taken(rates: RateLimits, kind: str, now: float, per_minute: float, tries: int = 1000) -> int:
-    """Return how many of so many tries are allowed."""
+    """Return how many tries are allowed."""
     return sum(rates.spend(kind, now, per_minute) for _ in range(tries))
 
 

@@ -1,4 +1,4 @@
-"""Mistakes in the set-up are errors at set-up, which name the remedy."""
+"""Mistakes in the set-up raise at set-up, and the errors name the remedy."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def test_a_server_event_has_no_handler() -> None:
 
 
 async def test_a_client_event_without_a_handler_raises_at_start() -> None:
-    class Deaf(Domain):
+    class WithoutHandlers(Domain):
         events = MessengerDomain.events
 
-    gateway = make_gateway(domains=[Deaf()])
+    gateway = make_gateway(domains=[WithoutHandlers()])
     with pytest.raises(ConfigurationError, match=r"no domain handles client\.messenger\.typing"):
         await gateway.start()
 
@@ -60,11 +60,11 @@ def test_two_events_with_the_same_name_raise() -> None:
     class Other(ClientEvent, frozen=True):
         """Another one."""
 
-    class Twin(Domain):
+    class OtherDomain(Domain):
         events = (Other,)
 
     with pytest.raises(ConfigurationError, match="declared by both"):
-        make_gateway(domains=[MessengerDomain(), Twin()])
+        make_gateway(domains=[MessengerDomain(), OtherDomain()])
 
 
 def test_a_name_must_say_domain_and_direction() -> None:
@@ -135,7 +135,7 @@ def test_a_gateway_refuses_invalid_arguments(options: dict[str, object], message
 def test_a_payload_without_a_json_form_is_refused_at_set_up() -> None:
     @event("server.odd.number")
     class Odd(ServerEvent, frozen=True):
-        """Carries a type that JSON does not have."""
+        """Has a field of a type without a JSON form."""
 
         value: complex
 

@@ -1,4 +1,4 @@
-"""A token bucket lets a burst through, then a rate, and nothing more."""
+"""A token bucket allows a burst, then a steady rate, and nothing more."""
 
 import hypothesis.strategies as st
 import pytest
@@ -22,12 +22,12 @@ from hubbub.connections.rate_limits import TokenBucket
     ids=[
         "one at a time",
         "a burst",
-        "a refusal takes nothing",
+        "a refusal costs nothing",
         "two a second",
-        "never more than the burst",
+        "at most the burst",
         "full at any time",
         "slowly",
-        "a burst below one lets nothing through",
+        "a burst below one allows nothing",
     ],
 )
 def test_a_bucket_allows_what_has_refilled(rate: float, burst: float, times: list[float], expected: str) -> None:

@@ -34,7 +34,7 @@ COMPILER_OPTIONS: Final = {
 
 
 def node() -> str:
-    """Return the path of Node, after a look for what `npm ci` installs."""
+    """Return the path of Node, after checking that `npm ci` was run."""
     found = shutil.which("node")
     if found is None or not TSC.exists():
         raise RuntimeError(f"Node 20 and its packages are missing: `make test` brings them, or `npm ci` in {TOOLS}")
@@ -75,7 +75,7 @@ class Guards:
         )
 
     def accept(self, guard: str, text: str) -> bool:
-        """Return whether a guard accepts a document, which is JSON on one line."""
+        """Return whether a guard accepts a document (JSON on one line)."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{guard} {text}\n")

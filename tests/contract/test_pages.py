@@ -1,4 +1,4 @@
-"""What `docs/orders.md` and `docs/contract.md` show is what happens: every block is run, compiled or compared."""
+"""`docs/orders.md` and `docs/contract.md` are correct: every block is run, compiled or compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an event is declared, and the mistakes that are caught there."""
+"""How events are declared, and which mistakes that catches."""
 
 from __future__ import annotations
 

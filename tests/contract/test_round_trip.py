@@ -1,4 +1,4 @@
-"""Every event survives the wire: what was encoded is decoded to the same payload."""
+"""Every event round-trips: it is decoded to the payload that was encoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/deploying.md: what it says about Kubernetes and the command line is true of a node."""
+"""docs/deploying.md: its statements about Kubernetes and the command line are true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Dockerfile: its commands are run as they are written, without Docker, which not every machine has."""
+"""The Dockerfile: its commands run as written, but without Docker, which not every machine has."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.websocket import RawSocket
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 STOP_SECONDS = TERMINATE_SECONDS + 2 * MIN_SHUTDOWN_SECONDS
-"""What a node takes to end at most, after SIGTERM."""
+"""The most seconds that a node needs to stop after SIGTERM."""
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -110,7 +110,7 @@ def test_it_runs_as_a_numbered_user_who_is_not_root() -> None:
 def test_sigterm_reaches_the_server_itself() -> None:
     assert only("STOPSIGNAL") == "SIGTERM"
     for word in ("ENTRYPOINT", "CMD"):
-        assert isinstance(json.loads(only(word)), list)  # a shell in between would not pass the signal on
+        assert isinstance(json.loads(only(word)), list)  # a shell in between would not forward the signal
 
 
 def test_no_secret_is_in_it() -> None:

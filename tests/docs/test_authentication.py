@@ -1,4 +1,4 @@
-"""`docs/authentication.md`: every recipe runs as it is written, and accepts whom it says."""
+"""`docs/authentication.md`: every recipe runs as written, and accepts exactly the users it describes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every code block of README.md and docs/ runs, or as much of it as possible is checked."""
+"""Every code block of README.md and docs/ is run, or checked as far as possible."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RUN_BY = {
     "docs/testing.md": ({"python"}, "tests/testing/test_testing.py"),
 }
 
-# What the Python blocks of other pages need to run as they are.
+# The names that Python blocks of other pages need in order to run as written.
 STUBS = {
     "docs/limits.md": """
         from types import SimpleNamespace
@@ -65,12 +65,12 @@ STUBS = {
     """,
 }
 
-# Blocks that are not run, and why. What can be checked without running them is checked.
+# Blocks that are not run, and why. They are checked as far as possible without running them.
 NOT_RUN = {
     ("docs/many-nodes.md", "python"): "needs a Redis: tests/test_publisher.py and tests/cluster do it with one",
 }
 
-# Blocks in languages that nothing here reads, and why.
+# Blocks in languages that no test here reads, and why.
 NOT_READ = {
     ("docs/wire.md", "http"): "shows what tests/docs/wire_client.py sends",
 }
@@ -192,7 +192,7 @@ def test_commands_and_their_options_exist(block: Block) -> None:
 
 @in_language("console")
 def test_commands_typed_in_a_console_exist(block: Block) -> None:
-    commands.check(commands.of_console(block.text))
+    commands.check(commands.console_commands(block.text))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Every app in docs/examples does what the guides say: run by its own command, tested over real sockets."""
+"""Every app in docs/examples works as the guides say: run by its own command, tested over real sockets."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Person:
         assert response.is_success, response.text
         if response.cookies:
             self.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in response.cookies.items())
-            self.headers["Origin"] = self.server.http  # as browsers send it: a cookie only counts with it
+            self.headers["Origin"] = self.server.http  # as browsers send it: a cookie is only accepted with it
         else:
             self.headers["Authorization"] = f"Bearer {response.json()['token']}"
 

@@ -1,4 +1,4 @@
-"""CONTRIBUTING and the architecture page show the folders of the library: every new one, and none that is gone."""
+"""CONTRIBUTING and the architecture page list exactly the folders of the library."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Links out of docs/ work on the site as they do in the repository."""
+"""Links to files outside docs/ work on the site as in the repository."""
 
 from __future__ import annotations
 

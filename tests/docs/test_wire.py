@@ -34,7 +34,7 @@ C1, SECRETS, BOB = (
 )
 
 
-class Fragile(Domain):
+class DomainWithoutSnapshot(Domain):
     """A domain that has no snapshot of conversation c9, so its subscribers must fetch."""
 
     def snapshot(self, ctx: Context, topics: Sequence[Topic]) -> Iterable[ServerEvent]:
@@ -59,7 +59,7 @@ def gateway(clock: ManualClock) -> Gateway:
     return Gateway(
         authenticate=JWTAuthenticator(SECRET, algorithms=["HS256"], clock=clock),
         authorize=authorize,
-        domains=[MessengerDomain(), Fragile()],
+        domains=[MessengerDomain(), DomainWithoutSnapshot()],
         clock=clock,
         limits=Limits(sockets_per_user=2),
     )
@@ -176,7 +176,7 @@ async def test_a_client_that_does_not_answer_pings_is_closed_with_4408(connect: 
     alice.send("client.any.thing", {})
     await alice.expect("server.system.error")
 
-    assert (await closed(frozen))[0] == 4408  # it reads its pings only now
+    assert (await closed(frozen))[0] == 4408  # only now does it read the pings
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ async def test_after_a_restart_the_client_is_connected_and_subscribed_again() ->
     closes: list[Closed] = []
     port = 0
 
-    class Impatient(Backoff):
+    class ShortBackoff(Backoff):
         """A backoff with short delays, so that the test is short."""
 
         def delay(self, closed: Closed) -> float | None:
@@ -289,7 +289,7 @@ async def test_after_a_restart_the_client_is_connected_and_subscribed_again() ->
 
     async with serve(make_app()) as first:
         port = first.port
-        listening = asyncio.create_task(listen(lambda: Socket.open("127.0.0.1", port), [C1], hear, Impatient()))
+        listening = asyncio.create_task(listen(lambda: Socket.open("127.0.0.1", port), [C1], hear, ShortBackoff()))
         await subscribed.get()
     async with serve(make_app()) as second:
         port = second.port

@@ -24,12 +24,12 @@ def gateway(clock: ManualClock) -> Gateway:
 
 
 async def updates(client: Client) -> list[Json]:
-    """Gives the presence updates heard so far, without those about the client itself."""
+    """Return the presence updates received so far, without those about the client itself."""
     return [event["data"] for event in await client.heard() if event["type"] == "server.presence.update"]
 
 
 async def until_left(gateway: Gateway, count: int) -> None:
-    """Waits until so many sockets are registered."""
+    """Wait until this many sockets are registered."""
     while gateway.load.sockets != count:
         await asyncio.sleep(0)
 
@@ -38,7 +38,7 @@ async def test_online_is_announced_on_the_first_socket_only(gateway: Gateway, cl
     async with running(gateway) as server, Client.open(server, "bob", "user:alice") as bob:
         assert await bob.expect("server.presence.batch") == {"users": [{"userId": "alice", "status": "offline"}]}
         clock.advance(1)
-        await bob.expect("server.presence.update")  # bob himself
+        await bob.expect("server.presence.update")  # about bob himself
 
         async with Client.open(server, "alice"), Client.open(server, "alice"):
             assert await updates(bob) == []  # before the tick

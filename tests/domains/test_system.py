@@ -1,4 +1,4 @@
-"""Subscribing: what fails in the app's own code, and what a broker is told meanwhile."""
+"""Subscribing: failures in the app's own code, and the interest that a broker gets."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def test_after_a_snapshot_that_raises_a_resync_is_sent_and_the_next_domain
 
 
 class SlowBroker(MemoryBroker):
-    """Waits before it acknowledges interest, and keeps the interest it was told of."""
+    """A broker that records its interest, and waits before it acknowledges it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class SlowBroker(MemoryBroker):
             del self.interest[interest]
 
 
-class Node:
+class BusNode:
     """A bus with a slow broker, and sockets without a network."""
 
     def __init__(self) -> None:
@@ -137,7 +137,7 @@ TOPIC = Topic("conversation", "c")
 
 
 async def test_interest_is_kept_for_a_subscribe_that_waits_while_the_last_subscriber_leaves() -> None:
-    node = Node()
+    node = BusNode()
     node.broker.acknowledge.set()
     alice, bob = node.socket("alice"), node.socket("bob")
     await node.bus.subscribe(alice.context, [TOPIC])
@@ -156,7 +156,7 @@ async def test_interest_is_kept_for_a_subscribe_that_waits_while_the_last_subscr
 
 @pytest.mark.parametrize("how", ["the socket closes", "the subscribe is cancelled"])
 async def test_interest_is_withdrawn_when_a_subscribe_is_abandoned(how: str) -> None:
-    node = Node()
+    node = BusNode()
     bob = node.socket("bob")
     subscribing = asyncio.create_task(node.bus.subscribe(bob.context, [TOPIC]))
     await asyncio.sleep(0)
@@ -173,7 +173,7 @@ async def test_interest_is_withdrawn_when_a_subscribe_is_abandoned(how: str) -> 
 
 
 async def test_only_new_topics_are_subscribed_at_the_broker() -> None:
-    node = Node()
+    node = BusNode()
     node.broker.acknowledge.set()
     bob = node.socket("bob")
     await node.bus.subscribe(bob.context, [TOPIC])

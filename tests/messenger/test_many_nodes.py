@@ -1,4 +1,4 @@
-"""The messenger on two nodes that share a database and Redis: it makes no difference which one a user is on."""
+"""The messenger on two nodes with a common database and Redis: it does not matter to which node a user connects."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_every_response_is_documented(documented_app: Any, method: str, path: st
     @given(case=cases(schema[path][method], conversation if "conversations/{id}" in path else None))
     @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     def ask(case: Case) -> None:
-        case.cookies.clear()  # with a random token beside the valid one, every answer would be 401
+        case.cookies.clear()  # with a random token in addition to the valid one, every response would be 401
         # Data that fits the schema may name a user who does not exist, and get 422.
         case.call_and_validate(headers=alice(), excluded_checks=[ignored_auth, positive_data_acceptance])
 
@@ -76,7 +76,7 @@ def cases(operation: schemathesis.APIOperation[Any, Any, Any, Any], known_id: st
     strategies = [operation.as_strategy(GenerationMode.POSITIVE)]
     if known_id is not None:
         strategies.append(strategies[0].map(with_known_id))
-    if operation.body or operation.query or operation.path_parameters:  # otherwise nothing can be invalid
+    if operation.body or operation.query or operation.path_parameters:  # otherwise no value is invalid
         strategies.append(operation.as_strategy(GenerationMode.NEGATIVE))
     return st.one_of(strategies)
 

@@ -1,4 +1,4 @@
-"""What a node exports to Prometheus."""
+"""The metrics that a node exports to Prometheus."""
 
 from __future__ import annotations
 

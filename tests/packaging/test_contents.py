@@ -1,4 +1,4 @@
-"""Wheel and sdist have everything that they need, and nothing else."""
+"""Wheel and sdist contain everything that they need, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server of `hubbub run`: it ticks, and ends at once when `should_exit` is set, in any thread."""
+"""The server of `hubbub run`: it ticks, and stops at once when any thread sets `should_exit`."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_it_renews_the_date_at_every_tick(monkeypatch: pytest.MonkeyPatch) -> No
     server.wait_for_tick()
 
     server.server_state.default_headers = []
-    for _ in range(3):  # the first may be of a tick that was under way
+    for _ in range(3):  # the first may be from a tick that was in progress
         server.wait_for_tick()
 
     assert b"date" in dict(server.server_state.default_headers)

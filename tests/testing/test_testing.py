@@ -1,4 +1,4 @@
-"""What `hubbub.testing` promises to an app's tests."""
+"""The behaviour that `hubbub.testing` promises to an app's tests."""
 
 from __future__ import annotations
 

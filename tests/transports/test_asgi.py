@@ -42,7 +42,7 @@ MESSAGE = MessageNew(conversation_id="c1", message_id="m1", sender_id="alice", c
 
 @pytest.fixture(params=["websockets-sansio", "wsproto"])
 def ws(request: pytest.FixtureRequest) -> str:
-    """Names the WebSocket class of uvicorn's own that serves the socket."""
+    """The name of uvicorn's own WebSocket class that serves the socket."""
     name: str = request.param
     return name
 
@@ -71,7 +71,7 @@ def is_clean(gateway: Gateway) -> bool:
     return (gateway.load.sockets, gateway.load.tasks, gateway.admission.open_count) == (0, 0, 0)
 
 
-# --- what it has in common with every transport ---------------------------------------------------------------------
+# --- behaviour common to all transports -----------------------------------------------------------------------------
 
 
 async def test_an_event_reaches_its_subscribers_and_nobody_else(server: Address) -> None:
@@ -301,7 +301,7 @@ async def test_events_beyond_the_queue_wait_in_the_network_and_are_handled_in_or
     assert handled == [str(number) for number in range(50)]
 
 
-# --- the server's end -----------------------------------------------------------------------------------------------
+# --- shutdown of the server -----------------------------------------------------------------------------------------
 
 
 async def test_when_the_server_stops_its_sockets_get_1012(gateway: Gateway, ws: str) -> None:
@@ -312,7 +312,7 @@ async def test_when_the_server_stops_its_sockets_get_1012(gateway: Gateway, ws: 
     assert gateway.load.sockets == 0
 
 
-# --- how it comes to be used ----------------------------------------------------------------------------------------
+# --- how it is selected ---------------------------------------------------------------------------------------------
 
 
 async def test_one_log_line_recommends_the_faster_way(
@@ -324,7 +324,7 @@ async def test_one_log_line_recommends_the_faster_way(
                 pass
 
     (line,) = [record for record in caplog.records if record.name == "hubbub.gateway"]
-    assert line.levelno == logging.WARNING  # what shows without any configuration
+    assert line.levelno == logging.WARNING  # shown without any logging configuration
     assert "uvicorn main:app --ws hubbub:WebSocketProtocol" in line.getMessage()
     assert "hubbub run main:app" in line.getMessage()
 
@@ -351,7 +351,7 @@ async def test_a_server_that_knows_no_lifespan_starts_the_gateway_with_its_first
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as rest:
         assert not gateway.ready
         await rest.get("/")
-        assert gateway.ready  # so what this node publishes reaches the others from now on
+        assert gateway.ready  # from now on this node's publications reach other nodes
 
     await gateway.stop()
 
@@ -424,7 +424,7 @@ def test_starlettes_test_client_receives_events() -> None:
 
 
 def test_starlettes_test_client_works_without_lifespan_one_socket_after_another() -> None:
-    client = TestClient(app_for_test_clients())  # each connect is an event loop of its own
+    client = TestClient(app_for_test_clients())  # each connect has its own event loop
     for user in ("alice", "bob"):
         with client.websocket_connect("/ws", headers={"Authorization": user}) as socket:
             assert socket.receive_json()["data"]["userId"] == user

@@ -71,7 +71,7 @@ def main() -> int:
 
 
 def find_python() -> str | None:
-    """Return a Python 2.7 that runs, or None: a pyenv shim on the PATH may have no version behind it."""
+    """Return a Python 2.7 that works, or None: a pyenv shim on the PATH may have no version behind it."""
     named = os.environ.get("PYTHON27")
     for candidate in [named] if named else ["python2.7", "python2", *map(str, _pyenv_interpreters())]:
         code = "import sys; assert sys.version_info[:2] == (2, 7); import pip; print(sys.executable)"
@@ -104,7 +104,7 @@ def install(python: str) -> None:
 async def fuzz(python: str) -> None:
     """Run the client against an echo server."""
     async with serve_echo() as address:
-        async with connect(f"{address.ws}/ws") as socket:  # if this fails, so would all 247 cases
+        async with connect(f"{address.ws}/ws") as socket:  # if this fails, all 247 cases would fail
             await socket.send("Hello!")
             assert await asyncio.wait_for(socket.recv(), 10) == "Hello!"
         specification = {

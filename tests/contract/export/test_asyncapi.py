@@ -1,4 +1,4 @@
-"""The AsyncAPI document: valid without a diagnostic, and it says what a client must know."""
+"""The AsyncAPI document: valid without a diagnostic, and complete for client authors."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ FIELDS: dict[str, tuple[list[Any], list[Any], set[str], set[str]]] = {
     "variant removed": ([("a", Leaf | Branch | Twig)], [("a", Leaf | Twig)], {CLIENTS}, {SERVERS}),
     "anything became text": ([("a", Any)], [A], {CLIENTS}, {SERVERS}),
 }
-"""What changed -> the fields before, the fields after, who breaks if clients send the event, and if the server does."""
+"""What changed -> fields before, fields after, who breaks if clients send the event, who breaks if the server does."""
 
 
 def broken(found: list[Change]) -> set[str]:

@@ -128,7 +128,7 @@ def test_a_field_has_the_schema_that_msgspec_writes_for_its_type(hint: Any) -> N
     payload = event("server.odd.one")(payload_named("Odd", ServerEvent, [("field", hint)]))
     _, components = msgspec.json.schema_components([payload])
     expected = components["Odd"]
-    expected["properties"]["field"].pop("discriminator", None)  # OpenAPI's word, not JSON Schema's
+    expected["properties"]["field"].pop("discriminator", None)  # a keyword of OpenAPI, not of JSON Schema
 
     defs = schema_document(Contract([payload]))["$defs"]
 

@@ -1,4 +1,4 @@
-"""`contracts.ts`: what it says, that it compiles, and that it makes mistakes in a client's code compile errors."""
+"""`contracts.ts`: its content, that it compiles, and that mistakes in a client's code are compile errors."""
 
 from __future__ import annotations
 

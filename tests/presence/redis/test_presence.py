@@ -500,7 +500,7 @@ async def test_a_replica_takes_over_that_has_not_heard_everything() -> None:
             node.connect("bob")
             await system.tick(6)
             assert sorted(await watcher.statuses()) == ["offline", "online", "online"]
-            proxy.lead_to(replica.port)
+            proxy.redirect_to(replica.port)
             proxy.interrupt()
             async with asyncio.timeout(10):
                 while node.stats.errors["presence_store"] == 0:  # it has noticed

@@ -47,7 +47,7 @@ class Peer:
         await self.writer.drain()
 
     async def send_until_closed(self, data: bytes) -> None:
-        """Send the same bytes again and again, until the server closes the connection."""
+        """Send the same bytes repeatedly until the server closes the connection."""
         with contextlib.suppress(ConnectionError):
             async with asyncio.timeout(20):
                 while True:
@@ -330,7 +330,7 @@ async def test_half_of_a_later_request_is_closed_as_well(part: bytes, clock: Man
     async with Peer.of(server) as peer:
         await peer.send(rest_request(server))
         assert (await peer.response())[0] == 200
-        clock.advance(60)  # at rest, uvicorn's own keep-alive counts
+        clock.advance(60)  # between requests, uvicorn's own keep-alive timeout applies
         await peer.send(part)
         async with Client.open(server, "bob"):
             clock.advance(10)
@@ -376,7 +376,7 @@ async def test_an_upgrade_over_http_1_0_is_refused(gateway: Gateway, options: di
         request = upgrade(server, "Authorization: alice").replace(b"HTTP/1.1", b"HTTP/1.0")
         await peer.send(request)
 
-        assert status(await peer.rest()) in (400, 505)  # h11 knows nothing of an upgrade there
+        assert status(await peer.rest()) in (400, 505)  # h11 ignores the upgrade there
     assert gateway.stats.connects == 0
 
 
@@ -446,7 +446,7 @@ async def test_another_protocol_is_not_switched_to(server: Address) -> None:
             rest_request(server, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: x")
         )
 
-        answer = await peer.rest()  # the connection is closed after it: the parser does not go on
+        answer = await peer.rest()  # the connection is closed after the response: the parser stops
     assert status(answer) == 200
     assert b"connection: close" in answer
 
@@ -499,7 +499,7 @@ async def test_handshakes_beyond_the_rate_are_refused_before_authentication(cloc
     assert gateway.stats.refusals["rate"] == 3
 
 
-# --- other bytes than HTTP, and errors of ours ----------------------------------------------------------------------
+# --- bytes that are not HTTP, and internal errors -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

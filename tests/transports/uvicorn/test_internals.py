@@ -1,6 +1,6 @@
-"""The undocumented parts of uvicorn and websockets that we rely on are there, and do what we rely on.
+"""The undocumented parts of uvicorn and websockets that we rely on exist and work as expected.
 
-A new version of either may change them without notice. So each assertion says what of ours depends on it.
+A new version of either may change them without notice. So each assertion says which part of Hubbub depends on it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def loaded_config(**options: Any) -> uvicorn.Config:
 
 
 class FakeTransport(asyncio.Transport):
-    """Notes whether it was closed."""
+    """Records whether it was closed."""
 
     is_closed = False
 
@@ -51,7 +51,7 @@ class FakeTransport(asyncio.Transport):
 
 
 def missing(part: object, names: Mapping[str, str]) -> list[str]:
-    """Return the attributes that an object does not have, each with what of ours depends on it."""
+    """Return the attributes that an object lacks, each with the part of Hubbub that depends on it."""
     return [f"{name}: {dependant}" for name, dependant in names.items() if not hasattr(part, name)]
 
 
@@ -199,7 +199,7 @@ def test_the_scope_has_the_version_that_the_client_sent(http_class: type) -> Non
     assert '"http_version"' in inspect.getsource(http_class), "WebSocketProtocol refuses other versions than 1.1 by it"
 
 
-# --- uvicorn's other parts ------------------------------------------------------------------------------------------
+# --- other parts of uvicorn -----------------------------------------------------------------------------------------
 
 
 def test_the_state_of_a_server_is_shared_and_holds_its_connections() -> None:

@@ -1,4 +1,4 @@
-"""The same transport over TLS, where the bytes pass through another layer with buffers of its own."""
+"""The same transport over TLS, which adds a layer with its own buffers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The response to an ordinary upgrade is the negotiator's; every other upgrade is left to the negotiator."""
+"""The response to an ordinary upgrade equals the negotiator's. The negotiator answers every other upgrade."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""WebSockets on a real uvicorn: handshakes, the app's own WebSocket routes, slow and silent peers, the end."""
+"""WebSockets on a real uvicorn: handshakes, the app's own WebSocket routes, slow and silent peers, shutdown."""
 
 from __future__ import annotations
 
@@ -367,10 +367,10 @@ async def test_a_plain_asgi_app_without_lifespan_can_be_wrapped(gateway: Gateway
 
 
 async def test_a_gateway_that_cannot_start_stops_the_server(caplog: pytest.LogCaptureFixture) -> None:
-    class Deaf(Domain):
+    class WithoutHandlers(Domain):
         events = MessengerDomain.events
 
-    gateway = make_gateway(domains=[Deaf()])
+    gateway = make_gateway(domains=[WithoutHandlers()])
     with pytest.raises(RuntimeError, match="did not start"):
         async with running(gateway):
             pass
@@ -428,7 +428,7 @@ async def test_a_peer_that_answers_pings_stays(gateway: Gateway, server: Address
 
 
 class Recorder(Domain):
-    """Collects what domains get when sockets disconnect."""
+    """Records what domains get when sockets disconnect."""
 
     def __init__(self) -> None:
         self.gone: asyncio.Queue[tuple[Context, InternalDisconnect, int]] = asyncio.Queue()
@@ -464,7 +464,7 @@ async def test_a_pong_counts_however_it_is_split(gateway: Gateway, server: Addre
         (socket,) = services_of(gateway).hub
         for _ in range(4):
             clock_of(gateway).advance(24)
-            while (await raw.next_frame())[0] != Opcode.PING:  # presence speaks up as well
+            while (await raw.next_frame())[0] != Opcode.PING:  # presence sends an update as well
                 pass
             assert socket.unanswered_pings == 1
             pong = frame(Opcode.PONG, b"")
@@ -513,7 +513,7 @@ async def test_a_client_that_closes_is_a_client_close_with_its_own_code(code: in
 
         _, event, seen = await recorder.gone.get()
         assert (event.reason, seen) == ("client_close", code)
-    assert dict(gateway.stats.closes) == {code if code < 4000 else 1006: 1}  # our own codes are counted for us alone
+    assert dict(gateway.stats.closes) == {code if code < 4000 else 1006: 1}  # our own codes count only when we close
 
 
 async def test_a_connection_that_breaks_is_a_client_close_with_1006() -> None:
@@ -560,7 +560,7 @@ async def test_a_slow_consumer_is_disconnected_and_others_receive_everything() -
         assert code == 4413
         assert gateway.stats.closes[4413] == 1
         clock_of(gateway).advance(5)
-        assert types(await bob.heard()) == ["server.presence.update"]  # bob himself, as time has passed
+        assert types(await bob.heard()) == ["server.presence.update"]  # about bob himself, as time has passed
 
 
 @pytest.mark.parametrize("end", ["a close frame", "FIN"])
@@ -653,7 +653,7 @@ async def test_hooks_and_handlers_of_one_socket_run_one_after_another() -> None:
     connecting = asyncio.Event()
     gone = asyncio.Event()
 
-    class Careful(Domain):
+    class RecordingDomain(Domain):
         events = MessengerDomain.events
 
         def register_handlers(self, router: Router) -> None:
@@ -673,7 +673,7 @@ async def test_hooks_and_handlers_of_one_socket_run_one_after_another() -> None:
             log.append("disconnect")
             gone.set()
 
-    gateway = make_gateway(domains=[Careful()])
+    gateway = make_gateway(domains=[RecordingDomain()])
     async with running(gateway) as server:
         async with Client.open(server, "alice") as alice:
             await alice.typing("1")
@@ -738,12 +738,12 @@ async def test_a_hook_that_raises_is_logged_and_the_socket_stays_open(
 
     gateway = make_gateway(domains=[Broken()])
     async with running(gateway) as server, Client.open(server, "alice") as alice:
-        assert await alice.heard() == []  # the client asked for nothing, so it is told nothing
+        assert await alice.heard() == []  # the client sent no request, so it gets no error
     assert gateway.stats.errors["internal"] == 1
     assert any(record.exc_info for record in caplog.records)
 
 
-# --- the end --------------------------------------------------------------------------------------------------------
+# --- shutdown -------------------------------------------------------------------------------------------------------
 
 
 async def test_a_gateway_that_stops_closes_its_sockets_with_1012(gateway: Gateway, server: Address) -> None:
