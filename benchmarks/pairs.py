@@ -41,7 +41,7 @@ CONFIDENCE: Final = 0.95
 
 
 class Figure(NamedTuple):
-    """What is measured, and its unit."""
+    """A measured quantity and its unit."""
 
     title: str
     unit: str

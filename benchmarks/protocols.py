@@ -24,7 +24,7 @@ def _json(value: object) -> str:
 
 
 class ClientProtocol:
-    """Hubbub's protocol, which the servers without a protocol of their own speak as well."""
+    """Hubbub's protocol. Servers without their own protocol speak it as well."""
 
     path: ClassVar[str] = scenario.PATH
     ready: ClassVar[str] = scenario.READY
@@ -42,7 +42,7 @@ class ClientProtocol:
     pong: ClassVar[str] = ""
 
     joins_by_line: ClassVar[bool] = False
-    """Whether each line of a WebSocket message is a message of its own."""
+    """Whether each line of a WebSocket message is a separate message."""
 
     echoes_to_sender: ClassVar[bool] = False
     """Whether a typing event is also delivered to its sender."""
@@ -81,7 +81,7 @@ class ClientProtocol:
 
 
 class EventsOnly(ClientProtocol):
-    """Servers that authenticate nobody and send nothing but events."""
+    """Servers that do not authenticate and send only events."""
 
     ready = ""
 

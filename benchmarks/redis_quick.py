@@ -3,8 +3,8 @@
 1. One node publishes to a topic that it has subscribed to itself, at a steady rate: this process does all the work of
    a broker, publishing and receiving. The memory broker does the same for comparison.
 2. One process publishes and another one receives. CPU is the user and system time of a process, without any write to a
-   socket; Redis has a process of its own.
-3. What Redis stores for each user who is online.
+   socket; Redis runs in a separate process.
+3. The memory that Redis needs for each user who is online.
 4. A whole fan-out to the sockets of two nodes, beside the same sockets on one node.
 """
 

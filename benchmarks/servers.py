@@ -27,7 +27,7 @@ CLIENT_CORE: Final = CORES[1] if len(CORES) > 1 else None
 
 
 CONNECT_BATCH: Final = 3000
-"""Connections opened by one command: the load generator's timeout is made for so many."""
+"""Connections opened by one command: the load generator's timeout is set for this number."""
 
 ASSUMED_COST: Final = 50.0
 """Microseconds of CPU per delivery, of a server that was not measured yet."""

@@ -107,7 +107,7 @@ class Stage:
         return sum(1 + sum(min(runs, work.max_runs) for work in works) for works in by_server if works)
 
     def run(self, runs: int, results: Results, step: Step) -> None:
-        """Run every workload; a failure is written into the results, and the rest goes on."""
+        """Run every workload; record a failure in the results, and continue with the others."""
         able = [one for one in self.contenders if any(workload.supports(one) for workload in self.workloads)]
         with ExitStack() as stack:
             servers = list(self._start(able, stack, results, step))

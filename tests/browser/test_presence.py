@@ -21,7 +21,7 @@ RECORD_THE_PILL = """() => {
 
 @pytest.fixture(scope="module")
 def server(start_server: Callable[..., Server]) -> Server:
-    """A server on which nobody was online before."""
+    """A server where no user has been online yet."""
     return start_server()
 
 

@@ -1,7 +1,7 @@
 """An echo server on Hubbub's own transport, for RFC 6455 test suites that do not know envelopes.
 
 Handshake, frames, fragments, pings and closing are the product's. Only the handling of messages is replaced: the
-product refuses binary (1003) and text that is no envelope (4400), and sends `ready` first.
+product refuses binary (1003) and text that is not an envelope (4400), and sends `ready` first.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ class Gates:
 
 
 class GatedDomain(Domain):
-    """Waits in every hook and handler, and records the sockets that connect and disconnect."""
+    """A domain that waits in every hook and handler, and records the sockets that connect and disconnect."""
 
     events = MessengerDomain.events
 

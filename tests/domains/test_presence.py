@@ -90,7 +90,7 @@ async def test_only_activity_ends_away(gateway: Gateway, clock: ManualClock) -> 
     ):
         for _ in range(299):
             clock.advance(1)
-            await alice.heard()  # pings, pongs and unknown events are no activity
+            await alice.heard()  # pings, pongs and unknown events are not activity
         await bob.heard()
         clock.advance(1)
         assert await updates(bob) == [

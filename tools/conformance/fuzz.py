@@ -33,7 +33,7 @@ GROUPS: Final = ("1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*")
 performance (9), and compression (12, 13), which Hubbub does not negotiate."""
 
 PASSED: Final = frozenset({"OK", "INFORMATIONAL"})
-"""Outcomes that are no failure. The second one is for cases without a right answer."""
+"""Outcomes that are not failures. INFORMATIONAL is for cases without a correct result."""
 
 EXPECTED: Final[dict[str, tuple[str, str]]] = {
     f"6.4.{number}": ("NON-STRICT", "UTF-8 is checked on the whole message, so 1007 comes at its end")
