@@ -106,7 +106,7 @@ async def test_a_read_receipt_reaches_the_conversation_and_the_reader(server: Ad
         assert types(await bob.heard()) == ["server.messenger.message_read"]
 
 
-async def test_an_addressed_event_reaches_the_named_users_and_nobody_else(server: Address) -> None:
+async def test_an_addressed_event_reaches_only_the_named_users(server: Address) -> None:
     async with Client.open(server, "alice") as alice, Client.open(server, "bob", "user:alice") as bob:
         await bob.expect("server.presence.batch")
         notify(ConversationsChanged(), users=["alice", "nobody"])

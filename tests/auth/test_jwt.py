@@ -122,7 +122,7 @@ REFUSED: dict[str, Handshake] = {
     "no iss": bearer(without("iss")),
     "wrong iss": bearer(with_claims(iss="https://evil.example")),
     "iss substring": bearer(with_claims(iss="https://issuer")),
-    "iss with more behind": bearer(with_claims(iss="https://issuer.example.evil")),
+    "iss with a suffix": bearer(with_claims(iss="https://issuer.example.evil")),
     "iss as a list": bearer(with_claims(iss=["https://issuer.example"])),
     "no aud": bearer(without("aud")),
     "wrong aud": bearer(with_claims(aud="billing")),
@@ -156,11 +156,11 @@ REFUSED: dict[str, Handshake] = {
     "claims not JSON": bearer(signed(b"alice")),
     "claims not UTF-8": bearer(signed(b'{"sub":"\xff"}')),
     "6 KiB token": bearer(with_claims(padding="x" * 4500)),
-    "cookie and header that disagree": bearer(
+    "different tokens in cookie and header": bearer(
         with_claims(sub="bob"), ("cookie", f"hubbub_session={with_claims(sub='alice')}")
     ),
-    "two cookies that disagree": in_cookie(f"{signed()}; hubbub_session={with_claims(sub='bob')}"),
-    "two headers that disagree": bearer(signed(), ("authorization", f"Bearer {with_claims(sub='bob')}")),
+    "different tokens in two cookies": in_cookie(f"{signed()}; hubbub_session={with_claims(sub='bob')}"),
+    "different tokens in two headers": bearer(signed(), ("authorization", f"Bearer {with_claims(sub='bob')}")),
     "not a token": bearer("alice"),
     "a token of two segments": bearer(signed().rpartition(".")[0]),
     "a token of four segments": bearer(signed() + ".AAAA"),

@@ -131,7 +131,7 @@ def test_the_page_names_the_servers_with_fewer_runs(tmp_path: Path) -> None:
     assert "Floor: 3 runs, as these took 31 s" in report.write(results, tmp_path, None).read_text()
 
 
-def test_the_page_says_how_long_everything_took(tmp_path: Path) -> None:
+def test_the_page_shows_the_total_duration(tmp_path: Path) -> None:
     results = bursts(hubbub=[1.0], floor=[10.0])
     results.took = 1089.0
     assert "18.1 minutes" in report.write(results, tmp_path, None).read_text()

@@ -34,7 +34,7 @@ def test_the_interval_of_the_median_is_that_of_the_binomial_tables(
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 6, 9, 12])
-def test_the_interval_holds_the_median_as_often_as_it_says(count: int) -> None:
+def test_the_interval_contains_the_median_with_its_stated_confidence(count: int) -> None:
     """Each value is above or below the median, 0, with the same probability: all cases."""
     samples = [[sign * place for place, sign in enumerate(signs, 1)] for signs in product([-1, 1], repeat=count)]
     intervals = [median_interval(sample) for sample in samples]

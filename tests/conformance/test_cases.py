@@ -70,7 +70,7 @@ async def test_2_6_a_ping_that_arrives_byte_by_byte_is_answered(raw: RawSocket) 
 
 
 @pytest.mark.parametrize("rsv", range(1, 8))
-async def test_3_a_reserved_bit_fails_the_connection_and_what_came_before_it_counts(raw: RawSocket, rsv: int) -> None:
+async def test_3_a_reserved_bit_fails_the_connection_after_earlier_frames_are_handled(raw: RawSocket, rsv: int) -> None:
     await raw.write(frame(TEXT, message("before")) + frame(TEXT, message("after"), rsv=rsv) + frame(PING, b"later"))
 
     assert await echoed(raw) == "before"
@@ -143,7 +143,7 @@ async def test_7_1_2_and_7_1_3_after_a_close_nothing_more_is_answered(raw: RawSo
     assert await raw.reader.read() == b""
 
 
-async def test_7_1_5_a_close_may_come_in_the_middle_of_a_message(raw: RawSocket) -> None:
+async def test_7_1_5_a_close_may_arrive_in_the_middle_of_a_message(raw: RawSocket) -> None:
     await raw.write(frame(TEXT, b"fragment1", fin=False) + close_frame(1000) + frame(CONTINUATION, b"fragment2"))
 
     assert await raw.next_frame() == (CLOSE, struct.pack("!H", 1000))
@@ -177,7 +177,7 @@ async def test_7_9_a_code_that_no_peer_may_send_fails_the_connection(raw: RawSoc
     [
         pytest.param(b"\x03", 1002, id="7.3.2 half a code"),
         pytest.param(struct.pack("!H", 1000) + b"*" * 124, 1002, id="7.3.6 a reason that is too long"),
-        pytest.param(struct.pack("!H", 1000) + b"\xce\xba\xed\xa0\x80", 1007, id="7.5.1 a reason that is no UTF-8"),
+        pytest.param(struct.pack("!H", 1000) + b"\xce\xba\xed\xa0\x80", 1007, id="7.5.1 a reason that is not UTF-8"),
     ],
 )
 async def test_7_a_close_with_a_bad_payload_fails_the_connection(raw: RawSocket, payload: bytes, expected: int) -> None:
@@ -186,7 +186,7 @@ async def test_7_a_close_with_a_bad_payload_fails_the_connection(raw: RawSocket,
     assert await raw.close_code() == expected
 
 
-async def test_10_1_a_long_message_may_come_in_many_frames(raw: RawSocket) -> None:
+async def test_10_1_a_long_message_may_be_split_into_many_frames(raw: RawSocket) -> None:
     whole = message("in chunks", padding=64_000)
     for start in range(0, len(whole), 1300):
         is_last = start + 1300 >= len(whole)

@@ -81,7 +81,7 @@ async def test_the_list_shows_the_last_message(
     assert (await newest(alice))["lastMessage"] == last
 
 
-async def test_the_most_recently_active_comes_first(alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
+async def test_the_most_recently_active_conversation_is_first(alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
     older, newer = [
         (await alice.post("/api/conversations", json={"memberIds": ["bob"]})).json()["id"] for _ in range(2)
     ]

@@ -68,7 +68,7 @@ async def test_a_body_that_cannot_be_stored_is_refused(alice: httpx.AsyncClient,
     assert (await page(alice, conversation))["messages"] == []
 
 
-async def test_a_message_is_signalled_as_it_was_stored(
+async def test_the_signal_of_a_message_matches_the_stored_message(
     alice: httpx.AsyncClient, conversation: str, signals: Signals
 ) -> None:
     signals.clear()

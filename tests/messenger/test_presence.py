@@ -68,7 +68,7 @@ async def test_when_a_user_was_seen_survives_a_restart(app: FastAPI, alice: http
         ("offline", None, "2030-01-31T12:00:00.000Z"),
     ],
 )
-async def test_the_later_of_what_is_announced_and_stored_is_shown(
+async def test_the_later_of_the_announced_and_the_stored_time_is_shown(
     app: FastAPI,
     alice: httpx.AsyncClient,
     monkeypatch: pytest.MonkeyPatch,

@@ -133,12 +133,12 @@ async def test_a_cookie_and_a_header_with_different_tokens_are_refused(client: h
 @pytest.mark.parametrize(
     "token",
     [
-        pytest.param("nonsense", id="no JWT"),
+        pytest.param("nonsense", id="not a JWT"),
         pytest.param(mint_token("alice", key="x" * 32), id="another secret"),
         pytest.param(mint_token("alice", lifetime=-1), id="expired"),
         pytest.param(mint_token("zed"), id="no such user"),
         pytest.param(mint_token("alice", claims={"jti": None}), id="no session"),
-        pytest.param(mint_token("alice", claims={"jti": "a\x00b"}), id="a session no database can hold"),
+        pytest.param(mint_token("alice", claims={"jti": "a\x00b"}), id="a session that no database can store"),
     ],
 )
 async def test_bad_tokens_are_refused(client: httpx.AsyncClient, token: str) -> None:

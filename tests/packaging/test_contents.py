@@ -97,7 +97,7 @@ def test_the_licence_is_in_every_package(wheel: zipfile.ZipFile) -> None:
     assert (ROOT / "web" / "client" / "LICENSE").read_text() == licence  # npm looks for it in the package's folder
 
 
-def test_the_sdist_has_what_the_wheel_is_made_from(built: Built) -> None:
+def test_the_sdist_contains_the_sources_of_the_wheel(built: Built) -> None:
     with tarfile.open(built.sdist) as archive:
         root = archive.getnames()[0].split("/")[0]
         files = {member.name.removeprefix(f"{root}/") for member in archive.getmembers() if member.isfile()}

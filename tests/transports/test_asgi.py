@@ -74,7 +74,7 @@ def is_clean(gateway: Gateway) -> bool:
 # --- behaviour common to all transports -----------------------------------------------------------------------------
 
 
-async def test_an_event_reaches_its_subscribers_and_nobody_else(server: Address) -> None:
+async def test_an_event_reaches_only_its_subscribers(server: Address) -> None:
     async with (
         Client.open(server, "bob", "conversation:c1") as bob,
         Client.open(server, "carol", "conversation:c2") as carol,
@@ -345,7 +345,7 @@ async def opened_and_closed(server: Address, user: str) -> None:
         pass
 
 
-async def test_a_server_that_knows_no_lifespan_starts_the_gateway_with_its_first_request(gateway: Gateway) -> None:
+async def test_without_lifespan_support_the_first_request_starts_the_gateway(gateway: Gateway) -> None:
     app = FastAPI()
     gateway.attach(app)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as rest:
@@ -430,7 +430,7 @@ def test_starlettes_test_client_works_without_lifespan_one_socket_after_another(
             assert socket.receive_json()["data"]["userId"] == user
 
 
-def test_two_event_loops_at_once_are_refused_and_the_log_says_why(caplog: pytest.LogCaptureFixture) -> None:
+def test_two_event_loops_at_once_are_refused_with_a_logged_reason(caplog: pytest.LogCaptureFixture) -> None:
     client = TestClient(app_for_test_clients())
     with client.websocket_connect("/ws", headers={"Authorization": "alice"}) as alice:
         alice.receive_json()

@@ -67,7 +67,7 @@ def test_without_a_cookie_only_the_header_signs_in() -> None:
     assert list(document["components"]["securitySchemes"]) == ["bearer"]
 
 
-def test_every_close_code_is_there_as_data_and_as_text(document: dict[str, Any]) -> None:
+def test_every_close_code_is_in_the_document_as_data_and_as_text(document: dict[str, Any]) -> None:
     channel = document["channels"]["events"]
 
     assert {int(code) for code in channel["x-hubbub-close-codes"]} == set(CLOSE_CODES)

@@ -129,7 +129,7 @@ export type Square = {
     )
 
 
-def test_only_the_events_of_the_contract_are_there() -> None:
+def test_only_the_events_of_the_contract_are_exported() -> None:
     text = typescript(Contract((*SYSTEM_EVENTS, *PRESENCE_EVENTS)))
 
     assert "messenger" not in text
@@ -186,7 +186,7 @@ def _with_field(hint: Any) -> Contract:
     return Contract([*BUILT_IN, event("server.odd.owner", addressed=True)(owner)])
 
 
-def test_a_generic_type_is_named_after_what_it_holds() -> None:
+def test_a_generic_type_is_named_after_its_arguments() -> None:
     text = typescript(_with_field(Book[Literal["a", "b"]]))
 
     assert 'export type Book_Literal_a_b = {\n  pages: ("a" | "b")[]\n}\n' in text
@@ -212,7 +212,7 @@ def test_a_type_named_like_a_known_literal_is_refused() -> None:
         typescript(_with_nested("Status", "zeta"))
 
 
-def test_what_msgspec_cannot_read_is_refused() -> None:
+def test_a_type_that_msgspec_does_not_support_is_refused() -> None:
     with pytest.raises(ContractError, match="Owner cannot be part of a contract"):
         typescript(_with_field(str | datetime))
 

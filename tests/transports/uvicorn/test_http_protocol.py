@@ -388,7 +388,7 @@ async def test_an_upgrade_of_the_apps_own_route_over_http_1_0_is_refused(server:
 
 
 @pytest.mark.parametrize("path", ["/ws", "/echo"])
-async def test_bytes_that_come_together_with_an_upgrade_are_not_lost_silently(
+async def test_bytes_that_arrive_together_with_an_upgrade_are_not_lost_silently(
     path: str, gateway: Gateway, server: Address
 ) -> None:
     async with Peer.of(server) as peer:

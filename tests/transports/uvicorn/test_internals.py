@@ -112,7 +112,7 @@ async def test_an_http_protocol_has_the_attributes_that_ours_reads_and_sets() ->
     ) == []  # fmt: skip
 
 
-def test_a_request_says_whether_it_is_answered_and_may_be_told_to_close() -> None:
+def test_a_request_knows_whether_it_was_answered_and_can_be_set_to_close() -> None:
     names = RequestResponseCycle.__init__.__code__.co_names
 
     assert "response_complete" in names, "HttpProtocol._is_app_busy reads it"

@@ -49,7 +49,7 @@ def test_the_example_of_rfc_6455_gets_its_answer() -> None:
     assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in response  # section 1.3
 
 
-def test_a_request_is_read_as_it_was_written() -> None:
+def test_a_written_request_is_parsed_back() -> None:
     upgrade = Upgrade.parse(written([("host", "a:1"), ("cookie", "x=1: 2")]).replace(b"/ws?", b"/%77s?"))
 
     assert (upgrade.method, upgrade.path, upgrade.query) == ("GET", "/ws", "a=b")

@@ -693,7 +693,7 @@ async def test_hooks_and_handlers_of_one_socket_run_one_after_another() -> None:
     ]
 
 
-async def test_a_socket_gone_while_its_connect_hook_waits_still_disconnects_once() -> None:
+async def test_a_socket_that_closes_during_its_connect_hook_still_disconnects_once() -> None:
     log: list[str] = []
     go_on = asyncio.Event()
     gone = asyncio.Event()
