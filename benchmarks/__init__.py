@@ -1,1 +1,1 @@
-"""What Hubbub costs, measured side by side with the floor: a bare ``send()`` loop in C."""
+"""The cost of Hubbub, measured side by side with the floor: a bare `send()` loop in C."""

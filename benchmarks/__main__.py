@@ -1,4 +1,4 @@
-"""Compare Hubbub with its peers: ``make bench``, or ``python -m benchmarks --help``."""
+"""Compare Hubbub with its peers: `make bench`, or `python -m benchmarks --help`."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _measure(
 
 
 def is_selected(key: str, letter: str, only: Sequence[str]) -> bool:
-    """Return whether ``--only`` names a workload, by its letter or its name."""
+    """Return whether `--only` names a workload, by its letter or its name."""
     return letter in only or key in only or key.rpartition("-")[0] in only
 
 

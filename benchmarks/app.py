@@ -1,6 +1,6 @@
-"""The Hubbub application under measurement: what a user would write, and the endpoints that control it.
+"""The Hubbub application that is measured: code as a user would write it, and endpoints that control it.
 
-Every setting is the default, except the rate of handshakes, whose speed is measured. Like ``scenario``, it imports only
+Every setting is the default, except the rate of handshakes, whose speed is measured. Like `scenario`, it imports only
 the public API of Hubbub.
 """
 
@@ -26,7 +26,7 @@ MIN_SLEEP: Final = 0.001
 
 
 async def authorize(ctx: Context, topics: Sequence[Topic]) -> Iterable[Topic]:
-    """Allow everything: the cost of a rule is the application's own."""
+    """Allow everything: the cost of authorization belongs to the application."""
     return topics
 
 
@@ -62,9 +62,9 @@ gateway.attach(app)
 
 @app.post("/publish")
 async def publish_all(topic: str, rooms: int, count: int, burst: int, interval: float, paced: int) -> dict[str, int]:
-    """Publish events. The parameters are those of ``servers.Publication``.
+    """Publish events. The parameters are those of `servers.Publication`.
 
-    Each event carries the time at which it was due, which with ``paced`` may be earlier than it was published.
+    Each event carries the time at which it was due, which with `paced` may be earlier than it was published.
     """
 
     def publish(number: int, due: int) -> None:

@@ -1,4 +1,4 @@
-"""The load generator from Python's side: ``c/client.c``, set up for one server's protocol."""
+"""The load generator from Python's side: `c/client.c`, set up for one server's protocol."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TIMEOUT: Final = 60.0
 
 
 class Client(Program):
-    """The C client, for up to ``layout.sockets`` connections, each of another user with its own token.
+    """The C client, for up to `layout.sockets` connections, each with its own user and token.
 
     Args:
         name: names the log and the files with what the client sends.
@@ -54,20 +54,20 @@ class Client(Program):
         super().__init__(name, compile_c("client"), str(port), *options, core=core, interactive=True)
 
     def connect(self, count: int, until: str = "") -> dict[str, Any]:
-        """Open ``count`` more connections; with ``until``, wait on each for a message that contains it."""
+        """Open `count` more connections; with `until`, wait on each for a message that contains it."""
         return self._complete(self.request(f"connect {count} {CONCURRENCY} {TIMEOUT:g} {until}", TIMEOUT + 10))
 
     def subscribe(self, until: str) -> dict[str, Any]:
-        """Send the subscribe event on every connection, and wait on each for a message that contains ``until``."""
+        """Send the subscribe event on every connection, and wait on each for a message that contains `until`."""
         return self._complete(self.request(f"send {CONCURRENCY} {TIMEOUT:g} {until}", TIMEOUT + 10))
 
     def subscribe_new(self, until: str) -> dict[str, Any]:
-        """Do the same on the connections that have not sent it yet."""
+        """Send the subscribe event on the connections that have not sent it yet."""
         timeout = 2 * TIMEOUT
         return self._complete(self.request(f"send_new {CONCURRENCY} {timeout:g} {until}", timeout + 10))
 
     def expect(self, messages: int, containing: str, timeout: float = 30.0) -> None:
-        """Start to count the messages that contain a text; ``wait_for_expected`` waits for all of them."""
+        """Start to count the messages that contain a text; `wait_for_expected` waits for all of them."""
         self.request(f"expect {messages} {timeout:g} {containing}")
 
     def wait_for_expected(self, receivers: int | None = None) -> dict[str, Any]:
@@ -86,18 +86,18 @@ class Client(Program):
         return report
 
     def relay(self, count: int, rate: float, room_size: int, receivers: int, containing: str) -> dict[str, Any]:
-        """Send ``count`` signals, ``rate`` a second, each received by ``receivers`` members of its room."""
+        """Send `count` signals, `rate` a second, each received by `receivers` members of its room."""
         timeout = count / rate + TIMEOUT
         command = f"relay {count} {rate:g} {room_size} {receivers} {timeout:g} {containing}"
         return self._complete(self.request(command, timeout + 10))
 
     def post(self, count: int, rate: float, receivers: int, containing: str) -> dict[str, Any]:
-        """Post ``count`` messages, ``rate`` a second, each received by ``receivers`` connections."""
+        """Post `count` messages, `rate` a second, each received by `receivers` connections."""
         timeout = count / rate + TIMEOUT
         return self._complete(self.request(f"post {count} {rate:g} {receivers} {timeout:g} {containing}", timeout + 10))
 
     def storm(self, count: int, concurrency: int, ready: str, subscribed: str) -> dict[str, Any]:
-        """Cut ``count`` connections, and open and subscribe them again, ``concurrency`` at a time."""
+        """Cut `count` connections, and open and subscribe them again, `concurrency` at a time."""
         self.drop(count)
         return self._complete(self.request(f"storm {concurrency} {TIMEOUT:g} {ready}\t{subscribed}", TIMEOUT + 10))
 

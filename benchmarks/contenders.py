@@ -17,7 +17,7 @@ SOCKETS_OF_SLOW: Final = 10_000
 
 
 class Node(Server):
-    """A server on Node: ``peers/<folder>/server.js``."""
+    """A server on Node: `peers/<folder>/server.js`."""
 
     folder: ClassVar[str]
     package: ClassVar[str]
@@ -43,14 +43,14 @@ class Uws(Node):
 
 
 class Ws(Node):
-    """Node's ``ws`` with authentication and rooms."""
+    """Node's `ws` with authentication and rooms."""
 
     name, title = "ws", "ws"
     folder = package = "ws"
 
 
 class WsBare(Ws):
-    """Node's ``ws`` without authentication and rooms."""
+    """Node's `ws` without authentication and rooms."""
 
     name, title = "ws-bare", "ws, no authentication"
     arguments = ("bare",)
@@ -68,7 +68,7 @@ class SocketIONode(Node):
 
 
 class Uvicorn(Server):
-    """A server on Python and uvicorn: ``peers/<folder>/server.py``."""
+    """A server on Python and uvicorn: `peers/<folder>/server.py`."""
 
     folder: ClassVar[str]
     packages: ClassVar[tuple[str, ...]]

@@ -14,7 +14,7 @@ PEERS: Final = ("uws", "ws", "centrifugo", "socket.io", *PYTHON)
 
 
 class Verdict(NamedTuple):
-    """One goal, what was found, and whether it is met; None if it could not be measured."""
+    """One goal, the measured value, and whether it is met; None if it could not be measured."""
 
     what: str
     goal: str

@@ -1,4 +1,4 @@
-"""Install the peers' packages from lock files into folders that git ignores: ``python -m benchmarks.install``."""
+"""Install the peers' packages from lock files into folders that git ignores: `python -m benchmarks.install`."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def room(number: int) -> Topic:
 
 @dataclass(frozen=True)
 class Layout:
-    """A number of sockets, each of another user, and their topics."""
+    """A number of sockets, each with its own user, and their topics."""
 
     sockets: int
 
@@ -76,7 +76,7 @@ class Crowd(Layout):
 
 @dataclass(frozen=True)
 class Rooms(Layout):
-    """All in rooms of ten; the first ``gathered`` also in one conversation."""
+    """All in rooms of ten; the first `gathered` also in one conversation."""
 
     gathered: int = 0
 

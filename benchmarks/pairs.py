@@ -1,10 +1,10 @@
-"""Compare this checkout of Hubbub with another one: ``python -m benchmarks.pairs OTHER_CHECKOUT``.
+"""Compare this checkout of Hubbub with another one: `python -m benchmarks.pairs OTHER_CHECKOUT`.
 
 Both run the same short workloads in turns, each time on a fresh server, and the order within a pair alternates. The
 result is the ratio this / other: other load on the machine changes both values of a pair, and mostly cancels out.
 
-The app (``benchmarks.app``), the load generator and Redis are those of this checkout. Hubbub and all other packages are
-those of each checkout's ``.venv``. The other Hubbub may be older, as long as it has the same wire and public API.
+The app (`benchmarks.app`), the load generator and Redis are those of this checkout. Hubbub and all other packages are
+those of each checkout's `.venv`. The other Hubbub may be older, as long as it has the same wire and public API.
 Compare a checkout with itself to see which differences are noise.
 """
 
@@ -41,7 +41,7 @@ CONFIDENCE: Final = 0.95
 
 
 class Figure(NamedTuple):
-    """What is measured, and its unit."""
+    """A measured quantity and its unit."""
 
     title: str
     unit: str
@@ -135,7 +135,7 @@ def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> 
 
     The number of values below the true median is binomial with p = 1/2. The median is therefore between the k-th
     smallest and the k-th largest of n values with probability 1 - 2 P(B(n, 1/2) < k). The result has the largest k for
-    which that is at least ``confidence``, or k = 1 (the range of the values) if there are too few of them.
+    which that is at least `confidence`, or k = 1 (the range of the values) if there are too few of them.
     """
     ordered, count = sorted(values), len(values)
     ranks = [rank for rank in range(1, count // 2 + 1) if _coverage(count, rank) >= confidence]
@@ -174,7 +174,7 @@ def measure_pair(
 def compare(
     workloads: Mapping[str, Workload], interpreters: tuple[str, str], pairs: int, samples: dict[Figure, Samples]
 ) -> None:
-    """Measure pairs, and add their values to ``samples``. A pair that fails is reported and left out.
+    """Measure pairs, and add their values to `samples`. A pair that fails is reported and left out.
 
     Raises:
         BenchmarkError: a workload has failed before any of its pairs was complete.

@@ -1,4 +1,4 @@
-"""Measure what an event to a room of ten costs after a pause: ``python -m benchmarks.pauses``, a minute.
+"""Measure what an event to a room of ten costs after a pause: `python -m benchmarks.pauses`, a minute.
 
 The longer a server has slept, the less of its data is still in the processor's caches. The floor takes turns with it.
 The server's other work is part of its figure: 40 heartbeats and six ticks a second.

@@ -33,7 +33,7 @@ class IncapableError(BenchmarkError):
 
 
 def compile_c(name: str) -> Path:
-    """Compile ``c/<name>.c`` into the build folder, unless the program there is up to date."""
+    """Compile `c/<name>.c` into the build folder, unless the program there is up to date."""
     compiler = shutil.which("cc")
     if compiler is None:
         raise BenchmarkError("the load generator is written in C: install a C compiler as cc (Debian: apt install gcc)")
@@ -74,7 +74,7 @@ class Program:
     """A child process, and a context manager that kills it at the end.
 
     Args:
-        name: names the log, ``build/<name>.log``: standard error, and standard output unless ``interactive``.
+        name: names the log, `build/<name>.log`: standard error, and standard output unless `interactive`.
         command: the program and its arguments.
         core: the processor to bind it to, so that server and client never share one; None leaves it to the system.
         interactive: it reads commands from standard input and answers each with lines of JSON.
@@ -111,7 +111,7 @@ class Program:
         """Set up the child, in the child: it dies with this process, even if this process is killed."""
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         with contextlib.suppress(PermissionError):
-            os.nice(-20)  # if allowed: other processes then disturb it less
+            os.nice(-20)  # if permitted, so that other processes disturb it less
         if self._core is not None:
             os.sched_setaffinity(0, {self._core})
 
@@ -154,7 +154,7 @@ class Program:
         return self.read_answer(timeout)
 
     def read_answer(self, timeout: float = 30.0) -> dict[str, Any]:
-        """Wait for the next line of JSON, for at most ``timeout`` seconds."""
+        """Wait for the next line of JSON, for at most `timeout` seconds."""
         stream = self._process.stdout
         if stream is None:
             raise BenchmarkError(f"{self.name} sends no answers")
@@ -173,7 +173,7 @@ class Program:
         return answer
 
     def wait_for_port(self, port: int, timeout: float = 20.0) -> None:
-        """Wait until the process accepts connections on 127.0.0.1, for at most ``timeout`` seconds."""
+        """Wait until the process accepts connections on 127.0.0.1, for at most `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -190,7 +190,7 @@ class Program:
 
 
 def memory_bytes(pid: int, field: str) -> int:
-    """Return a field of ``/proc/<pid>/smaps_rollup`` in bytes, such as Rss or Pss."""
+    """Return a field of `/proc/<pid>/smaps_rollup` in bytes, such as Rss or Pss."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024

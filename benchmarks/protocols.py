@@ -1,4 +1,4 @@
-"""What a client sends to each kind of server, and how it recognises the answers. All other load is the same for all."""
+"""What a client sends to each kind of server, and how it recognises the responses. All else is the same for all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _json(value: object) -> str:
 
 
 class ClientProtocol:
-    """Hubbub's protocol, which the servers without a protocol of their own speak as well."""
+    """Hubbub's protocol. Servers without their own protocol speak it as well."""
 
     path: ClassVar[str] = scenario.PATH
     ready: ClassVar[str] = scenario.READY
@@ -37,12 +37,12 @@ class ClientProtocol:
     """The text before the time at which an event was due."""
 
     ping: ClassVar[str] = ""
-    """A message that the server sends as a ping, if it does not use RFC 6455's; ``pong`` is the answer."""
+    """A message that the server sends as a ping, if it does not use RFC 6455's; `pong` is the answer."""
 
     pong: ClassVar[str] = ""
 
     joins_by_line: ClassVar[bool] = False
-    """Whether each line of a WebSocket message is a message of its own."""
+    """Whether each line of a WebSocket message is a separate message."""
 
     echoes_to_sender: ClassVar[bool] = False
     """Whether a typing event is also delivered to its sender."""
@@ -81,7 +81,7 @@ class ClientProtocol:
 
 
 class EventsOnly(ClientProtocol):
-    """Servers that authenticate nobody and send nothing but events."""
+    """Servers that do not authenticate and send only events."""
 
     ready = ""
 
@@ -115,7 +115,7 @@ class SocketIO(ClientProtocol):
 
 
 class Chanx(ClientProtocol):
-    """chanx: ``action`` and ``payload``."""
+    """chanx: `action` and `payload`."""
 
     timestamp_prefix = '"messageId": "'
 
@@ -144,7 +144,7 @@ class Centrifugo(ClientProtocol):
         return _json({"id": 1, "connect": {"token": scenario.token(index)}})
 
     def subscribe(self, index: int, topics: Sequence[Topic]) -> str:
-        """Return one command per topic. The last id is always 9, which ``subscribed`` waits for."""
+        """Return one command per topic. The last id is always 9, which `subscribed` waits for."""
         first = 10 - len(topics)
         commands = enumerate(topics, first)
         return RECORD_SEPARATOR.join(_json({"id": id, "subscribe": {"channel": topic.id}}) for id, topic in commands)

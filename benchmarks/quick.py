@@ -1,4 +1,4 @@
-"""Measure Hubbub beside bare C, in four minutes: ``python -m benchmarks.quick``.
+"""Measure Hubbub beside bare C, in four minutes: `python -m benchmarks.quick`.
 
 The figures are what Hubbub promises about its cost, on one machine over loopback. They are CPU (user and system time of
 the server process) and not elapsed time, so that a busy machine changes them little. Fan-out is measured on both
@@ -20,7 +20,7 @@ from benchmarks.process import BenchmarkError, run_as_script
 from benchmarks.servers import Floor, Hubbub, Publication, Server
 
 WARM_UP_SOCKETS: Final = 1000
-"""Connections opened before those whose memory is measured: the first ones also pay for what all share."""
+"""Connections opened before those whose memory is measured: the first ones include the cost of shared data."""
 
 SETTLE_SECONDS: Final = 4.0
 """After it, presence has announced every user who came or left."""
@@ -113,7 +113,7 @@ def fan_out(sockets: int, effort: float) -> None:
 
 
 class Connecting(NamedTuple):
-    """What one run of ``connecting`` found, per socket: CPU in microseconds, memory in KB."""
+    """The result of one run of `connecting`, per socket: CPU in microseconds, memory in KB."""
 
     connect: float
     announce: float

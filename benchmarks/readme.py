@@ -1,4 +1,4 @@
-"""Write the main figures of the stored report into the README: ``python -m benchmarks.readme``."""
+"""Write the main figures of the stored report into the README: `python -m benchmarks.readme`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BLOCK: Final = re.compile(r"(?<=<!-- benchmark -->\n).*(?=<!-- /benchmark -->)",
 
 
 def table(results: Results) -> str:
-    """Return what stands in the README between its two comments."""
+    """Return the table that goes between the two comments in the README."""
     lines = [f"| | {' | '.join(title for _, _, title in COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
     for server in (name for name in SERVERS if name in results.servers):
         title = results.servers[server]

@@ -1,10 +1,10 @@
-"""Measure what an event and a user cost over Redis: ``python -m benchmarks.redis_quick``.
+"""Measure what an event and a user cost over Redis: `python -m benchmarks.redis_quick`.
 
-1. One node publishes to a topic that it has subscribed to itself, at a steady rate: this process pays for all that a
-   broker does, publishing and receiving. The memory broker does the same for comparison.
+1. One node publishes to a topic that it has subscribed to itself, at a steady rate: this process does all the work of
+   a broker, publishing and receiving. The memory broker does the same for comparison.
 2. One process publishes and another one receives. CPU is the user and system time of a process, without any write to a
-   socket; Redis has a process of its own.
-3. What Redis stores for each user who is online.
+   socket; Redis runs in a separate process.
+3. The memory that Redis needs for each user who is online.
 4. A whole fan-out to the sockets of two nodes, beside the same sockets on one node.
 """
 
@@ -51,7 +51,7 @@ class Figures(NamedTuple):
 
 
 async def one_node(broker: Broker, rate: int, seconds: float) -> Figures:
-    """Publish evenly: in each millisecond what is due. Latency is from ``publish`` to delivery."""
+    """Publish evenly: in each millisecond what is due. Latency is from `publish` to delivery."""
     loop = asyncio.get_running_loop()
     count = int(rate * seconds)
     published_at: list[float] = []

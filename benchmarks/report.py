@@ -30,7 +30,7 @@ MIN_CHANGE: Final = 0.1
 
 
 def write(results: Results, folder: Path, before: Results | None) -> Path:
-    """Write ``report.md``, a plot per workload and ``report.json``; return the path of the page."""
+    """Write `report.md`, a plot per workload and `report.json`; return the path of the page."""
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "report.md"
     page.write_text("\n".join(_page(results, folder, before)) + "\n")

@@ -74,7 +74,7 @@ class Results:
 
     @classmethod
     def load(cls, file: Path) -> Self | None:
-        """Read what ``save`` has written; return None if there is no file."""
+        """Read the results that `save` has written; return None if there is no file."""
         if not file.exists():
             return None
         raw: dict[str, Any] = json.loads(file.read_text())

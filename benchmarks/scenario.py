@@ -1,4 +1,4 @@
-"""What every server is asked to do: who connects, what the clients send and wait for, which event is published."""
+"""The task of every server: which users connect, what the clients send and wait for, which event is published."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from hubbub import MessageNew, mint_token
 
-# Only the public API is imported here: ``benchmarks.pairs`` runs this module with older versions of Hubbub as well.
+# Only the public API is imported here: `benchmarks.pairs` runs this module with older versions of Hubbub as well.
 
 PATH: Final = "/ws"
 SECRET: Final = "for measurements only: thirty-two bytes at least"
@@ -24,13 +24,13 @@ EVENT_BYTES: Final = 200
 
 
 def user_id(index: int) -> str:
-    """Return the user id of connection ``index``: each connection belongs to another user."""
+    """Return the user id of connection `index`: each connection belongs to another user."""
     return f"user-{index:07d}"
 
 
 @cache
 def token(index: int) -> str:
-    """Return a JWT (HS256) of the user of connection ``index``."""
+    """Return a JWT (HS256) of the user of connection `index`."""
     return mint_token(user_id(index), key=SECRET)
 
 
@@ -40,7 +40,8 @@ def event(number: int, conversation: str = CONVERSATION, sender: int = 0) -> Mes
     Args:
         number: the message's id, written with 21 digits. Where latency is measured, it is the time the event was due.
         conversation: the topic's id.
-        sender: a member of the conversation, as in real use: two reasons then match, and the server has to notice.
+        sender: a member of the conversation, as in real use: the event then matches
+            two subscriptions of one socket, and the server must send one copy.
     """
     return MessageNew(
         conversation_id=conversation,

@@ -27,7 +27,7 @@ CLIENT_CORE: Final = CORES[1] if len(CORES) > 1 else None
 
 
 CONNECT_BATCH: Final = 3000
-"""Connections opened by one command: the load generator's timeout is made for so many."""
+"""Connections opened by one command: the load generator's timeout is set for this number."""
 
 ASSUMED_COST: Final = 50.0
 """Microseconds of CPU per delivery, of a server that was not measured yet."""
@@ -42,7 +42,7 @@ class Publication:
         interval: seconds from one burst to the next.
         listeners: sockets that each event is delivered to.
         burst: events published in one turn of the event loop.
-        topic: where the events go, if ``rooms`` is 0.
+        topic: where the events go, if `rooms` is 0.
         rooms: rooms that the events are spread over, one after another.
         paced: bursts keep to a schedule, and late ones leave at once. Otherwise each waits after the one before.
     """
@@ -67,7 +67,7 @@ class Publication:
 
 
 class Delivery(NamedTuple):
-    """What the deliveries of one measurement took.
+    """The cost of the deliveries of one measurement.
 
     Attributes:
         deliveries: how many.
@@ -111,7 +111,7 @@ class Server(ExitStack):
     title: ClassVar[str]
     protocol: ClassVar[ClientProtocol] = ClientProtocol()
     has_topics: ClassVar[bool] = True
-    """Whether it has subscriptions, typing and REST."""
+    """Whether it supports subscriptions, typing and REST."""
 
     has_redis: ClassVar[bool] = False
     """Whether it can be one of many nodes over Redis."""
@@ -148,7 +148,7 @@ class Server(ExitStack):
         return self
 
     def start(self) -> Program:
-        """Return the server's program. It listens on ``port``, and may set another ``http_port`` for REST."""
+        """Return the server's program. It listens on `port`, and may set another `http_port` for REST."""
         raise NotImplementedError
 
     @classmethod
@@ -157,7 +157,7 @@ class Server(ExitStack):
         raise NotImplementedError
 
     def program(self, *command: str | Path, **settings: str) -> Program:
-        """Return a program with the environment variables that all servers get, and those of ``settings``."""
+        """Return a program with the environment variables that all servers get, and those of `settings`."""
         database = BUILD / f"{self.program_name}.sqlite"
         for file in BUILD.glob(f"{self.program_name}.sqlite*"):
             file.unlink()
@@ -194,7 +194,7 @@ class Server(ExitStack):
             self.client.subscribe_new(self.protocol.subscribed)
 
     def publish(self, publication: Publication) -> None:
-        """Let the server publish, and wait until it has."""
+        """Make the server publish, and wait until it has."""
         query = {
             "topic": publication.topic.id,
             "rooms": publication.rooms,
@@ -206,7 +206,7 @@ class Server(ExitStack):
         self.post(f"/publish?{urlencode(query)}")
 
     def deliver(self, publication: Publication, *, margin: float = 30.0, receiver: Server | None = None) -> Delivery:
-        """Let the server publish, wait until everything has arrived, and return what it took.
+        """Make the server publish, wait until everything has arrived, and return the cost.
 
         Args:
             publication: the events.
@@ -229,7 +229,7 @@ class Server(ExitStack):
         return delivery
 
     def cpu_of(self, action: Callable[[], object]) -> float:
-        """Return the CPU seconds that the server spends on something."""
+        """Return the CPU seconds that the server spends on an action."""
         before = self.process.cpu_seconds()
         action()
         return self.process.cpu_seconds() - before
@@ -261,7 +261,7 @@ class Server(ExitStack):
 
 
 class Floor(Server):
-    """Bare C, below which no server can be: ``send()`` of framed bytes in a loop."""
+    """Bare C, below which no server can be: `send()` of framed bytes in a loop."""
 
     name = "floor"
     title = "bare C"
@@ -282,7 +282,7 @@ class Floor(Server):
         self.send(publication, joined=False)
 
     def send(self, publication: Publication, *, joined: bool) -> None:
-        """Send to the first connections, or to rooms of them; ``joined`` sends all events of a burst at once."""
+        """Send to the first connections, or to rooms of them; `joined` sends all events of a burst at once."""
         rooms = publication.rooms or 1
         numbers = (rooms, publication.listeners, publication.count, publication.burst)
         pace = (round(publication.interval * 1e6), int(publication.paced), int(joined))
@@ -297,7 +297,7 @@ class Floor(Server):
 
 
 class Hubbub(Server):
-    """``hubbub run benchmarks.app:app``.
+    """`hubbub run benchmarks.app:app`.
 
     Args:
         python: the interpreter of the environment in which the measured Hubbub is installed. The other arguments are

@@ -1,4 +1,4 @@
-"""The stages: which servers are up with which connections, and the workloads that they take turns in."""
+"""The stages: which servers run with which connections, and the workloads that they run in turn."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ SETTLE_SECONDS: Final = 2.0
 """After it, presence has announced every user who came."""
 
 MAX_ATTEMPTS: Final = 2
-"""Runs that a server may fail before it gives up a workload."""
+"""Failed runs after which a server gets no more runs of a workload."""
 
 ENOUGH_RUNS: Final = 3
-"""Runs after which a slow server gets no more of a workload."""
+"""Runs after which a slow server gets no more runs of a workload."""
 
 MIN_RUNS: Final = 2
-"""Runs after which a server that is twice as slow gets no more of it."""
+"""Runs after which a server that is twice as slow gets no more runs of it."""
 
 Step = Callable[[str], None]
 """Shows what is done next; called once per run of a server."""
@@ -51,7 +51,7 @@ class Scale:
     crowd: int
     sockets: int
     gathered: int
-    """How many of the sockets are in one conversation with each other."""
+    """How many of the sockets are in one common conversation."""
 
     storm: int
     saturation_runs: int
@@ -61,7 +61,7 @@ class Scale:
 
     idle_seconds: float
     seconds: float
-    """How long one run of a server takes, about."""
+    """The approximate seconds of one run of a server."""
 
 
 FULL: Final = Scale(
@@ -91,7 +91,7 @@ QUICK: Final = Scale(
 
 
 class Stage:
-    """Servers that are up and connected at the same time, and the workloads that they take turns in."""
+    """Servers that run and are connected at the same time, and the workloads that they run in turn."""
 
     def __init__(
         self, contenders: Sequence[type[Server]], layout: Layout, workloads: Sequence[Workload], redis: str | None
@@ -107,7 +107,7 @@ class Stage:
         return sum(1 + sum(min(runs, work.max_runs) for work in works) for works in by_server if works)
 
     def run(self, runs: int, results: Results, step: Step) -> None:
-        """Run every workload; a failure is written into the results, and the rest goes on."""
+        """Run every workload; record a failure in the results, and continue with the others."""
         able = [one for one in self.contenders if any(workload.supports(one) for workload in self.workloads)]
         with ExitStack() as stack:
             servers = list(self._start(able, stack, results, step))
@@ -272,7 +272,7 @@ def has_enough(outcome: Outcome, number: int, seconds: float) -> bool:
     Args:
         outcome: its runs so far.
         number: the rounds so far, failed ones included.
-        seconds: the ``max_seconds`` of the workload.
+        seconds: the `max_seconds` of the workload.
     """
     if not outcome.runs:
         return outcome.is_final or number >= MAX_ATTEMPTS

@@ -1,4 +1,4 @@
-"""Measure plain ASGI servers beside ``hubbub run``: ``python -m benchmarks.transports``, about five minutes.
+"""Measure plain ASGI servers beside `hubbub run`: `python -m benchmarks.transports`, about five minutes.
 
 The same app runs on each server in turns. CPU and memory are those of all processes of a server together.
 """
@@ -24,7 +24,7 @@ PORT: Final = "PORT"
 
 
 class Cost(NamedTuple):
-    """What was found, per socket (KB), per connect and per delivery (microseconds of CPU)."""
+    """The result, per socket (KB), per connect and per delivery (microseconds of CPU)."""
 
     memory: float
     connect: float

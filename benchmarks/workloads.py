@@ -1,4 +1,4 @@
-"""What every server has to do, and how it is measured: one run of one server at a time."""
+"""The workloads of the servers and how they are measured: one run of one server at a time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Workload:
 
     letter: ClassVar[str]
     unit: ClassVar[str] = "delivery"
-    """What CPU is divided by."""
+    """The unit that CPU is divided by."""
 
     columns: ClassVar[Sequence[str]] = ("cpu", "p50", "p99", "p999", "memory", "client")
     """The names of what a run returns."""
@@ -66,12 +66,12 @@ def _result(server: Server, delivery: Delivery, **more: float) -> Run:
 
 
 def _affordable(server: Server, listeners: int, seconds: float, *, maximum: int, minimum: int = 1) -> int:
-    """Return how many events a server can deliver in so many seconds of CPU, at the cost measured last."""
+    """Return how many events a server can deliver in this many seconds of CPU, at the cost measured last."""
     return max(minimum, min(maximum, int(seconds * 1e6 / (server.cost * listeners))))
 
 
 class Broadcast(Workload):
-    """(a) One event to everybody, then a pause: events never meet."""
+    """(a) One event to all sockets, then a pause: events never overlap."""
 
     letter = "a"
 
@@ -160,7 +160,7 @@ class Paced(Workload):
 
 
 def at_rate(rate: float, seconds: float, listeners: int) -> Publication:
-    """Return a publication of ``rate`` events a second: in 1,000 bursts a second at most, as fast as loop timers go."""
+    """Return a publication of `rate` events a second: in 1,000 bursts a second at most, as fast as loop timers go."""
     burst = math.ceil(rate / 1000)
     count = max(burst, round(rate * seconds / burst) * burst)
     return Publication(count, burst / rate, listeners, burst=burst, paced=True)
@@ -203,7 +203,7 @@ class BusyTopic(Paced):
 
 
 class Saturation(Paced):
-    """(b3) The most deliveries a second to everybody with a p99 latency of at most 200 ms."""
+    """(b3) The most deliveries a second to all sockets with a p99 latency of at most 200 ms."""
 
     key, letter = "saturation", "b3"
     max_seconds = 20.0  # each run is a search
@@ -335,7 +335,7 @@ class Posting(Workload):
 
 
 class Connecting(Workload):
-    """(e) Sockets of as many users, authenticated and subscribed: each run opens the next part of them."""
+    """(e) Sockets, each of its own user, authenticated and subscribed: each run opens the next part of them."""
 
     key, letter = "connecting", "e"
     max_seconds = math.inf  # each run opens a part of the sockets that the next workloads need
@@ -427,7 +427,7 @@ class Idle(Workload):
         time.sleep(max(0.0, self._started[server.name][0] + self._seconds - time.monotonic()))
 
     def run(self, server: Server) -> Run:
-        """Return the percentage of a core that was used since ``begin``, and the memory of the process in MB."""
+        """Return the percentage of a core that was used since `begin`, and the memory of the process in MB."""
         since, cpu = self._started[server.name]
         core = (server.process.cpu_seconds() - cpu) / (time.monotonic() - since)
         memory = server.process.resident_bytes() / 1e6

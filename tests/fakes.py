@@ -1,4 +1,4 @@
-"""Stand-ins for what surrounds pure logic: no network, no time."""
+"""Fakes for the surroundings of pure logic: no network, no real time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hubbub.contract.topics import Topic
 
 @dataclass(eq=False)
 class FakeSocket:
-    """What the hub, the outbox and the heartbeat see of a socket."""
+    """A socket as the hub, the write batcher and the heartbeat see it."""
 
     user_id: str = "alice"
     socket_id: str = "s1"
@@ -39,7 +39,7 @@ class FakeSocket:
 
 
 class FakeLoop:
-    """An event loop's calls, made by hand: ``turn`` makes those that are due."""
+    """An event loop whose callbacks run only in `turn`."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -55,7 +55,7 @@ class FakeLoop:
         self.calls.append((self.now + delay, callback))
 
     def turn(self, seconds: float = 0.0) -> None:
-        """Moves the time, then makes the calls that are due, but not those that they lead to."""
+        """Advance the time and run the callbacks that are due, but none that these schedule."""
         self.now += seconds
         due = [call for when, call in self.calls if when <= self.now]
         self.calls = [(when, call) for when, call in self.calls if when > self.now]

@@ -1,4 +1,4 @@
-"""Servers in processes of their own, as a person or a supervisor runs them."""
+"""Servers in separate processes, as a person or a supervisor runs them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HUBBUB = str(Path(sys.executable).parent / "hubbub")
 
 
 class Running:
-    """A server in a process of its own."""
+    """A server in a separate process."""
 
     def __init__(self, process: Process, address: Address) -> None:
         self.process = process
@@ -35,7 +35,7 @@ class Running:
         return self.log
 
     async def ended(self) -> tuple[int, float]:
-        """Wait for the end; return the exit code, and the seconds it took."""
+        """Wait until the process ends. Return its exit code and the seconds that took."""
         began = time.monotonic()
         assert self.process.stdout is not None
         self.log += (await self.process.stdout.read()).decode()
@@ -46,12 +46,12 @@ class Running:
 async def command(
     folder: Path, *arguments: str, up: str = "running on http://", **variables: str
 ) -> AsyncIterator[Running]:
-    """Run a server command in ``folder`` until the end of the block.
+    """Run a server command in `folder` until the end of the block.
 
     Args:
         folder: Its working directory.
         arguments: The command.
-        up: What it logs, together with its address, when it accepts connections.
+        up: The text that it logs before its address when it accepts connections.
         variables: More environment variables.
 
     """
@@ -68,5 +68,5 @@ async def command(
         yield running
     finally:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # with its workers, where it has any
+            os.killpg(process.pid, signal.SIGKILL)  # with its workers, if it has any
         await process.wait()

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a Redis server, which can fail as networks fail."""
+"""A TCP proxy in front of a Redis server that simulates network failures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PUSHES = (b"message", b"smessage")
 
 
 class Proxy:
-    """Forwards to a server, until a method breaks that."""
+    """A proxy that forwards until a method breaks the connection."""
 
     def __init__(self, host: str, port: int) -> None:
         self.port = 0
@@ -22,7 +22,7 @@ class Proxy:
         self.claims_version = b""
         """The server version to report in place of the real one; empty for the real one."""
         self.connections = 0
-        """How many connections were accepted so far."""
+        """The number of connections accepted so far."""
         self._target = host, port
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -67,16 +67,16 @@ class Proxy:
             self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
             self.port = self._server.sockets[0].getsockname()[1]
 
-    def lead_to(self, port: int) -> None:
+    def redirect_to(self, port: int) -> None:
         """Connect to another server from now on; open connections stay."""
         self._target = self._target[0], port
 
     def hold(self) -> None:
-        """Stop forwarding and keep the connections, like a server that hangs or a cable that was pulled."""
+        """Stop forwarding but keep the connections open, like a server that hangs or an unplugged cable."""
         self._flows.clear()
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._server is None:  # it was accepted while the proxy was being cut
+        if self._server is None:  # accepted while `cut` was running
             writer.transport.abort()
             return
         task = asyncio.create_task(self._serve(reader, writer))
@@ -131,7 +131,7 @@ class Proxy:
 
 
 def _written(answer: object) -> bytes:
-    """Return an answer in the bytes that the server sent."""
+    """Return a response as the bytes that the server sent."""
     match answer:
         case None:
             return b"$-1\r\n"

@@ -1,4 +1,4 @@
-"""Real sockets for tests: the ``websockets`` client, and nothing of Hubbub on that side."""
+"""Real sockets for tests: the `websockets` client, without any code of Hubbub on the client side."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Client:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, address: Address, user: str | None, *topics: str, path: str = "/ws") -> AsyncIterator[Self]:
-        """Open a socket as ``user``, wait for ready, and subscribe to ``topics``."""
+        """Open a socket as `user`, wait for ready, and subscribe to `topics`."""
         headers = {} if user is None else {"Authorization": user}
         async with connect(address.ws + path, additional_headers=headers, ping_interval=None) as socket:
             client = cls(socket)
@@ -48,7 +48,7 @@ class Client:
         return event
 
     async def expect(self, type: str) -> Json:
-        """Return the data of the next event, which must be of ``type``."""
+        """Return the data of the next event, which must be of `type`."""
         event = await self.receive()
         assert event["type"] == type, event
         data: Json = event["data"]
@@ -60,7 +60,7 @@ class Client:
         await self.send("client.system.subscribe", {"topics": [{"kind": kind, "id": id} for kind, id in pairs]})
 
     async def subscribe(self, *topics: str) -> Json:
-        """Subscribe, and return the data of ``subscribed``."""
+        """Subscribe, and return the data of `subscribed`."""
         await self.request_topics(*topics)
         return await self.expect("server.system.subscribed")
 
@@ -71,7 +71,7 @@ class Client:
         )
 
     async def heard(self) -> list[Json]:
-        """Return every event sent to this socket so far, without waiting for a time to pass.
+        """Return every event sent to this socket so far, without a timed wait.
 
         Events of one socket keep their order, so the answer to a marker comes after everything published before.
         """
@@ -96,18 +96,18 @@ def types(events: Iterable[Json]) -> list[str]:
 
 
 def authenticate(handshake: Handshake) -> Identity | None:
-    """Accept the name in Authorization as the user: tests of JWT are elsewhere. ``name/session`` names a session."""
+    """Accept the name in Authorization as the user (JWT is tested elsewhere). `name/session` names a session."""
     user, _, session = (handshake.header("authorization") or "").partition("/")
     return Identity(user, session=session or None) if user else None
 
 
 async def authorize(ctx: Context, topics: Sequence[Topic]) -> Iterable[Topic]:
-    """Allow all topics except those whose id begins with ``secret``."""
+    """Allow all topics except those whose id begins with `secret`."""
     return [topic for topic in topics if not topic.id.startswith("secret")]
 
 
 def make_gateway(**options: Any) -> Gateway:
-    """Return a gateway with the messenger's domain; its time stands still unless a clock is given."""
+    """Return a gateway with the messenger's domain; its clock stands still unless one is given."""
     settings: Json = {
         "authenticate": authenticate,
         "authorize": authorize,
@@ -128,13 +128,13 @@ async def running(gateway: Gateway, app: FastAPI | None = None, **options: Any) 
 
 
 def services_of(gateway: Gateway) -> Services:
-    """Return what all sockets of a gateway share; it must run in this event loop."""
+    """Return the services of a gateway, which must run in this event loop."""
     assert gateway.admission is not None, "the gateway does not run"
     return gateway.admission.services
 
 
 def clock_of(gateway: Gateway) -> ManualClock:
-    """Return the clock of a running gateway that ``make_gateway`` has made."""
+    """Return the clock of a running gateway that `make_gateway` has made."""
     clock = services_of(gateway).clock
     assert isinstance(clock, ManualClock)
     return clock

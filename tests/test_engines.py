@@ -1,4 +1,4 @@
-"""Any broker and any presence store will do: what a node needs of them stands in their protocols, and nowhere else."""
+"""A node works with any broker and presence store that implements their protocols: it needs nothing else of them."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ NEWS = MessageNew("news", "m1", "bob", "2026-01-01T00:00:00Z")
 
 
 class Exchange:
-    """A broker for the nodes of one process: each publication goes to every node, once."""
+    """Connects the brokers of several nodes in one process: each publication goes to every node once."""
 
     def __init__(self) -> None:
-        self.nodes: list[Line] = []
+        self.brokers: list[ExchangeBroker] = []
 
-    def line(self) -> Line:
-        return Line(self)
+    def broker(self) -> ExchangeBroker:
+        return ExchangeBroker(self)
 
 
-class Line:
-    """One node's end of an exchange."""
+class ExchangeBroker:
+    """The broker of one node, connected to an exchange."""
 
     ready = True
 
@@ -42,14 +42,14 @@ class Line:
 
     async def start(self, deliver: Deliver, on_loss: OnLoss) -> None:
         self.deliver, self.on_loss = deliver, on_loss
-        self.exchange.nodes.append(self)
+        self.exchange.brokers.append(self)
 
     async def stop(self) -> None:
-        self.exchange.nodes.remove(self)
+        self.exchange.brokers.remove(self)
 
     def publish(self, publication: Publication) -> Outcome:
-        for node in self.exchange.nodes:
-            node.deliver(publication, None)
+        for broker in self.exchange.brokers:
+            broker.deliver(publication, None)
         return Outcome.ACCEPTED
 
     async def publish_and_wait(self, publication: Publication) -> Outcome:
@@ -64,7 +64,7 @@ class Line:
 
 
 class WatchedPresence(MemoryPresence):
-    """Presence in memory that keeps what it was called with."""
+    """Presence in memory that records its calls."""
 
     def __init__(self) -> None:
         super().__init__(SystemClock(), away_after=300.0, offline_after=3.0)
@@ -82,9 +82,9 @@ class WatchedPresence(MemoryPresence):
         self.forgotten += interests
 
 
-async def test_two_nodes_are_one_bus_over_a_broker_of_the_apps_own() -> None:
+async def test_two_nodes_share_one_bus_over_a_custom_broker() -> None:
     exchange = Exchange()
-    here, there = make_gateway(broker=exchange.line()), make_gateway(broker=exchange.line())
+    here, there = make_gateway(broker=exchange.broker()), make_gateway(broker=exchange.broker())
     async with running(here), running(there) as server, Client.open(server, "alice", "conversation:news") as alice:
         assert await here.publish(NEWS) is Outcome.ACCEPTED
 
@@ -94,13 +94,13 @@ async def test_two_nodes_are_one_bus_over_a_broker_of_the_apps_own() -> None:
         assert (await alice.closed())[0] == 4403
 
 
-async def test_a_loss_that_a_broker_reports_becomes_a_resync_and_reaches_presence() -> None:
-    line, presence = Exchange().line(), WatchedPresence()
-    gateway = make_gateway(broker=line, presence=presence, clock=SystemClock())
+async def test_a_loss_that_a_broker_reports_leads_to_a_resync_and_reaches_presence() -> None:
+    broker, presence = Exchange().broker(), WatchedPresence()
+    gateway = make_gateway(broker=broker, presence=presence, clock=SystemClock())
     async with running(gateway) as server, Client.open(server, "alice", "conversation:news") as alice:
-        assert {"alice", Topic("conversation", "news")} <= line.interests
+        assert {"alice", Topic("conversation", "news")} <= broker.interests
 
-        line.on_loss([Topic("conversation", "news")])
+        broker.on_loss([Topic("conversation", "news")])
 
         resync = await alice.expect("server.system.resync")
         assert resync == {"topics": [{"kind": "conversation", "id": "news"}]}
@@ -108,7 +108,7 @@ async def test_a_loss_that_a_broker_reports_becomes_a_resync_and_reaches_presenc
     assert {"alice", Topic("conversation", "news")} <= set(presence.forgotten)
 
 
-async def test_changes_of_a_presence_store_of_the_apps_own_reach_its_watchers() -> None:
+async def test_changes_of_a_custom_presence_store_reach_watchers() -> None:
     presence = WatchedPresence()
     gateway = make_gateway(presence=presence, clock=SystemClock(), presence_tick=0.01)
     gateway.attach(app := FastAPI())
@@ -120,30 +120,30 @@ async def test_changes_of_a_presence_store_of_the_apps_own_reach_its_watchers() 
         assert presence.rounds > 0
 
 
-@pytest.mark.parametrize("engine", [{"broker": Exchange().line()}, {"presence": WatchedPresence()}])
-def test_a_url_beside_an_engine_of_the_apps_own_is_refused(engine: dict[str, object]) -> None:
+@pytest.mark.parametrize("engine", [{"broker": Exchange().broker()}, {"presence": WatchedPresence()}])
+def test_a_url_together_with_a_custom_engine_is_refused(engine: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match="redis_url is short for"):
         make_gateway(redis_url="redis://127.0.0.1", **engine)
 
 
-async def test_a_publisher_takes_a_broker_too() -> None:
+async def test_a_publisher_accepts_a_broker() -> None:
     published: list[Publication] = []
 
-    class Keeping(Line):
+    class RecordingBroker(ExchangeBroker):
         def publish(self, publication: Publication) -> Outcome:
             published.append(publication)
             return Outcome.ACCEPTED
 
-    with Publisher(broker=Exchange().line) as publisher:
+    with Publisher(broker=Exchange().broker) as publisher:
         assert await publisher.publish(NEWS) is Outcome.ACCEPTED
-    with Publisher(broker=lambda: Keeping(Exchange())) as publisher:
+    with Publisher(broker=lambda: RecordingBroker(Exchange())) as publisher:
         publisher.notify(NEWS)
 
     assert [publication.type for publication in published] == ["server.messenger.message_new"]
 
 
-@pytest.mark.parametrize("engines", [{}, {"redis_url": "redis://127.0.0.1", "broker": Exchange().line}])
-def test_a_publisher_takes_one_of_url_and_broker(engines: dict[str, object]) -> None:
+@pytest.mark.parametrize("engines", [{}, {"redis_url": "redis://127.0.0.1", "broker": Exchange().broker}])
+def test_a_publisher_requires_either_a_url_or_a_broker(engines: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match="either redis_url or broker"):
         Publisher(**engines)  # type: ignore[arg-type]
 

@@ -14,7 +14,7 @@ import hubbub.testing
 
 SOURCE = Path(hubbub.__file__).parent.parent
 
-# A change here is a change of the public API: docs/versioning.md says what it takes.
+# A change here is a change of the public API: docs/versioning.md says what that requires.
 PUBLIC = [
     "Authenticator",
     "Bus",

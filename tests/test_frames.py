@@ -1,4 +1,4 @@
-"""A codec reads the same however its bytes are cut, and serves another socket only when nothing is left in it."""
+"""A codec reads the same messages however the bytes are split, and is reused only when it holds no unread bytes."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def messages_of(codec: FrameCodec) -> list[bytes]:
     return [bytes(event.data) for event in codec.events_received() if isinstance(event, Frame)]
 
 
-def test_a_text_frame_is_what_rfc_6455_says() -> None:
+def test_a_text_frame_is_encoded_as_in_rfc_6455() -> None:
     assert text_frame(b"Hello") == bytes.fromhex("810548656c6c6f")  # section 5.7, the unmasked single-frame message
     assert text_frame(b"x" * 200)[:4] == bytes.fromhex("817e00c8")
     assert bytes.fromhex("8900") == PING
 
 
 @given(key=st.binary(min_size=4, max_size=4))
-def test_what_is_recognised_as_a_pong_is_one_to_the_codec_too(key: bytes) -> None:
+def test_bytes_recognised_as_a_pong_are_a_pong_to_the_codec_too(key: bytes) -> None:
     pong = b"\x8a\x80" + key
     codec = FrameCodec(100)
     codec.receive_data(pong)
@@ -45,8 +45,8 @@ def test_what_is_recognised_as_a_pong_is_one_to_the_codec_too(key: bytes) -> Non
     "data",
     [
         b"",
-        b"\x8a\x80\1\2\3",  # not all of it
-        b"\x8a\x80\1\2\3\4\x81",  # more than it
+        b"\x8a\x80\1\2\3",  # incomplete
+        b"\x8a\x80\1\2\3\4\x81",  # with more bytes behind it
         b"\x8a\x84\1\2\3\4",  # with a payload
         b"\x8a\x04\1\2\3\4",  # not masked
         b"\x0a\x80\1\2\3\4",  # fragmented
@@ -54,7 +54,7 @@ def test_what_is_recognised_as_a_pong_is_one_to_the_codec_too(key: bytes) -> Non
         b"\x89\x80\1\2\3\4",  # a ping
     ],
 )
-def test_everything_else_is_left_to_the_codec(data: bytes) -> None:
+def test_other_bytes_are_left_to_the_codec(data: bytes) -> None:
     assert not is_pong(data)
 
 
@@ -71,7 +71,7 @@ def with_byte(data: bytes, at: int, byte: int) -> bytes:
 
 
 def nearly_text_frames() -> st.SearchStrategy[bytes]:
-    """Draw text frames: whole ones, and some with a byte that is changed, missing or too many."""
+    """Draw text frames: valid ones, and some with a byte changed, removed or added."""
     texts = st.text(max_size=80) | st.sampled_from([124, 125, 126, 127, 300]).map("x".__mul__)
     whole = st.builds(masked, texts.map(str.encode) | st.binary(max_size=8), st.binary(min_size=4, max_size=4))
     changed = st.builds(with_byte, whole, st.integers(0, 5), st.integers(0, 255))
@@ -83,7 +83,7 @@ def one_more(data: bytes) -> bytes:
 
 
 @given(data=nearly_text_frames())
-def test_what_is_parsed_as_one_text_is_one_to_the_codec_too(data: bytes) -> None:
+def test_bytes_parsed_as_one_text_are_one_text_to_the_codec_too(data: bytes) -> None:
     codec = FrameCodec(200)
     codec.receive_data(data)
     frames = [event for event in codec.events_received() if isinstance(event, Frame)]
@@ -100,7 +100,7 @@ def test_what_is_parsed_as_one_text_is_one_to_the_codec_too(data: bytes) -> None
 
 
 @given(texts=st.lists(st.text(max_size=80) | st.sampled_from([125, 126, 65535, 65536]).map("x".__mul__), max_size=6))
-def test_the_texts_in_joined_frames_are_those_that_were_framed(texts: list[str]) -> None:
+def test_joined_frames_contain_the_original_texts(texts: list[str]) -> None:
     assert split_text_frames(b"".join(text_frame(text.encode()) for text in texts)) == tuple(texts)
 
 
@@ -108,7 +108,7 @@ def test_the_texts_in_joined_frames_are_those_that_were_framed(texts: list[str])
     payloads=st.lists(st.binary(max_size=300), min_size=1, max_size=4),
     cuts=st.lists(st.integers(0, 1000), max_size=12),
 )
-def test_a_codec_is_reusable_exactly_between_two_messages(payloads: list[bytes], cuts: list[int]) -> None:
+def test_a_codec_is_reusable_only_between_two_messages(payloads: list[bytes], cuts: list[int]) -> None:
     frames = [frame(1, payload) for payload in payloads]
     data = b"".join(frames)
     ends = {sum(map(len, frames[:count])) for count in range(1, len(frames) + 1)}
@@ -136,7 +136,7 @@ def test_a_codec_is_reusable_exactly_between_two_messages(payloads: list[bytes],
     ],
     ids=["half a frame", "one byte", "a fragment", "a ping between fragments", "a close", "a fault"],
 )
-def test_a_codec_in_the_middle_of_something_stays_with_its_socket(data: bytes) -> None:
+def test_a_codec_in_mid_message_stays_with_its_socket(data: bytes) -> None:
     pool = CodecPool(65536)
     codec = pool.borrow()
     codec.receive_data(data)

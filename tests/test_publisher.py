@@ -71,7 +71,7 @@ async def test_a_job_publishes_to_the_sockets_of_a_node(address: Address, url: s
             assert await alice.expect("server.messenger.message_new") == DATA
 
 
-async def test_what_was_published_last_is_sent_before_the_end(address: Address, url: str, prefix: str) -> None:
+async def test_the_last_publication_is_sent_before_close(address: Address, url: str, prefix: str) -> None:
     async with ClientWithoutPresence.open(address, "alice", "conversation:c1") as alice:
 
         def job() -> None:
@@ -85,7 +85,7 @@ async def test_what_was_published_last_is_sent_before_the_end(address: Address, 
         assert heard == [str(number) for number in range(500)]
 
 
-async def test_async_code_is_told_what_became_of_it(address: Address, url: str, prefix: str) -> None:
+async def test_async_code_gets_the_outcome(address: Address, url: str, prefix: str) -> None:
     async with (
         ClientWithoutPresence.open(address, "alice", "conversation:c1") as alice,
         Publisher(url, prefix=prefix) as publisher,
@@ -97,7 +97,7 @@ async def test_async_code_is_told_what_became_of_it(address: Address, url: str, 
         await alice.expect("server.messenger.conversations_changed")
 
 
-async def test_notify_of_a_process_can_be_a_publisher(address: Address, url: str, prefix: str) -> None:
+async def test_a_publisher_can_be_the_notifier_of_a_process(address: Address, url: str, prefix: str) -> None:
     async with ClientWithoutPresence.open(address, "alice", "conversation:c1") as alice:
         with Publisher(url, prefix=prefix) as publisher:
             init_notifier(publisher.notify)
@@ -109,7 +109,7 @@ async def test_notify_of_a_process_can_be_a_publisher(address: Address, url: str
             assert await alice.expect("server.messenger.message_new") == DATA
 
 
-async def test_a_forked_child_gets_a_connection_of_its_own(address: Address, url: str, prefix: str) -> None:
+async def test_a_forked_child_gets_its_own_connection(address: Address, url: str, prefix: str) -> None:
     script = f"""
 import os, sys
 from hubbub import MessageNew, Publisher
@@ -132,7 +132,7 @@ os.waitpid(child, 0)
         assert heard == {"parent", "parent again", "child"}
 
 
-async def test_redis_that_is_away_does_not_stop_a_job_and_is_made_good_for(
+async def test_an_unreachable_redis_does_not_stop_a_job_and_leads_to_a_resync(
     address: Address, valkey_port: int, prefix: str
 ) -> None:
     async with Proxy.to(valkey_port) as proxy, ClientWithoutPresence.open(address, "alice", "conversation:c1") as alice:
@@ -163,17 +163,17 @@ def test_an_event_without_an_audience_is_refused(url: str) -> None:
         publisher.notify(PresenceBatch(()))
 
 
-def test_an_addressed_event_needs_its_users(url: str) -> None:
+def test_an_addressed_event_needs_users(url: str) -> None:
     with Publisher(url) as publisher, pytest.raises(ContractError, match="users="):
         publisher.notify(ConversationsChanged())
 
 
-async def test_a_contract_of_ones_own(url: str) -> None:
+async def test_a_custom_contract_is_accepted(url: str) -> None:
     async with Publisher(url, contract=Contract([OrderPlaced])) as publisher:
         assert await publisher.publish(OrderPlaced("o1")) is Outcome.ACCEPTED
 
 
-def test_a_url_that_is_none_is_refused_at_once() -> None:
+def test_an_invalid_url_is_refused_at_once() -> None:
     with pytest.raises(ConfigurationError, match="redis_url"):
         Publisher("http://nowhere")
 
@@ -182,7 +182,7 @@ def test_a_url_that_is_none_is_refused_at_once() -> None:
 
 
 async def hubbub(*arguments: str, cwd: Path | None = None, **variables: str) -> tuple[int, str]:
-    """Runs the command; gives its exit code and what it printed."""
+    """Run the command. Return its exit code and its output."""
     environment = {**os.environ, **variables}
     process = await asyncio.create_subprocess_exec(
         HUBBUB, *arguments, stdout=PIPE, stderr=STDOUT, env=environment, cwd=cwd
@@ -237,9 +237,7 @@ async def test_the_command_finds_the_contract_of_an_app(tmp_path: Path, url: str
         (("server.messenger.conversations_changed", "{}"), "users="),
     ],
 )
-async def test_what_cannot_be_published_is_refused_with_the_reason(
-    url: str, arguments: tuple[str, ...], reason: str
-) -> None:
+async def test_an_invalid_event_is_refused_with_the_reason(url: str, arguments: tuple[str, ...], reason: str) -> None:
     code, output = await hubbub("publish", *arguments, "--redis-url", url)
 
     assert code == 1
@@ -247,7 +245,7 @@ async def test_what_cannot_be_published_is_refused_with_the_reason(
     assert "Traceback" not in output
 
 
-async def test_a_server_that_is_away_is_named_with_the_remedy() -> None:
+async def test_an_unreachable_server_is_named_with_the_remedy() -> None:
     async with Proxy.to(1) as proxy:
         pass
     code, output = await hubbub("publish", "server.messenger.message_new", json.dumps(DATA), "--redis-url", proxy.url)

@@ -1,4 +1,4 @@
-"""Whatever is done with a token, and at every log level: it is in no log, no close reason and no error."""
+"""Whatever a client does with a token, no log at any level, no close reason and no error contains it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.websocket import CLOSE, RawSocket, frame, upgrade
 KEY = "the-key-that-signs-all-tokens-of-this-test"
 METRICS_TOKEN = "what-the-scraper-of-metrics-sends"
 PASSWORD = "correct-horse-battery-staple"
-PIECE = 12  # characters of a secret in a row that count as a leak of it
+PIECE = 12  # this many consecutive characters of a secret count as a leak
 
 
 def token(**claims: Any) -> str:
@@ -55,12 +55,12 @@ def leaks(text: str) -> list[str]:
     return sorted(piece for piece in pieces if piece in text)
 
 
-def test_a_leak_would_be_found() -> None:
+def test_a_leak_is_detected() -> None:
     assert leaks(f"unauthorized: {TOKENS['expired'][-20:]!r}")
     assert leaks("nothing to see here") == []
 
 
-def test_a_handshake_shows_nothing_that_may_be_a_secret() -> None:
+def test_the_repr_of_a_handshake_shows_no_secret() -> None:
     value = TOKENS["good"]
     headers = [("authorization", f"Bearer {value}"), ("cookie", f"hubbub_session={value}")]
 
@@ -68,7 +68,7 @@ def test_a_handshake_shows_nothing_that_may_be_a_secret() -> None:
 
 
 async def try_upgrades(address: Address) -> str:
-    """Send every token in every place of an upgrade, good or bad; return all responses."""
+    """Send every token, good or bad, in every place of an upgrade. Return all responses."""
     answers = []
     for name, value in TOKENS.items():
         in_header, in_cookie = f"Authorization: Bearer {value}", f"Cookie: hubbub_session={value}"
@@ -90,7 +90,7 @@ async def try_upgrades(address: Address) -> str:
 
 
 async def _exchange(address: Address, request: bytes) -> str:
-    """Send a request and a close frame; return what comes back until the connection ends."""
+    """Send a request and a close frame. Return everything received until the connection ends."""
     reader, writer = await asyncio.open_connection(address.host, address.port)
     with contextlib.suppress(ConnectionError):
         writer.write(request)
@@ -106,7 +106,7 @@ async def _exchange(address: Address, request: bytes) -> str:
     return ""
 
 
-async def misbehave(address: Address) -> str:
+async def send_tokens_as_events(address: Address) -> str:
     """Send tokens where events are expected; return the close reasons."""
     reasons = []
     value = TOKENS["good"]
@@ -132,7 +132,7 @@ async def misbehave(address: Address) -> str:
         await raw.write(frame(CLOSE, (4321).to_bytes(2) + value[-100:].encode()))
         with contextlib.suppress(asyncio.IncompleteReadError):
             while True:
-                await raw.next_frame()  # a client may read its own words again: they are no secret from it
+                await raw.next_frame()  # a client may receive its own input: that is not secret from it
     return "\n".join(reasons)
 
 
@@ -143,7 +143,7 @@ async def test_the_library_logs_no_token_at_any_level(caplog: pytest.LogCaptureF
     gateway = make_gateway(authenticate=JWTAuthenticator(KEY, algorithms=["HS256"], cookie="hubbub_session"))
     async with running(gateway) as address:
         answered = await try_upgrades(address)
-        answered += await misbehave(address)
+        answered += await send_tokens_as_events(address)
     logged = "\n".join([record.getMessage() for record in caplog.records])
 
     assert "unauthorized: " in logged
@@ -173,15 +173,15 @@ async def test_the_messenger_logs_no_secret_even_at_trace_level(tmp_path: Path) 
     }
     arguments = (HUBBUB, "run", "hubbub_messenger.app:app", "--port", "0", "--log-level", "trace", "--drain", "0")
     async with command(tmp_path, *arguments, **settings) as server:
-        ended = asyncio.create_task(server.ended())  # reads on, so that the server never waits to log
+        ended = asyncio.create_task(server.ended())  # keep reading, so that the server never blocks on its log
         answered = await try_upgrades(server.address)
-        answered += await misbehave(server.address)
+        answered += await send_tokens_as_events(server.address)
         answered += await try_rest(server.address)
         server.process.send_signal(signal.SIGTERM)
         await ended
 
     assert re.search(r"INFO.* unauthorized: ", server.log)
-    assert "uvicorn.asgi" in server.log or "ASGI [" in server.log  # so it was at trace level
+    assert "uvicorn.asgi" in server.log or "ASGI [" in server.log  # proof that it logged at trace level
     assert "POST /api/session HTTP/1.1" in server.log
     assert leaks(server.log) == []
     assert leaks(answered) == []

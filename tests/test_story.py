@@ -1,4 +1,4 @@
-"""The main job, over real sockets: REST writes become signals, for those who subscribed and nobody else."""
+"""The main job, over real sockets: REST writes become signals for subscribers and for no other socket."""
 
 import asyncio
 import threading
@@ -75,21 +75,21 @@ async def test_ready_is_the_first_event_and_names_user_and_socket(server: Addres
     assert data["socketId"]
 
 
-async def test_a_socket_without_subscriptions_hears_nothing(server: Address) -> None:
+async def test_a_socket_without_subscriptions_receives_nothing(server: Address) -> None:
     async with Client.open(server, "bob") as bob:
         notify(MESSAGE)
 
         assert await bob.heard() == []
 
 
-async def test_a_subscriber_of_another_conversation_hears_nothing(server: Address) -> None:
+async def test_a_subscriber_of_another_conversation_receives_nothing(server: Address) -> None:
     async with Client.open(server, "bob", "conversation:c2") as bob:
         notify(MESSAGE)
 
         assert await bob.heard() == []
 
 
-async def test_the_sender_hears_it_on_every_socket_as_self_and_only_once(server: Address) -> None:
+async def test_the_sender_receives_it_once_on_every_socket_as_self(server: Address) -> None:
     async with Client.open(server, "alice") as phone, Client.open(server, "alice", "conversation:c1") as laptop:
         notify(MESSAGE)
 
@@ -106,7 +106,7 @@ async def test_a_read_receipt_reaches_the_conversation_and_the_reader(server: Ad
         assert types(await bob.heard()) == ["server.messenger.message_read"]
 
 
-async def test_an_addressed_event_reaches_the_named_users_and_nobody_else(server: Address) -> None:
+async def test_an_addressed_event_reaches_only_the_named_users(server: Address) -> None:
     async with Client.open(server, "alice") as alice, Client.open(server, "bob", "user:alice") as bob:
         await bob.expect("server.presence.batch")
         notify(ConversationsChanged(), users=["alice", "nobody"])
@@ -115,13 +115,13 @@ async def test_an_addressed_event_reaches_the_named_users_and_nobody_else(server
         assert await bob.heard() == []
 
 
-async def test_publishing_says_what_became_of_it(gateway: Gateway, server: Address) -> None:
+async def test_publish_returns_the_outcome(gateway: Gateway, server: Address) -> None:
     async with Client.open(server, "bob", "conversation:c1") as bob:
         assert await gateway.publish(MESSAGE) is Outcome.ACCEPTED
         assert types(await bob.heard()) == ["server.messenger.message_new"]
 
 
-async def test_notify_works_from_a_thread_of_the_apps_own(server: Address) -> None:
+async def test_notify_works_from_the_apps_own_thread(server: Address) -> None:
     async with Client.open(server, "bob", "conversation:c1") as bob:
         thread = threading.Thread(target=notify, args=(MESSAGE,))
         thread.start()
@@ -141,7 +141,7 @@ async def test_many_events_arrive_complete_and_in_order(server: Address) -> None
         assert [event["data"]["messageId"] for event in await bob.heard()] == numbers
 
 
-async def test_an_event_that_cannot_be_encoded_fails_at_its_publisher(server: Address) -> None:
+async def test_an_event_that_cannot_be_encoded_raises_in_publish(server: Address) -> None:
     async with Client.open(server, "bob", "conversation:c1") as bob:
         with pytest.raises(ContractError, match="does not fit MessageNew"):
             notify(MessageNew("c1", 5, "alice", ""))  # type: ignore[arg-type]

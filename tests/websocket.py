@@ -1,4 +1,4 @@
-"""A WebSocket client that can do everything wrong: frames are made by hand."""
+"""A WebSocket client that builds its frames by hand, so that it can send invalid ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLOSE = 8
 
 
 def frame(opcode: int, payload: bytes, *, fin: bool = True, mask: bool = True, rsv: int = 0) -> bytes:
-    """Return one frame (RFC 6455 section 5.2), right or wrong."""
+    """Return one frame (RFC 6455 section 5.2), valid or not."""
     length = len(payload)
     second = 0x80 if mask else 0
     head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode])
@@ -45,7 +45,7 @@ class RawSocket:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, address: Address, user: str) -> AsyncIterator[Self]:
-        """Open a WebSocket as ``user``; ``ready`` is the first frame to read."""
+        """Open a WebSocket as `user`; `ready` is the first frame to read."""
         async with cls.upgraded(address, f"Authorization: {user}") as raw:
             yield raw
 
@@ -79,7 +79,7 @@ class RawSocket:
         return first & 0x0F, await self.reader.readexactly(length)
 
     async def events_until_close(self) -> list[Json]:
-        """Return the events before the close frame, whose code is then in ``received_close_code``."""
+        """Return the events before the close frame, whose code is then in `received_close_code`."""
         events: list[Json] = []
         while True:
             opcode, payload = await self.next_frame()

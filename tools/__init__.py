@@ -1,1 +1,1 @@
-"""What the project's own commands run, and its tests look at."""
+"""Code that the project's own commands run and its tests import."""

@@ -1,4 +1,4 @@
-// What the servers on Node share: authentication, publishing, the store of messages, the endpoints that control them.
+// Code that the Node servers share: authentication, publishing, storing messages, and the endpoints that control them.
 "use strict";
 
 const { createSecretKey } = require("node:crypto");
@@ -25,7 +25,7 @@ function nanoseconds() {
   return Number(process.hrtime.bigint());
 }
 
-/** Return the event that is published, as a user of this server would make it. Its id is the time it was due. */
+/** Return the event that is published, built as a user of this server would. Its id is the time it was due. */
 function messageNew(room, due) {
   return {
     type: EVENT,

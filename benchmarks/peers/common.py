@@ -1,6 +1,6 @@
-"""What the servers on Python share: authentication, publishing, the store of messages.
+"""Code that the Python servers share: authentication, publishing, and storing messages.
 
-It runs in the peers' own environment, where Hubbub is not installed, and imports nothing of the benchmark.
+It runs in the peers' own environment, without Hubbub, and imports nothing from the benchmark.
 """
 
 from __future__ import annotations
@@ -79,9 +79,9 @@ def rooms_of(data: Mapping[str, Any]) -> list[str]:
 
 
 async def publish_all(query: Mapping[str, str], publish: Publish) -> dict[str, int]:
-    """Publish ``count`` events, ``burst`` in one turn of the event loop, ``interval`` seconds apart.
+    """Publish `count` events, `burst` in one turn of the event loop, `interval` seconds apart.
 
-    With ``paced``, they keep to a schedule: late ones are published at once. Each carries the time it was due.
+    With `paced`, they keep to a schedule: late ones are published at once. Each carries the time it was due.
     """
     topic, rooms = query["topic"], int(query["rooms"])
     count, burst, interval = int(query["count"]), int(query["burst"]), float(query["interval"])

@@ -15,10 +15,11 @@ from hubbub_messenger import schemas
 from hubbub_messenger.ids import new_id
 from hubbub_messenger.models import Conversation, Member, Message, User
 
-#: How many conversations a list holds: as many as one socket can subscribe to.
 MAX_LISTED: Final = 512
-#: Counting unread messages stops here, so that it stays cheap for a user who was away for a year.
+"""How many conversations a list holds: as many as one socket can subscribe to."""
+
 MAX_UNREAD: Final = 100
+"""Counting unread messages stops at this number, so that it stays cheap for a user who was away for a year."""
 
 _LOWEST_ID: Final = "00000000-0000-0000-0000-000000000000"
 

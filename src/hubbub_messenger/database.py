@@ -20,7 +20,7 @@ _PRAGMAS: Final = (
     "synchronous = NORMAL",  # with WAL, a power cut may lose the last commits but never corrupts the database
     "foreign_keys = ON",  # SQLite's default is off
 )
-#: The advisory lock of start-up. Any number works that nothing else in the same PostgreSQL database uses.
+# The advisory lock of start-up. Any number works that nothing else in the same PostgreSQL database uses.
 _STARTUP_LOCK: Final = 0x48554242
 
 
@@ -101,7 +101,7 @@ def parse_url(url: str) -> URL:
             "name a file, such as sqlite:///./hubbub.db"
         )
     query = dict(parsed.query)
-    if "sslmode" in query:  # hosting services give URLs for libpq; asyncpg calls this option ssl
+    if "sslmode" in query:  # hosting services provide URLs for libpq; asyncpg calls this option ssl
         query["ssl"] = query.pop("sslmode")
     return parsed.set(query=query)
 

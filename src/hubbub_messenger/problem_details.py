@@ -19,11 +19,11 @@ from hubbub_messenger.schemas import Schema, optional
 
 MEDIA_TYPE: Final = "application/problem+json"
 
-#: The names of RFC 9110. Python before 3.13 has older ones.
+# The names of RFC 9110. Python before 3.13 has older ones.
 _TITLES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
 
-#: A 401 says how to authenticate (RFC 9110 section 11.6.1).
 CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="hubbub"'}
+"""A 401 says how to authenticate (RFC 9110 section 11.6.1)."""
 
 
 class InvalidInput(Schema):

@@ -15,18 +15,21 @@ USER_ID: Final = "alice"
 CONVERSATION_ID: Final = "01980f3e-7c00-7000-8000-000000000001"
 MESSAGE_ID: Final = "01980f3e-7c00-7000-8000-000000000002"
 
-#: A time in ISO 8601, in UTC.
 Timestamp = Annotated[
     datetime,
     PlainSerializer(to_iso, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2030-01-31T12:00:00.000Z"]}),
 ]
-#: Text that every database can store: PostgreSQL cannot store NUL.
+"""A time in ISO 8601, in UTC."""
+
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
-#: The id of a user. It is valid as the id of a topic too.
+"""Text that every database can store: PostgreSQL cannot store NUL."""
+
 UserId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$", examples=[USER_ID])]
-#: The id of a conversation or a message.
+"""The id of a user. It is valid as the id of a topic too."""
+
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
+"""The id of a conversation or a message."""
 
 
 def optional(**description: Any) -> Any:

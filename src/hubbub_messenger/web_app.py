@@ -19,10 +19,9 @@ from starlette.types import Scope
 
 logger = logging.getLogger("hubbub.messenger")
 
-#: Where `npm run build` puts the app, and where the wheel carries it.
 STATIC: Final = Path(__file__).parent / "static"
+"""The folder of the built app: `npm run build` writes it, and the wheel includes it."""
 
-#: Only scripts, styles and images of this host, none of them inline; no HTML built from strings; no frames.
 CONTENT_SECURITY_POLICY: Final = "; ".join(
     (
         "default-src 'none'",
@@ -38,6 +37,7 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
         "trusted-types 'none'",
     )
 )
+"""Only scripts, styles and images of this host, none of them inline; no HTML built from strings; no frames."""
 
 _SECURITY_HEADERS: Final = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,

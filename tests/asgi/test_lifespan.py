@@ -11,7 +11,7 @@ from hubbub.asgi.lifespan import Lifespan
 
 
 class Gateway:
-    """Collects its calls."""
+    """Records the calls it gets."""
 
     admission = None
 

@@ -1,4 +1,4 @@
-"""What an authenticator gets, and what it may return."""
+"""What an authenticator receives, and what it may return."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def with_cookies(*headers: str) -> Handshake:
     return Handshake("/ws", headers=[("cookie", header) for header in headers])
 
 
-def test_a_header_is_found_whatever_the_case_of_the_name_asked_for() -> None:
+def test_header_lookup_ignores_case() -> None:
     handshake = Handshake("/ws", headers=[("host", "app.example"), ("x-trace", "1"), ("x-trace", "2")])
     assert handshake.header("X-Trace") == "1"
     assert handshake.headers_named("X-Trace") == ["1", "2"]
@@ -124,5 +124,5 @@ def test_an_identity_refuses_an_unusable_expiry(expires_at: float) -> None:
 
 
 @pytest.mark.parametrize("user_id", ["a", "a" * 128, "Zoë", "alice@app.example", "auth0|5f7c", "😀"])
-def test_an_identity_takes_any_printable_user_id(user_id: str) -> None:
+def test_an_identity_accepts_any_printable_user_id(user_id: str) -> None:
     assert Identity(user_id).user_id == user_id

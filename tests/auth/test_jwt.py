@@ -1,4 +1,4 @@
-"""Which tokens are accepted, and that every other one is refused in the same way."""
+"""Which tokens are accepted. Every other token is refused in the same way."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ REFUSED: dict[str, Handshake] = {
     "no iss": bearer(without("iss")),
     "wrong iss": bearer(with_claims(iss="https://evil.example")),
     "iss substring": bearer(with_claims(iss="https://issuer")),
-    "iss with more behind": bearer(with_claims(iss="https://issuer.example.evil")),
+    "iss with a suffix": bearer(with_claims(iss="https://issuer.example.evil")),
     "iss as a list": bearer(with_claims(iss=["https://issuer.example"])),
     "no aud": bearer(without("aud")),
     "wrong aud": bearer(with_claims(aud="billing")),
@@ -156,11 +156,11 @@ REFUSED: dict[str, Handshake] = {
     "claims not JSON": bearer(signed(b"alice")),
     "claims not UTF-8": bearer(signed(b'{"sub":"\xff"}')),
     "6 KiB token": bearer(with_claims(padding="x" * 4500)),
-    "cookie and header that disagree": bearer(
+    "different tokens in cookie and header": bearer(
         with_claims(sub="bob"), ("cookie", f"hubbub_session={with_claims(sub='alice')}")
     ),
-    "two cookies that disagree": in_cookie(f"{signed()}; hubbub_session={with_claims(sub='bob')}"),
-    "two headers that disagree": bearer(signed(), ("authorization", f"Bearer {with_claims(sub='bob')}")),
+    "different tokens in two cookies": in_cookie(f"{signed()}; hubbub_session={with_claims(sub='bob')}"),
+    "different tokens in two headers": bearer(signed(), ("authorization", f"Bearer {with_claims(sub='bob')}")),
     "not a token": bearer("alice"),
     "a token of two segments": bearer(signed().rpartition(".")[0]),
     "a token of four segments": bearer(signed() + ".AAAA"),
@@ -178,7 +178,7 @@ def test_every_bad_token_is_refused_as_unauthorized(handshake: Handshake) -> Non
     reason = str(refused.value)
     assert reason.isprintable()
     assert len(reason) < 200
-    assert "eyJ" not in reason  # how every token begins
+    assert "eyJ" not in reason  # the start of every token
 
 
 def test_an_hmac_made_with_the_public_key_is_refused() -> None:
@@ -215,11 +215,11 @@ def test_the_scheme_may_be_written_in_any_case_and_spaced() -> None:
     assert isinstance(authenticate(Handshake("/ws", headers=[("authorization", f"bearer   {signed()} ")])), Identity)
 
 
-def test_the_same_token_twice_is_no_disagreement() -> None:
+def test_the_same_token_in_header_and_cookie_is_accepted() -> None:
     assert isinstance(authenticate(bearer(signed(), ("cookie", f"hubbub_session={signed()}"))), Identity)
 
 
-def test_an_emptied_cookie_does_not_disagree_with_the_header() -> None:
+def test_an_empty_cookie_does_not_conflict_with_the_header() -> None:
     assert isinstance(authenticate(bearer(signed(), ("cookie", "hubbub_session="))), Identity)
 
 
@@ -255,7 +255,7 @@ def test_the_session_is_the_claim_that_the_app_names() -> None:
     assert identity.session is None
 
 
-def test_a_minted_token_lasts_12_hours_and_has_a_session_of_its_own() -> None:
+def test_an_issued_token_lasts_12_hours_and_has_its_own_session() -> None:
     plain = JWTAuthenticator(SECRET, algorithms=["HS256"], clock=FixedClock())
     first, second = (plain(bearer(mint_token("alice", key=SECRET, clock=FixedClock()))) for _ in range(2))
     assert isinstance(first, Identity)
@@ -264,7 +264,7 @@ def test_a_minted_token_lasts_12_hours_and_has_a_session_of_its_own() -> None:
     assert first.session != second.session
 
 
-def test_a_token_is_not_minted_for_an_unusable_user_id() -> None:
+def test_no_token_is_issued_for_an_unusable_user_id() -> None:
     with pytest.raises(Unauthorized):
         mint_token("")
 

@@ -1,4 +1,4 @@
-"""A configuration that cannot work, or is not safe, raises at once, with the remedy."""
+"""A configuration that is unsafe or cannot work raises at once, and the error names the remedy."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def public_pem(name: str, bits: int = 2048) -> bytes:
         ("HS256", r"takes a list: write \['HS256'\]"),
     ],
 )
-def test_algorithms_that_pin_nothing_or_too_much_are_refused(algorithms: Sequence[str], expected: str) -> None:
+def test_invalid_sets_of_algorithms_are_refused(algorithms: Sequence[str], expected: str) -> None:
     with pytest.raises(ConfigurationError, match=expected):
         JWTAuthenticator(SECRET, algorithms=algorithms)
 
@@ -73,7 +73,7 @@ def test_algorithms_that_pin_nothing_or_too_much_are_refused(algorithms: Sequenc
     ],
     ids=["empty", "short", "a byte short", "short for one", "public PEM", "private PEM", "JWK", "a number"],
 )
-def test_a_shared_secret_must_be_long_and_no_key_of_another_kind(key: Any, algorithms: Sequence[str]) -> None:
+def test_a_shared_secret_must_be_long_and_not_another_kind_of_key(key: Any, algorithms: Sequence[str]) -> None:
     with pytest.raises(ConfigurationError, match=r"HS\d+: expected a random secret of .*secrets.token_hex"):
         JWTAuthenticator(key, algorithms=algorithms)
 
@@ -140,7 +140,7 @@ def test_a_token_signed_with_the_private_key_is_accepted_with_the_public_one(alg
 @pytest.mark.parametrize(
     ("key", "algorithm"), [("short", "HS256"), (SECRET, "RS256"), (SECRET, "XX"), (SECRET, "none")]
 )
-def test_a_token_is_not_minted_with_a_key_that_does_not_fit(key: str, algorithm: str) -> None:
+def test_no_token_is_issued_with_a_key_that_does_not_fit(key: str, algorithm: str) -> None:
     with pytest.raises(ConfigurationError):
         mint_token("alice", key=key, algorithm=algorithm)
 

@@ -109,12 +109,12 @@ def test_an_origin_that_only_resembles_a_listed_one_is_refused(origin: str) -> N
     assert not is_allowed(handshake(origin), "https://web.example")
 
 
-def test_a_list_is_the_whole_policy_so_the_servers_own_host_must_be_in_it() -> None:
+def test_with_a_list_the_servers_own_host_must_be_listed_too() -> None:
     assert not is_allowed(handshake("https://app.example"), "https://web.example")
     assert is_allowed(handshake("https://app.example"), "https://web.example", "https://app.example")
 
 
-def test_a_star_turns_the_check_off() -> None:
+def test_a_star_disables_the_check() -> None:
     assert is_allowed(handshake("https://evil.example", extra=(COOKIE,)), "*")
     assert is_allowed(handshake("null"), "*", "https://app.example")
 
@@ -122,7 +122,7 @@ def test_a_star_turns_the_check_off() -> None:
 @pytest.mark.parametrize(
     "entry", ["app.example", "https://app.example/", "https://*.app.example", "null", "https://", ""]
 )
-def test_an_entry_that_is_no_origin_is_a_configuration_error(entry: str) -> None:
+def test_an_invalid_origin_in_the_list_is_a_configuration_error(entry: str) -> None:
     with pytest.raises(ConfigurationError, match="is not an origin: write scheme://host"):
         OriginPolicy([entry])
 

@@ -1,4 +1,4 @@
-"""Every bad credential, over real sockets: accepted, closed with 4401, never registered, and no token in any log."""
+"""Bad credentials over real sockets: accepted, closed with 4401 and never registered, and no token is logged."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ async def test_a_token_in_the_url_does_not_count(server: Address) -> None:
     assert await first_frame(server, path=f"/ws?token={good}&access_token={good}") == CLOSED_WITH_4401
 
 
-async def test_a_cookie_and_a_header_that_disagree_are_closed_with_4401(server: Address) -> None:
+async def test_a_cookie_and_a_header_with_different_tokens_are_closed_with_4401(server: Address) -> None:
     headers = [f"Authorization: Bearer {token(claims())}", f"Cookie: hubbub_session={token(claims(sub='bob'))}"]
 
     assert await first_frame(server, *headers) == CLOSED_WITH_4401

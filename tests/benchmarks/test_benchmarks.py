@@ -1,4 +1,4 @@
-"""How the benchmark evaluates its figures; `make bench` measures them."""
+"""How the benchmark evaluates its figures. `make bench` measures them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_goal_is_met_or_missed(cost: float, met: bool) -> None:
     assert verdict.met is met
 
 
-def test_what_could_not_be_measured_is_neither_met_nor_missed() -> None:
+def test_a_goal_without_a_measurement_is_neither_met_nor_missed() -> None:
     assert verdict_on(bursts(hubbub=[1.0]), "floor").met is None
 
 
@@ -131,7 +131,7 @@ def test_the_page_names_the_servers_with_fewer_runs(tmp_path: Path) -> None:
     assert "Floor: 3 runs, as these took 31 s" in report.write(results, tmp_path, None).read_text()
 
 
-def test_the_page_says_how_long_everything_took(tmp_path: Path) -> None:
+def test_the_page_shows_the_total_duration(tmp_path: Path) -> None:
     results = bursts(hubbub=[1.0], floor=[10.0])
     results.took = 1089.0
     assert "18.1 minutes" in report.write(results, tmp_path, None).read_text()

@@ -23,14 +23,14 @@ pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="the load gen
 
 
 class Frames(ClientProtocol):
-    """The messages below, one in each frame."""
+    """The protocol below, with one message per frame."""
 
     ready = "hello"
     event = "event"
 
 
 class Lines(Frames):
-    """The same, one in each line, with pings of the protocol's own."""
+    """The same protocol, with one message per line and its own pings."""
 
     ping, pong = "{}", "{}"
     joins_by_line = True
@@ -48,7 +48,7 @@ def frame(text: str) -> bytes:
 
 @asynccontextmanager
 async def connected(protocol: ClientProtocol) -> AsyncIterator[tuple[Client, ServerConnection, asyncio.Queue[str]]]:
-    """Yield the load generator, its one connection on the server, and what that receives."""
+    """Yield the load generator, its only connection on the server, and the messages that this connection receives."""
     accepted: asyncio.Future[ServerConnection] = asyncio.get_running_loop().create_future()
     received: asyncio.Queue[str] = asyncio.Queue()
 

@@ -34,7 +34,7 @@ def test_the_interval_of_the_median_is_that_of_the_binomial_tables(
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 6, 9, 12])
-def test_the_interval_holds_the_median_as_often_as_it_says(count: int) -> None:
+def test_the_interval_contains_the_median_with_its_stated_confidence(count: int) -> None:
     """Each value is above or below the median, 0, with the same probability: all cases."""
     samples = [[sign * place for place, sign in enumerate(signs, 1)] for signs in product([-1, 1], repeat=count)]
     intervals = [median_interval(sample) for sample in samples]
@@ -57,7 +57,7 @@ def test_the_table_has_the_median_of_the_ratios_and_both_medians() -> None:
     assert " ".join(line.split()) == "CPU per delivery 9.00 9.00 us 1.000 (0.500 to 2.000) 7 pairs"
 
 
-def test_the_table_says_what_the_interval_of_few_pairs_is_worth() -> None:
+def test_the_table_shows_the_confidence_of_the_interval_of_few_pairs() -> None:
     _, line, _ = table({CPU: Samples([1.0, 2.0, 3.0], [1.0, 1.0, 1.0])})
 
     assert "2.000 (1.000 to 3.000, only 75%)" in line

@@ -1,4 +1,4 @@
-"""Find Chromium, and install it if it is missing and we may."""
+"""Find Chromium. Install it if it is missing and that is allowed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import subprocess
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
-#: Root has no sandbox. Nothing here needs a GPU or Google's services.
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+"""Root has no sandbox. Nothing here needs a GPU or Google's services."""
 
 
 def find_chromium() -> str:

@@ -1,4 +1,4 @@
-"""Real browsers against the real server. They need a run of their own: ``pytest tests/browser``."""
+"""Real browsers against the real server. Run them separately: `pytest tests/browser`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 
 @pytest.fixture(scope="session")
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
-    """Start messengers that have only the demo data: ``start_server(session_hours="1")``."""
+    """Start messengers that have only the demo data: `start_server(session_hours="1")`."""
     if not (STATIC / "index.html").exists():
         pytest.exit("the web app is not built: run `npm ci && npm run build` in the folder web", 2)
     servers: list[Server] = []
@@ -58,13 +58,13 @@ def shared_server(start_server: Callable[..., Server]) -> Server:
 
 @pytest.fixture
 def server(shared_server: Server) -> Server:
-    """The server that people visit. A test module may override it."""
+    """The server that persons visit. A test module may override it."""
     return shared_server
 
 
 @pytest.fixture
 def person(browser: Browser, server: Server) -> Iterator[Callable[..., Person]]:
-    """Return people: ``person("alice")`` has a fresh browser of their own."""
+    """Return a factory of persons: `person("alice")` uses a fresh browser."""
     people: list[Person] = []
 
     def make(name: str, **options: Any) -> Person:
@@ -81,7 +81,7 @@ def person(browser: Browser, server: Server) -> Iterator[Callable[..., Person]]:
 
 @pytest.fixture
 def caller(server: Server) -> Iterator[Callable[[str], Caller]]:
-    """Return users who have only REST: ``caller("alice")``."""
+    """Return a factory of users who only use REST: `caller("alice")`."""
     callers: list[Caller] = []
 
     def make(name: str) -> Caller:
@@ -94,7 +94,7 @@ def caller(server: Server) -> Iterator[Callable[[str], Caller]]:
 
 
 class Room(NamedTuple):
-    """A conversation that belongs to one test."""
+    """A conversation used by one test only."""
 
     id: str
     title: str

@@ -1,4 +1,4 @@
-"""A person at a browser: what they see and do, in words."""
+"""A person at a browser: what they see and do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hubbub_messenger.sessions import COOKIE
 
 
 class Person:
-    """One login of one user, in a browser of their own. ``page`` is the tab in front."""
+    """One login of one user in a separate browser. `page` is the active tab."""
 
     def __init__(self, name: str, context: BrowserContext, url: str) -> None:
         self.name = name
@@ -31,7 +31,7 @@ class Person:
     # --- navigation ---------------------------------------------------------------------------------------------------
 
     def log_in(self, path: str = "/", lifetime: float = 3600) -> Person:
-        """Open the app with a new session, as after the login page (``test_session.py`` tests that one).
+        """Open the app with a new session, as after the login page (`test_session.py` tests that one).
 
         Args:
             path: the address to open.

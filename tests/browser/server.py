@@ -1,4 +1,4 @@
-"""The messenger as `make run` serves it, on a free port, with a database of its own."""
+"""The messenger as `make run` serves it, on a free port and with its own database."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Server:
 
     Args:
         folder: where it runs, with its database and its log.
-        settings: the messenger's settings, such as ``{"session_hours": "0.01"}``.
+        settings: the messenger's settings, such as `{"session_hours": "0.01"}`.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
@@ -86,7 +86,7 @@ class Server:
 
 
 class Caller:
-    """A user of REST without a browser."""
+    """A user who calls REST without a browser."""
 
     def __init__(self, url: str, username: str) -> None:
         self._http = httpx.Client(base_url=url)

@@ -1,4 +1,4 @@
-"""A user without activity is away; any activity ends it."""
+"""A user without activity is away. Any activity ends that."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_typing_appears_and_clears_when_the_message_is_sent(alice_and_bob: tuple
     expect(bob.typing).to_be_empty()
 
 
-def test_typing_clears_when_the_text_is_taken_back(alice_and_bob: tuple[Person, Person]) -> None:
+def test_typing_clears_when_the_text_is_deleted(alice_and_bob: tuple[Person, Person]) -> None:
     alice, bob = alice_and_bob
     alice.types("Hel")
     expect(bob.typing).to_have_text("Alice is typing…")
@@ -98,7 +98,7 @@ def test_typing_clears_six_seconds_after_the_last_signal(person: People, room: R
     expect(bob.typing).to_be_empty()
 
 
-def test_a_read_receipt_follows_when_the_other_sees_the_message(person: People) -> None:
+def test_a_read_receipt_appears_when_the_other_user_sees_the_message(person: People) -> None:
     alice, bob = person("alice").log_in(), person("bob").log_in()
     alice.starts_conversation("Bob")
     alice.says("Have you seen this?")
@@ -110,14 +110,14 @@ def test_a_read_receipt_follows_when_the_other_sees_the_message(person: People) 
     expect(bob.row("Alice").locator(".badge")).to_have_count(0)
 
 
-def test_a_receipt_names_the_readers_of_a_conversation_of_many(alice_and_bob: tuple[Person, Person]) -> None:
+def test_a_receipt_names_the_readers_in_a_group_conversation(alice_and_bob: tuple[Person, Person]) -> None:
     alice, bob = alice_and_bob
     alice.says("Who is here?")
     expect(bob.message("Who is here?")).to_be_visible()
     expect(alice.page.locator(".receipt")).to_have_text("Read by Bob")
 
 
-def test_scrolling_up_brings_older_pages_and_keeps_the_place(
+def test_scrolling_up_loads_older_pages_and_keeps_the_scroll_position(
     person: People, caller: Callable[[str], Caller], room: Room
 ) -> None:
     caller("bob").write(room.id, *(f"line {number}." for number in range(120)))
@@ -134,7 +134,7 @@ def test_scrolling_up_brings_older_pages_and_keeps_the_place(
     expect(alice.message("line 119.")).to_be_in_viewport()
 
 
-def test_what_people_write_is_text_and_never_html(alice_and_bob: tuple[Person, Person], room: Room) -> None:
+def test_messages_are_shown_as_text_and_never_as_html(alice_and_bob: tuple[Person, Person], room: Room) -> None:
     alice, bob = alice_and_bob
     attack = '<img src=x onerror="document.title=1"><b>bold</b> javascript:alert(1)'
     alice.says(attack)
@@ -143,7 +143,7 @@ def test_what_people_write_is_text_and_never_html(alice_and_bob: tuple[Person, P
     expect(bob.row(room.title)).to_contain_text(attack)
 
 
-def test_enter_sends_and_shift_enter_begins_a_new_line(person: People, room: Room) -> None:
+def test_enter_sends_and_shift_enter_starts_a_new_line(person: People, room: Room) -> None:
     alice = person("alice").log_in().opens(room.title)
     alice.types("one")
     alice.composer.press("Shift+Enter")

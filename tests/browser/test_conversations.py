@@ -12,7 +12,7 @@ from tests.browser.person import Person
 People = Callable[..., Person]
 
 
-def test_a_new_conversation_appears_in_the_others_list_by_itself(person: People) -> None:
+def test_a_new_conversation_appears_in_the_other_users_list_without_a_reload(person: People) -> None:
     alice, bob = (person(name).log_in() for name in ("alice", "bob"))
     alice.starts_conversation("Bob", "Dave", title="Picnic")
     expect(bob.row("Picnic")).to_be_visible()
@@ -21,7 +21,7 @@ def test_a_new_conversation_appears_in_the_others_list_by_itself(person: People)
     expect(bob.row("Picnic").locator(".badge")).to_have_text("1 unread")
 
 
-def test_writing_to_somebody_from_their_profile_opens_one_conversation(person: People) -> None:
+def test_writing_to_a_user_from_their_profile_opens_one_conversation(person: People) -> None:
     carol = person("carol").log_in("/u/dave")
     carol.page.get_by_role("button", name="Message Dave").click()
     carol.says("Hello, Dave")
@@ -32,7 +32,7 @@ def test_writing_to_somebody_from_their_profile_opens_one_conversation(person: P
     expect(carol.row("Dave")).to_have_count(1)
 
 
-def test_who_is_not_a_member_sees_nothing(person: People, room: Room) -> None:
+def test_a_user_who_is_not_a_member_sees_nothing(person: People, room: Room) -> None:
     dave, alice = person("dave"), person("alice")
     heard: list[str] = []
     dave.page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: heard.append(str(frame))))
@@ -49,7 +49,7 @@ def test_who_is_not_a_member_sees_nothing(person: People, room: Room) -> None:
     assert not any("server.messenger." in frame or "client.messenger." in frame for frame in heard)
 
 
-def test_an_address_that_leads_nowhere_says_so(person: People) -> None:
+def test_an_unknown_address_shows_a_not_found_page(person: People) -> None:
     alice = person("alice").log_in("/nowhere")
     expect(alice.page.get_by_role("heading", name="Page not found")).to_be_visible()
     alice.page.goto("/c/nonsense")

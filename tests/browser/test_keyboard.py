@@ -1,4 +1,4 @@
-"""Using the app with the keyboard. (``test_pages.py`` runs axe.)"""
+"""Using the app with the keyboard. (`test_pages.py` runs axe.)"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.browser.person import Person
 People = Callable[..., Person]
 
 
-def test_a_conversation_is_found_read_and_answered_with_the_keyboard_alone(person: People, room: Room) -> None:
+def test_the_keyboard_is_enough_to_find_read_and_answer_a_conversation(person: People, room: Room) -> None:
     bob = person("bob").log_in().opens(room.title)
     bob.says("Hello")
     alice = person("alice").log_in()
@@ -37,7 +37,7 @@ def test_a_conversation_is_found_read_and_answered_with_the_keyboard_alone(perso
     expect(bob.message("Hello to you")).to_be_visible()
 
 
-def test_the_dialog_takes_the_focus_and_gives_it_back(person: People) -> None:
+def test_the_dialog_gets_the_focus_and_restores_it_on_close(person: People) -> None:
     alice = person("alice").log_in()
     button = alice.page.get_by_role("button", name="New conversation")
     button.focus()

@@ -1,6 +1,6 @@
 """Every page, dark and light, wide and narrow: checked by axe, with screenshots for a person to look at.
 
-The screenshots are written to ``tests/browser/screenshots``.
+The screenshots are written to `tests/browser/screenshots`.
 """
 
 from __future__ import annotations

@@ -21,11 +21,11 @@ RECORD_THE_PILL = """() => {
 
 @pytest.fixture(scope="module")
 def server(start_server: Callable[..., Server]) -> Server:
-    """A server on which nobody was online before."""
+    """A server where no user has been online yet."""
     return start_server()
 
 
-def test_tabs_are_not_users(person: People) -> None:
+def test_a_user_with_two_tabs_is_one_user(person: People) -> None:
     bob = person("bob").log_in("/u/alice")
     expect(bob.pill).to_have_text("Offline")
     alice = person("alice").log_in()
@@ -56,7 +56,7 @@ def test_dots_in_the_list_follow(person: People) -> None:
     expect(dot).to_have_attribute("data-status", "offline")
 
 
-def test_a_refetch_or_a_focus_is_no_activity(person: People) -> None:
+def test_a_refetch_or_a_focus_is_not_activity(person: People) -> None:
     alice = person("alice")
     sent: list[str] = []
     changed: list[str] = []

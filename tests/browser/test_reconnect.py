@@ -13,8 +13,8 @@ from tests.browser.server import Caller, Server
 
 People = Callable[..., Person]
 
-#: Milliseconds: more than the longest delay between two attempts.
 RECONNECT_TIMEOUT = 30_000
+"""Milliseconds: more than the longest delay between two attempts."""
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def server(start_server: Callable[..., Server]) -> Server:
     return start_server()
 
 
-def test_after_a_restart_both_reconnect_resubscribe_and_show_what_was_posted_during_it(
+def test_after_a_restart_both_clients_reconnect_resubscribe_and_show_missed_messages(
     person: People, server: Server, room: Room
 ) -> None:
     alice, bob = (person(name).log_in().opens(room.title) for name in ("alice", "bob"))
@@ -45,7 +45,7 @@ def test_after_a_restart_both_reconnect_resubscribe_and_show_what_was_posted_dur
     expect(bob.message("Everything works again")).to_be_visible()
 
 
-def test_after_a_network_cut_both_sides_have_everything(
+def test_after_a_network_cut_both_clients_have_every_message(
     person: People, room: Room, caller: Callable[[str], Caller]
 ) -> None:
     alice, bob = (person(name).log_in().opens(room.title) for name in ("alice", "bob"))

@@ -22,7 +22,7 @@ def asset(server: Server) -> str:
 
 
 @pytest.mark.parametrize("path", ["/", "/c/some-conversation", "/u/alice"])
-def test_every_address_of_the_app_gives_its_page(server: Server, path: str) -> None:
+def test_every_address_of_the_app_serves_its_page(server: Server, path: str) -> None:
     answer = httpx.get(server.url + path, headers=BROWSER)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -42,14 +42,14 @@ def test_files_with_a_hash_in_their_name_are_kept_forever(server: Server) -> Non
     assert answer.headers["vary"] == "Accept-Encoding"
 
 
-def test_a_client_without_gzip_gets_the_same(server: Server) -> None:
+def test_a_client_without_gzip_gets_the_same_content(server: Server) -> None:
     url = server.url + asset(server)
     plain = httpx.get(url, headers={"Accept-Encoding": "identity"})
     assert "content-encoding" not in plain.headers
     assert plain.text == httpx.get(url).text
 
 
-def test_an_unknown_address_is_a_404_with_the_page_for_browsers_alone(server: Server) -> None:
+def test_an_unknown_address_is_a_404_and_only_browsers_get_the_page(server: Server) -> None:
     page = httpx.get(f"{server.url}/nowhere", headers=BROWSER)
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
     problem = httpx.get(f"{server.url}/nowhere")
@@ -60,7 +60,7 @@ def test_an_unknown_address_is_a_404_with_the_page_for_browsers_alone(server: Se
     ("method", "path", "status"),
     [("GET", "/api/nowhere", 404), ("POST", "/api/me", 405), ("GET", "/assets/%2e%2e/app.py", 404), ("POST", "/", 404)],
 )
-def test_the_app_stands_in_nobodys_way(server: Server, method: str, path: str, status: int) -> None:
+def test_the_app_does_not_shadow_other_routes(server: Server, method: str, path: str, status: int) -> None:
     assert httpx.request(method, server.url + path).status_code == status
 
 

@@ -10,8 +10,8 @@ from tests.browser.person import Person
 
 People = Callable[..., Person]
 
-#: Seconds: a session short enough to wait for its end.
 SHORT = 6.0
+"""Seconds: a session short enough to wait for its end."""
 
 
 def test_a_name_and_a_password_log_in(person: People) -> None:
@@ -35,7 +35,7 @@ def test_logging_out_in_one_tab_ends_the_other(person: People) -> None:
         expect(tab.get_by_role("button", name="Log in")).to_be_visible()
 
 
-def test_the_next_person_at_the_same_browser_sees_nothing_of_the_first(person: People) -> None:
+def test_the_next_user_of_the_same_browser_sees_nothing_of_the_first(person: People) -> None:
     alice = person("alice").log_in()
     alice.starts_conversation("Bob", "Carol", title="Secret")
     alice.page.get_by_role("button", name="Log out").click()
@@ -45,7 +45,7 @@ def test_the_next_person_at_the_same_browser_sees_nothing_of_the_first(person: P
     expect(alice.row("Secret")).to_have_count(0)
 
 
-def test_an_expired_token_leads_to_the_login_without_a_reconnect_loop(person: People) -> None:
+def test_an_expired_token_leads_to_the_login_page_without_a_reconnect_loop(person: People) -> None:
     alice = person("alice")
     sockets: list[WebSocket] = []
     renewals: list[str] = []

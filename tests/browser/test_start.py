@@ -1,4 +1,4 @@
-"""``docs/start.md`` from an empty folder: every block runs as written, those for the console in a real one."""
+"""`docs/start.md`, from an empty folder: every block runs as written, console blocks in a real browser console."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.docs.pages import ROOT, block, blocks
 PAGE = "docs/start.md"
 WRITTEN = "http://127.0.0.1:8000"
 
-#: What differs each time: the id of a socket, and the time.
 VARIABLE = re.compile(r'(?<="socketId":")[\w-]+(?=")|(?<="ts":)\d+')
+"""The parts that differ in each run: the id of a socket, and the time."""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     """The page of the app that the guide says to open."""
     context = browser.new_context()
     page = context.new_page()
-    page.route(lambda url: not url.startswith(address), lambda route: route.abort())  # its styles come from elsewhere
+    page.route(lambda url: not url.startswith(address), lambda route: route.abort())  # its styles are external
     page.goto(f"{address}/docs")
     yield page
     context.close()

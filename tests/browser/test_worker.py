@@ -26,7 +26,7 @@ LISTEN_IN_A_WORKER = """() => new Promise((resolve, reject) => {
 })"""
 
 
-def test_a_worker_hears_the_server(person: Callable[..., Person]) -> None:
+def test_a_worker_receives_events_from_the_server(person: Callable[..., Person]) -> None:
     def serve(route: Route) -> None:
         script = DIST / route.request.url.rsplit("/", 1)[1]
         route.fulfill(content_type="text/javascript", body=script.read_text())

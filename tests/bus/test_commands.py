@@ -1,4 +1,4 @@
-"""Commands to all nodes: what they say survives the way, and none that matters is lost while the broker is away."""
+"""Commands to all nodes: they round-trip, and no withdrawal is lost while the broker is down."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ ALL: list[Command] = [Disconnect("alice"), Disconnect("alice", "phone"), Revoke(
 
 
 @pytest.mark.parametrize("command", ALL)
-def test_a_command_is_read_back_and_addressed_to_the_users_nodes(command: Command) -> None:
+def test_a_command_round_trips_and_is_addressed_to_the_users_nodes(command: Command) -> None:
     publication = encode_command(command)
 
     assert decode_command(publication) == command
     assert publication.users == ("alice",)
 
 
-def test_a_revocation_also_travels_among_the_topics_events() -> None:
+def test_a_revocation_is_also_addressed_to_the_topic() -> None:
     assert encode_command(Revoke("alice", TOPIC)).topics == (TOPIC,)
 
 
 @pytest.mark.parametrize("metadata", [b"", b"\x80", b"\xc1", msgspec.msgpack.encode({"type": "Explode"})])
-def test_what_is_no_command_is_refused(metadata: bytes) -> None:
+def test_an_invalid_command_is_refused(metadata: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         decode_command(msgspec.structs.replace(encode_command(Touch("alice")), metadata=metadata))
 
@@ -41,73 +41,73 @@ def make_commands(broker: MemoryBroker, stats: Stats | None = None, applied: lis
     return Commands(broker, stats or Stats(), {Disconnect: apply, Revoke: apply, Touch: apply})
 
 
-class AwayBroker(MemoryBroker):
-    """Takes nothing while it is away."""
+class UnavailableBroker(MemoryBroker):
+    """Drops every publication while it is down."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.is_away = True
-        self.taken: list[Command] = []
+        self.is_down = True
+        self.accepted: list[Command] = []
 
     def publish(self, publication: Publication) -> Outcome:
-        if self.is_away:
+        if self.is_down:
             return Outcome.DROPPED
-        self.taken.append(decode_command(publication))
+        self.accepted.append(decode_command(publication))
         return Outcome.ACCEPTED
 
 
-async def test_a_withdrawal_is_repeated_until_the_broker_takes_it() -> None:
-    broker = AwayBroker()
+async def test_a_withdrawal_is_retried_until_the_broker_accepts_it() -> None:
+    broker = UnavailableBroker()
     commands = make_commands(broker)
     assert await commands.broadcast(Disconnect("alice")) is Outcome.DROPPED
     assert await commands.broadcast(Revoke("alice", TOPIC)) is Outcome.DROPPED
 
     commands.retry()
-    assert broker.taken == []
-    broker.is_away = False
+    assert broker.accepted == []
+    broker.is_down = False
     commands.retry()
     commands.retry()
 
-    assert broker.taken == [Disconnect("alice"), Revoke("alice", TOPIC)]
+    assert broker.accepted == [Disconnect("alice"), Revoke("alice", TOPIC)]
 
 
-async def test_a_best_effort_command_is_not_repeated() -> None:
-    broker = AwayBroker()
+async def test_a_best_effort_command_is_not_retried() -> None:
+    broker = UnavailableBroker()
     commands = make_commands(broker)
     commands.send_best_effort(Touch("alice"))
 
-    broker.is_away = False
+    broker.is_down = False
     commands.retry()
 
-    assert broker.taken == []
+    assert broker.accepted == []
 
 
-async def test_what_is_kept_has_a_limit_and_passing_it_is_loud(
+async def test_unsent_commands_are_limited_and_a_lost_one_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("hubbub.bus.commands.MAX_UNSENT", 2)
-    broker, stats = AwayBroker(), Stats()
+    broker, stats = UnavailableBroker(), Stats()
     commands = make_commands(broker, stats)
     with caplog.at_level(logging.CRITICAL):
         for user in ("alice", "bob", "carol"):
             await commands.broadcast(Disconnect(user))
 
-    broker.is_away = False
+    broker.is_down = False
     commands.retry()
 
-    assert broker.taken == [Disconnect("bob"), Disconnect("carol")]
+    assert broker.accepted == [Disconnect("bob"), Disconnect("carol")]
     assert stats.errors["command_lost"] == 1
     assert "lost" in caplog.text
 
 
-async def test_a_command_is_applied_here_even_while_the_broker_is_away() -> None:
+async def test_a_command_is_applied_locally_even_while_the_broker_is_down() -> None:
     applied: list[Command] = []
-    await make_commands(AwayBroker(), applied=applied).broadcast(Disconnect("alice"))
+    await make_commands(UnavailableBroker(), applied=applied).broadcast(Disconnect("alice"))
 
     assert applied == [Disconnect("alice")]
 
 
-def test_a_command_that_arrives_is_applied_and_no_socket_hears_it() -> None:
+def test_a_received_command_is_applied_and_not_delivered_to_sockets() -> None:
     applied: list[Command] = []
     commands = make_commands(MemoryBroker(), applied=applied)
 
@@ -115,7 +115,7 @@ def test_a_command_that_arrives_is_applied_and_no_socket_hears_it() -> None:
     assert applied == [Revoke("alice", TOPIC)]
 
 
-def test_a_command_of_a_newer_node_is_counted_and_harms_nobody() -> None:
+def test_an_unknown_command_from_a_newer_node_is_counted_and_ignored() -> None:
     stats, applied = Stats(), list[Command]()
     commands = make_commands(MemoryBroker(), stats, applied)
     newer = msgspec.structs.replace(

@@ -1,4 +1,4 @@
-"""The registry, and above all the guardrail."""
+"""The registry: which sockets receive an event, and above all which do not."""
 
 import hypothesis.strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
@@ -21,7 +21,7 @@ def registered(hub: Hub[FakeSocket], user_id: str, socket_id: str, *topics: Topi
     return socket
 
 
-def test_without_a_subscription_nothing_is_heard_but_self() -> None:
+def test_without_a_subscription_a_socket_receives_only_self_events() -> None:
     hub = make_hub()
     socket = registered(hub, "alice", "s1")
 
@@ -29,14 +29,14 @@ def test_without_a_subscription_nothing_is_heard_but_self() -> None:
     assert list(hub.audience([], ["alice"])) == [socket]
 
 
-def test_no_topic_and_no_user_reach_nobody() -> None:
+def test_an_event_without_topic_and_user_reaches_no_socket() -> None:
     hub = make_hub()
     registered(hub, "alice", "s1", C1)
 
     assert list(hub.audience([], [])) == []
 
 
-def test_only_subscribers_of_the_topic_hear_it() -> None:
+def test_only_subscribers_of_the_topic_receive_it() -> None:
     hub = make_hub()
     one = registered(hub, "alice", "s1", C1)
     both = registered(hub, "bob", "s2", C1, C2)
@@ -45,7 +45,7 @@ def test_only_subscribers_of_the_topic_hear_it() -> None:
     assert set(hub.audience([C1])) == {one, both}
 
 
-def test_a_socket_with_several_reasons_hears_one_copy() -> None:
+def test_a_socket_that_matches_several_times_receives_one_copy() -> None:
     hub = make_hub()
     socket = registered(hub, "alice", "s1", C1, C2, ALICE)
     other = registered(hub, "alice", "s2", C2)
@@ -56,14 +56,14 @@ def test_a_socket_with_several_reasons_hears_one_copy() -> None:
     assert set(heard) == {socket, other}
 
 
-def test_a_user_named_twice_hears_one_copy() -> None:
+def test_a_user_named_twice_receives_one_copy() -> None:
     hub = make_hub()
     socket = registered(hub, "alice", "s1")
 
     assert list(hub.audience([], ["alice", "bob", "alice"])) == [socket]
 
 
-def test_the_excluded_socket_hears_nothing_and_the_users_other_sockets_do() -> None:
+def test_the_excluded_socket_receives_nothing_and_the_users_other_sockets_do() -> None:
     hub = make_hub()
     registered(hub, "alice", "s1", C1)
     other = registered(hub, "alice", "s2", C1)
@@ -71,7 +71,7 @@ def test_the_excluded_socket_hears_nothing_and_the_users_other_sockets_do() -> N
     assert list(hub.audience([C1], ["alice"], exclude="s1")) == [other]
 
 
-def test_replacing_replaces_all_and_tells_what_is_new() -> None:
+def test_replace_replaces_every_topic_and_returns_the_new_ones() -> None:
     hub = make_hub()
     socket = registered(hub, "alice", "s1", C1)
 
@@ -83,7 +83,7 @@ def test_replacing_replaces_all_and_tells_what_is_new() -> None:
     assert list(hub.audience([C1, C2])) == []
 
 
-def test_unregistering_leaves_nothing_behind_and_may_be_repeated() -> None:
+def test_unregister_leaves_nothing_behind_and_may_be_repeated() -> None:
     hub = make_hub()
     socket = registered(hub, "alice", "s1", C1, ALICE)
 
@@ -95,7 +95,7 @@ def test_unregistering_leaves_nothing_behind_and_may_be_repeated() -> None:
     assert list(hub.audience([C1], ["alice"])) == []
 
 
-def test_topics_and_users_whose_last_listener_goes_are_reported_once() -> None:
+def test_topics_and_users_that_lose_their_last_listener_are_reported_once() -> None:
     unheard: list[Topic | str] = []
     hub = make_hub()
     hub.observe_unused(unheard.extend)

@@ -1,4 +1,4 @@
-"""REST's way to the bus: nothing happens where none runs."""
+"""`notify`, with which REST publishes to the bus: without a running gateway it does nothing."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ def test_without_a_gateway_it_does_nothing() -> None:
     notify(Envelope.of(MESSAGE))
 
 
-def test_it_hands_the_event_to_whoever_was_named() -> None:
+def test_it_passes_the_event_to_the_notifier_that_was_set() -> None:
     emitted: list[tuple[Event, object]] = []
 
     def emit(event: Event, users: Iterable[str] | None) -> None:
@@ -43,7 +43,7 @@ async def test_after_a_gateway_has_stopped_it_does_nothing() -> None:
     notify("whatever")  # type: ignore[arg-type]
 
 
-async def test_of_two_gateways_the_first_to_stop_leaves_the_other_its_notifier() -> None:
+async def test_stopping_one_of_two_gateways_keeps_the_notifier_of_the_other() -> None:
     first, second = make_gateway(), make_gateway()
     await first.start()
     async with running(second) as server, Client.open(server, "bob", "conversation:c") as bob:
@@ -53,7 +53,7 @@ async def test_of_two_gateways_the_first_to_stop_leaves_the_other_its_notifier()
         assert types(await bob.heard()) == ["server.messenger.message_new"]
 
 
-async def test_a_thread_that_publishes_while_the_gateway_stops_is_not_hurt() -> None:
+async def test_publishing_from_a_thread_while_the_gateway_stops_does_not_raise() -> None:
     gateway = make_gateway()
     await gateway.start()
     emit = current_notifier()
@@ -63,6 +63,6 @@ async def test_a_thread_that_publishes_while_the_gateway_stops_is_not_hurt() -> 
     await asyncio.to_thread(emit, MESSAGE, None)
 
 
-async def test_publishing_on_a_gateway_that_does_not_run_says_so() -> None:
+async def test_publishing_on_a_stopped_gateway_raises() -> None:
     with pytest.raises(ConfigurationError, match="does not run"):
         await make_gateway().publish(MESSAGE)

@@ -1,4 +1,4 @@
-"""Access that the app takes back: a session's sockets, or one topic, at rest and while a subscribe is under way."""
+"""Access that the app withdraws: a session's sockets or one topic, also while a subscribe is in progress."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def message(conversation_id: str) -> MessageNew:
     return MessageNew(conversation_id, "m", "somebody", "")
 
 
-async def test_after_a_revocation_no_event_of_the_topic_arrives_and_the_rest_does() -> None:
+async def test_after_a_revocation_events_of_the_topic_stop_and_others_arrive() -> None:
     gateway = make_gateway()
     async with running(gateway) as server:
         alice = Client.open(server, "alice", "conversation:c", "conversation:d")
@@ -43,7 +43,7 @@ async def test_after_a_revocation_no_event_of_the_topic_arrives_and_the_rest_doe
             assert types(await second.heard()) == ["server.messenger.message_new", "server.system.subscribed"]
 
 
-async def test_a_revocation_touches_no_other_user_and_no_socket_without_the_topic() -> None:
+async def test_a_revocation_does_not_affect_other_users_or_sockets_without_the_topic() -> None:
     gateway = make_gateway()
     async with (
         running(gateway) as server,
@@ -57,28 +57,28 @@ async def test_a_revocation_touches_no_other_user_and_no_socket_without_the_topi
         assert types(await bob.heard()) == ["server.messenger.message_new"]
 
 
-class Waiting:
-    """The app's rule, which looks and then waits: what it says may be out of date when it says it."""
+class SlowAuthorize:
+    """An authorize that waits after its decision, which may be out of date when it returns."""
 
     def __init__(self) -> None:
-        self.is_asked = asyncio.Event()
-        self.may_answer = asyncio.Event()
+        self.called = asyncio.Event()
+        self.may_return = asyncio.Event()
 
     async def __call__(self, ctx: Context, topics: Sequence[Topic]) -> Iterable[Topic]:
-        self.is_asked.set()
-        await self.may_answer.wait()
+        self.called.set()
+        await self.may_return.wait()
         return topics
 
 
-async def test_a_revocation_overtakes_a_subscribe_that_was_allowed_before_it() -> None:
-    authorize = Waiting()
+async def test_a_revocation_during_a_subscribe_refuses_the_topic() -> None:
+    authorize = SlowAuthorize()
     gateway = make_gateway(authorize=authorize)
     async with running(gateway) as server, Client.open(server, "alice") as alice:
         await alice.request_topics("conversation:c", "conversation:d")
-        await authorize.is_asked.wait()
+        await authorize.called.wait()
 
         await gateway.revoke("alice", C)
-        authorize.may_answer.set()
+        authorize.may_return.set()
 
         assert await alice.expect("server.system.subscribed") == {
             "topics": [{"kind": "conversation", "id": "d"}],
@@ -89,7 +89,7 @@ async def test_a_revocation_overtakes_a_subscribe_that_was_allowed_before_it() -
         assert await alice.heard() == []
 
 
-async def test_a_revocation_counts_for_one_subscribe_and_not_for_the_next() -> None:
+async def test_a_revocation_does_not_affect_later_subscribes() -> None:
     gateway = make_gateway()
     async with running(gateway) as server, Client.open(server, "alice", "conversation:c") as alice:
         await gateway.revoke("alice", C)
@@ -102,30 +102,30 @@ async def test_a_revocation_counts_for_one_subscribe_and_not_for_the_next() -> N
         assert types(await alice.heard()) == ["server.messenger.message_new"]
 
 
-class Snapshots(Domain):
-    """Waits before it tells how things stand."""
+class SlowSnapshots(Domain):
+    """A domain that waits before it returns its snapshot."""
 
     def __init__(self) -> None:
         self.asked: list[Sequence[Topic]] = []
-        self.is_asked = asyncio.Event()
-        self.may_answer = asyncio.Event()
+        self.called = asyncio.Event()
+        self.may_return = asyncio.Event()
 
     async def snapshot(self, ctx: Context, topics: Sequence[Topic]) -> Iterable[ServerEvent]:
         self.asked.append(topics)
-        self.is_asked.set()
-        await self.may_answer.wait()
+        self.called.set()
+        await self.may_return.wait()
         return [PresenceUpdate(topic.id, "online") for topic in topics]
 
 
-async def test_a_snapshot_tells_nothing_of_a_topic_that_was_revoked_meanwhile() -> None:
-    domain = Snapshots()
+async def test_a_snapshot_leaves_out_a_topic_that_was_revoked_while_it_was_prepared() -> None:
+    domain = SlowSnapshots()
     gateway = make_gateway(domains=[domain])
     async with running(gateway) as server, Client.open(server, "alice") as alice:
         await alice.subscribe("user:bob", "user:carol")
-        await domain.is_asked.wait()
+        await domain.called.wait()
 
         await gateway.revoke("alice", Topic("user", "bob"))
-        domain.may_answer.set()
+        domain.may_return.set()
 
         await alice.expect("server.presence.batch")
         assert (await alice.expect("server.system.subscribed"))["topics"] == [{"kind": "user", "id": "carol"}]
@@ -146,7 +146,7 @@ async def test_disconnecting_closes_the_sockets_of_a_session_with_4403() -> None
 
 
 @pytest.mark.parametrize("withdraw", ["disconnect", "revoke"])
-async def test_withdrawing_where_no_gateway_runs_says_so(withdraw: str) -> None:
+async def test_withdrawing_access_on_a_stopped_gateway_raises(withdraw: str) -> None:
     gateway: Gateway = make_gateway()
     if withdraw == "disconnect":
         assert await gateway.disconnect("alice") is Outcome.DROPPED

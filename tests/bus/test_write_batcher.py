@@ -1,4 +1,4 @@
-"""Frames are coalesced per socket, keep their order, and are paced under load."""
+"""Frames are batched per socket, keep their order, and are paced under load."""
 
 import hypothesis.strategies as st
 import pytest
@@ -19,7 +19,7 @@ def make_batcher(interval: float = 0.005) -> tuple[WriteBatcher[FakeSocket], Fak
     return batcher, loop
 
 
-def test_the_events_of_one_turn_leave_in_one_write() -> None:
+def test_the_events_of_one_turn_are_sent_in_one_write() -> None:
     batcher, loop = make_batcher()
     socket = FakeSocket()
 
@@ -33,7 +33,7 @@ def test_the_events_of_one_turn_leave_in_one_write() -> None:
 
 
 @pytest.mark.parametrize(("count", "pause"), [(1, 0.0001), (10, 0.001), (50, 0.005), (51, 0.005), (200, 0.005)])
-def test_the_first_event_after_quiet_leaves_in_the_same_turn_and_the_next_after_a_pause(
+def test_the_first_event_after_a_pause_is_sent_in_the_same_turn_and_the_next_one_later(
     count: int, pause: float
 ) -> None:
     batcher, loop = make_batcher(interval=0.005)
@@ -100,7 +100,7 @@ def test_flushing_one_socket_leaves_the_others_pending() -> None:
     assert (one.written, other.written) == ([b"a"], [b"a"])
 
 
-def test_what_is_discarded_is_never_written() -> None:
+def test_discarded_frames_are_never_written() -> None:
     batcher, loop = make_batcher()
     socket = FakeSocket()
     batcher.put(b"a", [socket])
@@ -111,7 +111,7 @@ def test_what_is_discarded_is_never_written() -> None:
     assert socket.written == []
 
 
-def test_a_write_that_fails_keeps_nobody_else_from_theirs() -> None:
+def test_a_failing_write_does_not_affect_other_sockets() -> None:
     batcher, loop = make_batcher()
     broken, other = FakeSocket(), FakeSocket()
 
@@ -142,7 +142,7 @@ def test_events_to_the_same_sockets_are_joined_once_for_all() -> None:
     assert one is other
 
 
-def test_one_frame_for_one_socket_follows_what_was_put_before_it() -> None:
+def test_a_frame_for_one_socket_follows_earlier_frames() -> None:
     batcher, loop = make_batcher()
     one, other = FakeSocket(), FakeSocket()
 
@@ -154,7 +154,7 @@ def test_one_frame_for_one_socket_follows_what_was_put_before_it() -> None:
     assert (one.written, other.written) == ([b"abc"], [b"ac"])
 
 
-def test_a_socket_that_leaves_between_two_slices_gets_nothing_and_one_that_is_flushed_gets_it_once() -> None:
+def test_between_two_slices_a_discarded_socket_gets_nothing_and_a_flushed_one_gets_the_frame_once() -> None:
     batcher, loop = make_batcher()
     sockets = tuple(FakeSocket(socket_id=str(number)) for number in range(SLICE + 3))
     *_, leaving, flushed, staying = sockets
@@ -168,7 +168,7 @@ def test_a_socket_that_leaves_between_two_slices_gets_nothing_and_one_that_is_fl
     assert (leaving.written, flushed.written, staying.written) == ([], [b"a"], [b"a"])
 
 
-def test_an_event_that_comes_between_two_slices_follows_the_one_being_written() -> None:
+def test_an_event_published_between_two_slices_follows_the_one_being_written() -> None:
     batcher, loop = make_batcher(interval=0.005)
     sockets = tuple(FakeSocket(socket_id=str(number)) for number in range(SLICE + 1))
     batcher.put(b"a", sockets)

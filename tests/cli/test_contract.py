@@ -1,4 +1,4 @@
-"""`hubbub contract export` and `hubbub contract check`, as a person runs them."""
+"""`hubbub contract export` and `hubbub contract check`, run in a shell."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def hubbub_contract(folder: Path, *arguments: str | Path) -> Result:
 
 
 @pytest.mark.parametrize("target", ["shop:gateway", "shop:app", "shop:wrapped"])
-def test_a_gateway_is_found_by_itself_or_by_its_app(folder: Path, target: str) -> None:
+def test_a_target_may_be_a_gateway_or_its_app(folder: Path, target: str) -> None:
     assert hubbub_contract(folder, "export", "--format", "json-schema", target).output == json_schema(MESSENGER)
 
 
-def test_typescript_comes_with_guards_on_request(folder: Path) -> None:
+def test_typescript_has_guards_on_request(folder: Path) -> None:
     with_guards = hubbub_contract(folder, "export", "--format", "typescript", "--guards", "shop:app")
 
     assert with_guards.output == typescript(MESSENGER, guards=True)
@@ -104,7 +104,7 @@ def test_a_file_that_cannot_be_written_is_named(folder: Path) -> None:
     assert f"{folder} cannot be written" in export.output
 
 
-def test_check_fails_until_the_file_is_written_again(folder: Path) -> None:
+def test_check_fails_until_the_file_is_exported_again(folder: Path) -> None:
     file = folder / "src" / "contracts.ts"
     command: list[str | Path] = ["export", "--format", "typescript", "shop:app", "--output", file]
     assert hubbub_contract(folder, *command).exit_code == 0

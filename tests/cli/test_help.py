@@ -1,4 +1,4 @@
-"""`--help` explains every option, its examples work as they are, and the Tab key completes them."""
+"""`--help` explains every option, its examples work as written, and the Tab key completes options."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WIDTH = 80
 
 
 def commands(command: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield a command and every command below it, each with the words that call it."""
+    """Yield a command and all its subcommands, each with the words that call it."""
     yield path, command
     for name, below in getattr(command, "commands", {}).items():
         yield from commands(below, *path, name)
@@ -77,7 +77,7 @@ def test_the_examples_of_a_command_are_valid(path: tuple[str, ...], monkeypatch:
 
     assert any(line.startswith(" ".join(("hubbub", *path))) for line in lines)
     for line in lines:
-        nested = re.search(r"\$\((hubbub .*?)\)", line)  # called by another program
+        nested = re.search(r"\$\((hubbub .*?)\)", line)  # its environment variables come from another program
         words = shlex.split(nested[1] if nested else line)[1:]
         if words not in (["COMMAND", "--help"], ["--install-completion"]):
             called = max((known for known in COMMANDS if tuple(words[: len(known)]) == known), key=len)
@@ -141,6 +141,6 @@ echo "${COMPREPLY[@]}"
 
 
 def completion(instruction: str, **variables: str) -> str:
-    """Return what the command answers to a request of a shell's completion."""
+    """Return the command's response to a completion request of a shell."""
     environment = {**os.environ, "_HUBBUB_COMPLETE": instruction, **variables}
     return subprocess.run([HUBBUB], capture_output=True, text=True, env=environment).stdout

@@ -94,7 +94,7 @@ async def test_an_app_is_served_with_its_websocket(folder: Path, arguments: tupl
         assert await alice.heard() == []
 
 
-async def test_plain_uvicorn_serves_it_too_and_names_the_faster_way_once(folder: Path) -> None:
+async def test_plain_uvicorn_serves_it_too_and_recommends_the_faster_way_once(folder: Path) -> None:
     async with command(folder, sys.executable, "-m", "uvicorn", "main:app", "--port", "0") as server:
         for _ in range(2):
             async with Client.open(server.address, "alice") as alice:
@@ -203,7 +203,7 @@ async def test_an_app_that_has_started_is_shut_down_even_if_the_signal_came_befo
     assert "Traceback" not in log
 
 
-async def test_the_demo_needs_no_configuration_and_keeps_nothing(tmp_path: Path) -> None:
+async def test_the_demo_needs_no_configuration_and_stores_nothing(tmp_path: Path) -> None:
     async with (
         command(tmp_path, HUBBUB, "demo", "--port", "0", TMPDIR=str(tmp_path)) as server,
         httpx.AsyncClient() as rest,
@@ -251,7 +251,7 @@ async def test_token_signs_with_the_secret_of_the_environment() -> None:
     assert claims["exp"] - claims["iat"] == 3600
 
 
-async def test_token_says_what_is_wrong_with_a_secret() -> None:
+async def test_token_explains_what_is_wrong_with_a_secret() -> None:
     code, output = await run_to_end("token", "alice", "--secret", "short")
 
     assert code != 0

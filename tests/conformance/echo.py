@@ -1,7 +1,7 @@
-"""An echo server on Hubbub's own transport, for testers of RFC 6455 that do not know envelopes.
+"""An echo server on Hubbub's own transport, for RFC 6455 test suites that do not know envelopes.
 
 Handshake, frames, fragments, pings and closing are the product's. Only the handling of messages is replaced: the
-product refuses binary (1003) and text that is no envelope (4400), and sends ``ready`` first.
+product refuses binary (1003) and text that is not an envelope (4400), and sends `ready` first.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from hubbub.transports.uvicorn.websocket_protocol import WebSocketProtocol
 
 MEBIBYTE: Final = 1024 * 1024
 
-#: Testers send what no client of ours would send, and the limits are not what they test.
 GENEROUS: Final = Limits(
     message_bytes=16 * MEBIBYTE,
     unsent_bytes=64 * MEBIBYTE,
@@ -34,10 +33,11 @@ GENEROUS: Final = Limits(
     control_frames_per_minute=MEBIBYTE,
     handshake_burst=MEBIBYTE,
 )
+"""The test suites send more than any of our clients would, and do not test the limits."""
 
 
 class EchoConnection(Connection):
-    """A registered socket that sends no ``ready``, and sends back what it receives."""
+    """A registered socket that sends no `ready` and echoes what it receives."""
 
     __slots__ = ()
 
@@ -74,16 +74,16 @@ class EchoWebSocket(UvicornWebSocket):
 
 
 class EchoProtocol(WebSocketProtocol):
-    """The class for uvicorn's ``ws`` option."""
+    """The class for uvicorn's `ws` option."""
 
     socket_class = EchoWebSocket
 
 
 @contextlib.asynccontextmanager
 async def serve_echo() -> AsyncIterator[Address]:
-    """Serve echoes at ``/ws`` on a free port, to any client."""
+    """Serve echoes at `/ws` on a free port, to any client."""
     app = FastAPI()
-    # No ping and no presence event gets in the way of what a tester waits for.
+    # Pings and presence events would arrive between the frames that a test suite expects.
     Gateway(authenticate=_authenticate, limits=GENEROUS, heartbeat_interval=3600.0, presence_tick=3600.0).attach(app)
     async with serve(app, ws=EchoProtocol) as address:
         yield address

@@ -1,6 +1,6 @@
-"""The most important cases of the Autobahn suite, on the product's own endpoint; `make conformance` runs all of them.
+"""The most important cases of the Autobahn suite, on the product's endpoint. `make conformance` runs all of them.
 
-In place of an echo there is an event that no domain handles: it is answered with its own id.
+Instead of an echo, these tests send an event that no domain handles: the error in response has the event's id.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ async def address() -> AsyncIterator[Address]:
 
 @pytest.fixture
 async def raw(address: Address) -> AsyncIterator[RawSocket]:
-    """A registered socket that has read its ``ready``."""
+    """A registered socket that has read its `ready`."""
     async with RawSocket.open(address, "alice") as raw:
         await raw.next_frame()
         yield raw
@@ -62,7 +62,7 @@ async def test_2_5_a_ping_that_is_too_long_fails_the_connection(raw: RawSocket) 
     assert await raw.close_code() == 1002
 
 
-async def test_2_6_a_ping_that_comes_in_octets_is_answered(raw: RawSocket) -> None:
+async def test_2_6_a_ping_that_arrives_byte_by_byte_is_answered(raw: RawSocket) -> None:
     for octet in frame(PING, b"slowly" * 20):
         await raw.write(bytes([octet]))
 
@@ -70,7 +70,7 @@ async def test_2_6_a_ping_that_comes_in_octets_is_answered(raw: RawSocket) -> No
 
 
 @pytest.mark.parametrize("rsv", range(1, 8))
-async def test_3_a_reserved_bit_fails_the_connection_and_what_came_before_it_counts(raw: RawSocket, rsv: int) -> None:
+async def test_3_a_reserved_bit_fails_the_connection_after_earlier_frames_are_handled(raw: RawSocket, rsv: int) -> None:
     await raw.write(frame(TEXT, message("before")) + frame(TEXT, message("after"), rsv=rsv) + frame(PING, b"later"))
 
     assert await echoed(raw) == "before"
@@ -128,7 +128,7 @@ async def test_6_2_a_character_may_be_cut_in_two_by_fragments(raw: RawSocket) ->
         pytest.param([b"\xce"], id="6.6 a character that does not end"),
     ],
 )
-async def test_6_text_that_is_no_utf_8_fails_the_connection(raw: RawSocket, parts: list[bytes]) -> None:
+async def test_6_text_that_is_not_utf_8_fails_the_connection(raw: RawSocket, parts: list[bytes]) -> None:
     last = len(parts) - 1
     for index, part in enumerate(parts):
         await raw.write(frame(CONTINUATION if index else TEXT, part, fin=index == last))
@@ -143,7 +143,7 @@ async def test_7_1_2_and_7_1_3_after_a_close_nothing_more_is_answered(raw: RawSo
     assert await raw.reader.read() == b""
 
 
-async def test_7_1_5_a_close_may_come_in_the_middle_of_a_message(raw: RawSocket) -> None:
+async def test_7_1_5_a_close_may_arrive_in_the_middle_of_a_message(raw: RawSocket) -> None:
     await raw.write(frame(TEXT, b"fragment1", fin=False) + close_frame(1000) + frame(CONTINUATION, b"fragment2"))
 
     assert await raw.next_frame() == (CLOSE, struct.pack("!H", 1000))
@@ -177,7 +177,7 @@ async def test_7_9_a_code_that_no_peer_may_send_fails_the_connection(raw: RawSoc
     [
         pytest.param(b"\x03", 1002, id="7.3.2 half a code"),
         pytest.param(struct.pack("!H", 1000) + b"*" * 124, 1002, id="7.3.6 a reason that is too long"),
-        pytest.param(struct.pack("!H", 1000) + b"\xce\xba\xed\xa0\x80", 1007, id="7.5.1 a reason that is no UTF-8"),
+        pytest.param(struct.pack("!H", 1000) + b"\xce\xba\xed\xa0\x80", 1007, id="7.5.1 a reason that is not UTF-8"),
     ],
 )
 async def test_7_a_close_with_a_bad_payload_fails_the_connection(raw: RawSocket, payload: bytes, expected: int) -> None:
@@ -186,7 +186,7 @@ async def test_7_a_close_with_a_bad_payload_fails_the_connection(raw: RawSocket,
     assert await raw.close_code() == expected
 
 
-async def test_10_1_a_long_message_may_come_in_many_frames(raw: RawSocket) -> None:
+async def test_10_1_a_long_message_may_be_split_into_many_frames(raw: RawSocket) -> None:
     whole = message("in chunks", padding=64_000)
     for start in range(0, len(whole), 1300):
         is_last = start + 1300 >= len(whole)

@@ -1,4 +1,4 @@
-"""All items have the same timeout, and one timer is enough for all of them."""
+"""All items have the same timeout and share one timer."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_deadline_cannot_be_postponed(clock: CountingClock, deadlines: Deadlin
     assert expired == ["dribbling"]
 
 
-def test_there_is_one_timer_at_most_and_none_at_rest(clock: CountingClock, deadlines: Deadlines[str]) -> None:
+def test_there_is_at_most_one_timer_and_none_without_items(clock: CountingClock, deadlines: Deadlines[str]) -> None:
     for number in range(100):
         deadlines.add(str(number))
         clock.advance(0.25)

@@ -1,4 +1,4 @@
-"""The dispatcher awaits work, limits its time, and loses nothing at the end."""
+"""The dispatcher awaits work, limits its time, and loses nothing at shutdown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hubbub.connections.dispatcher import Dispatcher
 
 
 class Worker:
-    """A socket whose hook is behind its handler."""
+    """A socket whose hook is queued behind its handler."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
@@ -33,7 +33,7 @@ class Worker:
         self.log.append(type(error).__name__)
 
 
-async def test_at_the_end_a_handler_is_cancelled_and_the_hook_behind_it_runs() -> None:
+async def test_on_shutdown_a_handler_is_cancelled_and_the_hook_queued_behind_it_runs() -> None:
     dispatcher, worker = Dispatcher(10.0), Worker()
     dispatcher.run(worker, worker.handler())
     await asyncio.sleep(0)
@@ -43,7 +43,7 @@ async def test_at_the_end_a_handler_is_cancelled_and_the_hook_behind_it_runs() -
     assert len(dispatcher) == 0
 
 
-async def test_work_that_came_just_before_the_end_is_not_lost() -> None:
+async def test_work_added_just_before_shutdown_is_not_lost() -> None:
     dispatcher, worker = Dispatcher(10.0), Worker()
     dispatcher.run(worker, worker.hook())
 
@@ -51,7 +51,7 @@ async def test_work_that_came_just_before_the_end_is_not_lost() -> None:
     assert worker.log == ["CancelledError", "done", "hook", "done"]
 
 
-async def test_work_that_comes_while_the_end_waits_is_not_lost() -> None:
+async def test_work_added_during_shutdown_is_not_lost() -> None:
     dispatcher, first, second = Dispatcher(10.0), Worker(), Worker()
     dispatcher.run(first, first.handler())
     asyncio.get_running_loop().call_soon(lambda: dispatcher.run(second, second.hook()))

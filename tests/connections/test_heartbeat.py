@@ -39,7 +39,7 @@ def test_a_burst_of_connects_beats_evenly_over_the_interval() -> None:
     assert sum(socket.beats for socket in sockets) == 10
 
 
-def test_a_discarded_socket_is_visited_no_more() -> None:
+def test_a_discarded_socket_is_not_visited_again() -> None:
     heartbeat: Heartbeat[FakeSocket] = Heartbeat(25.0)
     socket = FakeSocket(expires_at=30.0)
     heartbeat.add(socket, 0.0)
@@ -53,7 +53,7 @@ def test_a_discarded_socket_is_visited_no_more() -> None:
 @given(expires_at=st.floats(0.0, 1000.0), slot=st.integers(0, SLOTS - 1))
 def test_a_token_expires_within_one_step_of_its_time_and_not_before(expires_at: float, slot: int) -> None:
     heartbeat: Heartbeat[FakeSocket] = Heartbeat(25.0)
-    for number in range(slot):  # the socket's own slot is dealt out in turn
+    for number in range(slot):  # slots are assigned in turn
         heartbeat.add(FakeSocket(socket_id=str(number)), 0.0)
     socket = FakeSocket(socket_id="mine", expires_at=expires_at)
     heartbeat.add(socket, 0.0)
@@ -66,7 +66,7 @@ def test_a_token_expires_within_one_step_of_its_time_and_not_before(expires_at: 
     assert now >= expires_at
 
 
-def test_a_long_lived_token_leaves_nothing_behind_when_its_socket_goes() -> None:
+def test_a_long_lived_token_leaves_nothing_behind_when_its_socket_closes() -> None:
     heartbeat: Heartbeat[FakeSocket] = Heartbeat(25.0)
     for number in range(100):
         socket = FakeSocket(socket_id=str(number), expires_at=43_200.0)

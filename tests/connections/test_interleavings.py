@@ -1,6 +1,6 @@
 """Any interleaving of connect, subscribe, event, error and close leaves nothing behind.
 
-A real node over fake transports, so thousands of steps take seconds. The handlers and the app's ``authorize`` wait at
+A real node over fake transports, so thousands of steps take seconds. The handlers and the app's `authorize` wait at
 gates that the test opens in whatever order Hypothesis picks.
 """
 
@@ -36,7 +36,7 @@ from tests.support import make_gateway
 
 
 class FakeTransport:
-    """Collects what a connection writes, and how it closes."""
+    """Records what a connection writes and how it closes."""
 
     def __init__(self) -> None:
         self.data = b""
@@ -47,7 +47,7 @@ class FakeTransport:
         self.data += data
 
     def close(self, code: int, reason: str) -> None:
-        Close(code, reason).serialize()  # raises where no close frame can carry it
+        Close(code, reason).serialize()  # raises if no close frame can carry it
         self.closed.append((code, reason))
 
     fail = close
@@ -62,7 +62,7 @@ class FakeTransport:
 
 
 class Gates:
-    """Gates at which code waits until the test opens them; then it goes on, or gets an exception."""
+    """Gates where code waits until the test opens them. It then continues, or gets an exception."""
 
     def __init__(self) -> None:
         self.waiting: list[asyncio.Future[None]] = []
@@ -87,8 +87,8 @@ class Gates:
                 gate.set_exception(error)
 
 
-class Gated(Domain):
-    """Waits in every hook and handler, and collects the sockets that connect and disconnect."""
+class GatedDomain(Domain):
+    """A domain that waits in every hook and handler, and records the sockets that connect and disconnect."""
 
     events = MessengerDomain.events
 
@@ -113,12 +113,12 @@ class Gated(Domain):
         await self.gates.wait()
 
 
-class World:
-    """A running node, the sockets made so far, and everything that can happen to them."""
+class Scenario:
+    """A running node, the sockets opened so far, and everything that can happen to them."""
 
     def __init__(self) -> None:
         self.gates = Gates()
-        self.domain = Gated(self.gates)
+        self.domain = GatedDomain(self.gates)
         self.clock = ManualClock()
         self.gateway = make_gateway(domains=[self.domain], authorize=self.authorize, clock=self.clock)
         self.sockets: list[tuple[Connection, FakeTransport]] = []
@@ -172,8 +172,8 @@ class World:
         self.clock.advance(seconds)
 
     async def step(self, act: Callable[..., Awaitable[None] | None], *arguments: Any) -> None:
-        """Do one thing; ``Which`` stands for one of the sockets made so far."""
-        if arguments and isinstance(arguments[0], Which):
+        """Do one step. `SocketNumber` stands for one of the sockets opened so far."""
+        if arguments and isinstance(arguments[0], SocketNumber):
             if not self.sockets:
                 return
             arguments = (self.sockets[arguments[0].number % len(self.sockets)][0], *arguments[1:])
@@ -205,28 +205,28 @@ class World:
             assert len(transport.closed) <= 1
 
 
-class Which(NamedTuple):
-    """One of the sockets made so far."""
+class SocketNumber(NamedTuple):
+    """One of the sockets opened so far."""
 
     number: int
 
 
 USERS = st.sampled_from(["alice", "bob"])
 TOPICS = st.lists(st.sampled_from(["conversation:c1", "conversation:c2", "user:alice"]), max_size=3)
-SOCKETS = st.builds(Which, st.integers(0, 7))
+SOCKETS = st.builds(SocketNumber, st.integers(0, 7))
 STEPS = st.one_of(
-    st.tuples(st.just(World.connect), USERS),
-    st.tuples(st.just(World.subscribe), SOCKETS, TOPICS),
-    st.tuples(st.just(World.typing), SOCKETS),
-    st.tuples(st.just(World.garbage), SOCKETS),
-    st.tuples(st.just(World.peer_closes), SOCKETS),
-    st.tuples(st.just(World.server_closes), SOCKETS),
-    st.tuples(st.just(World.overflow), SOCKETS),
-    st.tuples(st.just(World.publish), st.sampled_from(["c1", "c2"])),
-    st.tuples(st.just(World.withdraw), USERS),
-    st.tuples(st.just(World.open_gate), st.integers(0, 7), st.booleans()),
-    st.tuples(st.just(World.turn), st.integers(1, 3)),
-    st.tuples(st.just(World.time), st.sampled_from([1.0, 25.0, 80.0])),
+    st.tuples(st.just(Scenario.connect), USERS),
+    st.tuples(st.just(Scenario.subscribe), SOCKETS, TOPICS),
+    st.tuples(st.just(Scenario.typing), SOCKETS),
+    st.tuples(st.just(Scenario.garbage), SOCKETS),
+    st.tuples(st.just(Scenario.peer_closes), SOCKETS),
+    st.tuples(st.just(Scenario.server_closes), SOCKETS),
+    st.tuples(st.just(Scenario.overflow), SOCKETS),
+    st.tuples(st.just(Scenario.publish), st.sampled_from(["c1", "c2"])),
+    st.tuples(st.just(Scenario.withdraw), USERS),
+    st.tuples(st.just(Scenario.open_gate), st.integers(0, 7), st.booleans()),
+    st.tuples(st.just(Scenario.turn), st.integers(1, 3)),
+    st.tuples(st.just(Scenario.time), st.sampled_from([1.0, 25.0, 80.0])),
 )
 
 
@@ -235,14 +235,14 @@ def message(type: str, data: object) -> str:
 
 
 async def run(steps: Sequence[tuple[Any, ...]]) -> None:
-    world = World()
-    await world.start()
+    scenario = Scenario()
+    await scenario.start()
     try:
         for act, *arguments in steps:
-            await world.step(act, *arguments)
-        await world.end()
+            await scenario.step(act, *arguments)
+        await scenario.end()
     finally:
-        await world.gateway.stop()
+        await scenario.gateway.stop()
 
 
 @settings(max_examples=300, deadline=None)
@@ -252,19 +252,19 @@ def test_any_interleaving_leaves_nothing_behind(steps: list[tuple[Any, ...]]) ->
 
 
 @pytest.mark.parametrize("fails", [False, True])
-async def test_a_socket_that_closes_while_the_app_decides_subscribes_to_nothing(fails: bool) -> None:
+async def test_a_socket_that_closes_during_authorization_subscribes_to_nothing(fails: bool) -> None:
     await run(
         [
-            (World.connect, "alice"),
-            (World.turn, 1),
-            (World.open_gate, 0, False),
-            (World.turn, 2),
-            (World.subscribe, Which(0), ["conversation:c1"]),
-            (World.turn, 1),
-            (World.peer_closes, Which(0)),
-            (World.open_gate, 0, fails),
-            (World.turn, 3),
-            (World.publish, "c1"),
-            (World.turn, 1),
+            (Scenario.connect, "alice"),
+            (Scenario.turn, 1),
+            (Scenario.open_gate, 0, False),
+            (Scenario.turn, 2),
+            (Scenario.subscribe, SocketNumber(0), ["conversation:c1"]),
+            (Scenario.turn, 1),
+            (Scenario.peer_closes, SocketNumber(0)),
+            (Scenario.open_gate, 0, fails),
+            (Scenario.turn, 3),
+            (Scenario.publish, "c1"),
+            (Scenario.turn, 1),
         ]
     )

@@ -1,4 +1,4 @@
-"""Mistakes in the set-up are errors at set-up, which name the remedy."""
+"""Mistakes in the set-up raise at set-up, and the errors name the remedy."""
 
 from __future__ import annotations
 
@@ -46,25 +46,25 @@ def test_a_server_event_has_no_handler() -> None:
         Router().on(MessageNew, typing)  # type: ignore[type-var, arg-type]
 
 
-async def test_a_client_event_without_a_handler_is_a_mistake_at_start() -> None:
-    class Deaf(Domain):
+async def test_a_client_event_without_a_handler_raises_at_start() -> None:
+    class WithoutHandlers(Domain):
         events = MessengerDomain.events
 
-    gateway = make_gateway(domains=[Deaf()])
+    gateway = make_gateway(domains=[WithoutHandlers()])
     with pytest.raises(ConfigurationError, match=r"no domain handles client\.messenger\.typing"):
         await gateway.start()
 
 
-def test_two_events_of_one_name_are_a_mistake() -> None:
+def test_two_events_with_the_same_name_raise() -> None:
     @event("client.messenger.typing")
     class Other(ClientEvent, frozen=True):
         """Another one."""
 
-    class Twin(Domain):
+    class OtherDomain(Domain):
         events = (Other,)
 
     with pytest.raises(ConfigurationError, match="declared by both"):
-        make_gateway(domains=[MessengerDomain(), Twin()])
+        make_gateway(domains=[MessengerDomain(), OtherDomain()])
 
 
 def test_a_name_must_say_domain_and_direction() -> None:
@@ -127,15 +127,15 @@ def test_an_audience_names_fields_that_exist() -> None:
         ({"allowed_origins": ["app.example"]}, "is not an origin"),
     ],
 )
-def test_a_gateway_refuses_what_cannot_work(options: dict[str, object], message: str) -> None:
+def test_a_gateway_refuses_invalid_arguments(options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         make_gateway(**options)
 
 
-def test_a_payload_that_no_client_can_be_told_about_is_refused_at_set_up() -> None:
+def test_a_payload_without_a_json_form_is_refused_at_set_up() -> None:
     @event("server.odd.number")
     class Odd(ServerEvent, frozen=True):
-        """Carries a type that JSON does not have."""
+        """Has a field of a type without a JSON form."""
 
         value: complex
 

@@ -1,4 +1,4 @@
-"""A token bucket lets a burst through, then a rate, and nothing more."""
+"""A token bucket allows a burst, then a steady rate, and nothing more."""
 
 import hypothesis.strategies as st
 import pytest
@@ -22,15 +22,15 @@ from hubbub.connections.rate_limits import TokenBucket
     ids=[
         "one at a time",
         "a burst",
-        "a refusal takes nothing",
+        "a refusal costs nothing",
         "two a second",
-        "never more than the burst",
+        "at most the burst",
         "full at any time",
         "slowly",
-        "a burst below one lets nothing through",
+        "a burst below one allows nothing",
     ],
 )
-def test_a_bucket_allows_what_has_come_back(rate: float, burst: float, times: list[float], expected: str) -> None:
+def test_a_bucket_allows_what_has_refilled(rate: float, burst: float, times: list[float], expected: str) -> None:
     bucket = TokenBucket()
 
     assert " ".join("yes" if bucket.take(now, rate, burst) else "no" for now in times) == expected
@@ -45,7 +45,7 @@ def test_a_bucket_is_two_numbers() -> None:
     burst=st.integers(1, 100),
     pauses=st.lists(st.integers(0, 1024), max_size=200),
 )
-def test_no_stretch_of_time_gets_more_than_its_burst_and_rate(rate: int, burst: int, pauses: list[int]) -> None:
+def test_no_interval_gets_more_than_the_burst_and_the_rate(rate: int, burst: int, pauses: list[int]) -> None:
     bucket = TokenBucket()
     now = 0.0
     taken = []

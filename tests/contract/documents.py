@@ -15,7 +15,7 @@ from hubbub.contract.registry import EventSpec
 
 st.register_type_strategy(UnsetType, st.just(UNSET))
 
-#: What JSON writes without a fraction is an integer, here as in JavaScript, which cannot tell 1.0 from 1.
+# A number that JSON writes without a fraction is an integer: JavaScript cannot tell 1.0 from 1.
 _numbers = st.floats(allow_nan=False, allow_infinity=False).filter(lambda number: not number.is_integer())
 _scalars = st.one_of(
     st.none(),
@@ -31,7 +31,7 @@ any_json = st.recursive(_scalars, lambda inner: st.lists(inner, max_size=3) | st
 
 
 def payloads(payload: type[Payload]) -> st.SearchStrategy[Payload]:
-    """Build payloads from their types, with optional fields; most of them within the bounds of ``Meta``."""
+    """Build payloads from their types, with optional fields; most of them within the bounds of `Meta`."""
     hints = get_type_hints(payload, include_extras=True)
     fields = {field.name: _field(hints[field.name]) for field in msgspec.structs.fields(payload)}
     return st.builds(payload, **fields)
@@ -56,14 +56,14 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def documents(contract: Contract, keep: Callable[[EventSpec], bool]) -> st.SearchStrategy[Any]:
-    """Build documents: events of the contract, the same with something wrong, and any JSON."""
+    """Build documents: events of the contract, such events with a mistake, and any JSON."""
     specs = [spec for spec in contract.values() if keep(spec)]
     events = st.one_of([_event(spec.name, payloads(spec.payload)) for spec in specs])
     unknown = st.fixed_dictionaries(
         {"type": st.sampled_from([*contract, "client.a.b", "server.a.b", "toString", ""]) | any_json},
         optional={"data": any_json, "ts": any_json, "id": any_json},
     )
-    return st.one_of(events, _spoiled(events), _spoiled(_spoiled(events)), unknown, any_json)
+    return st.one_of(events, _with_mistake(events), _with_mistake(_with_mistake(events)), unknown, any_json)
 
 
 def _event(name: str, data: st.SearchStrategy[Payload]) -> st.SearchStrategy[Any]:
@@ -79,7 +79,7 @@ def as_json(payload: Payload) -> Any:
 
 
 @st.composite
-def _spoiled(draw: st.DrawFn, good: st.SearchStrategy[Any]) -> Any:
+def _with_mistake(draw: st.DrawFn, good: st.SearchStrategy[Any]) -> Any:
     """Remove something from a good document, replace something in it, or add something to it."""
     document = draw(good)
     containers = [each for each in _containers(document) if each]

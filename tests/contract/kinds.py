@@ -97,5 +97,5 @@ WITH_KINDS: Final = Contract((*BUILT_IN, *KINDS))
 
 
 def payload_named(name: str, base: type[msgspec.Struct], fields: list[Any]) -> type[Any]:
-    """Return a payload class like one that a contract's author writes."""
+    """Return a payload class as a contract's author would write it."""
     return msgspec.defstruct(name, fields, bases=(base,), frozen=True)

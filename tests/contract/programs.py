@@ -1,4 +1,4 @@
-"""The programs that these tests run: tsc, ``@asyncapi/parser``, the guards, mypy. None is ever skipped."""
+"""The programs that these tests run: tsc, `@asyncapi/parser`, the guards, mypy. None is ever skipped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ ROOT: Final = Path(__file__).parents[2]
 TOOLS: Final = ROOT / "tools" / "contract"
 TSC: Final = TOOLS / "node_modules" / ".bin" / "tsc"
 
-#: Stricter than --strict, so that the file suits whatever options a user has.
 COMPILER_OPTIONS: Final = {
     "strict": True,
     "noUncheckedIndexedAccess": True,
@@ -31,10 +30,11 @@ COMPILER_OPTIONS: Final = {
     "types": [],
     "rootDir": ".",
 }
+"""Stricter than --strict, so that the file suits whatever options a user has."""
 
 
 def node() -> str:
-    """Return the path of Node, after a look for what ``npm ci`` installs."""
+    """Return the path of Node, after checking that `npm ci` was run."""
     found = shutil.which("node")
     if found is None or not TSC.exists():
         raise RuntimeError(f"Node 20 and its packages are missing: `make test` brings them, or `npm ci` in {TOOLS}")
@@ -55,7 +55,7 @@ def tsc(folder: Path, sources: Mapping[str, str], *, emit: bool = False) -> list
 
 
 def asyncapi_diagnostics(*files: Path) -> list[list[Any]]:
-    """Return the diagnostics of ``@asyncapi/parser`` for each file."""
+    """Return the diagnostics of `@asyncapi/parser` for each file."""
     command: list[str | Path] = [node(), TOOLS / "asyncapi.mjs", *files]
     run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=TOOLS)
     return [json.loads(line) for line in run.stdout.splitlines()]
@@ -75,7 +75,7 @@ class Guards:
         )
 
     def accept(self, guard: str, text: str) -> bool:
-        """Return whether a guard accepts a document, which is JSON on one line."""
+        """Return whether a guard accepts a document (JSON on one line)."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{guard} {text}\n")
@@ -89,7 +89,7 @@ class Guards:
 
 
 def mypy(*files: Path) -> list[tuple[str, int, str]]:
-    """Return the errors of ``mypy --strict`` as (file name, line, error code)."""
+    """Return the errors of `mypy --strict` as (file name, line, error code)."""
     options = ["--no-error-summary", "--hide-error-context", "--no-pretty"]
     command: list[str | Path] = [sys.executable, "-m", "mypy", *options, *files]
     run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)

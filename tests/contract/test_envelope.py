@@ -1,4 +1,4 @@
-"""The one shape of every event, and what is refused on the way in and on the way out."""
+"""The common shape of all events, and what is refused when decoding and encoding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``docs/orders.md`` and ``docs/contract.md`` show is what happens: every block is run, compiled or compared."""
+"""`docs/orders.md` and `docs/contract.md` are correct: every block is run, compiled or compared."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_the_typescript_of_the_orders_page_is_the_export_and_compiles(shop: Path
     assert tsc(tmp_path, {"contracts.ts": contracts, **uses}) == []
 
 
-def test_the_check_of_the_orders_page_says_what_the_page_says(shop: Path, tmp_path: Path) -> None:
+def test_the_check_prints_what_the_orders_page_shows(shop: Path, tmp_path: Path) -> None:
     for file in shop.glob("*.py"):
         (tmp_path / file.name).write_text(file.read_text().replace("customer_id", "buyer_id"))
     hubbub_contract(shop, "export", "--format", "json-schema", "--output", str(tmp_path / "released.json"), "main:app")

@@ -1,4 +1,4 @@
-"""How an event is declared, and the mistakes that are caught there."""
+"""How events are declared, and which mistakes that catches."""
 
 from __future__ import annotations
 
@@ -76,18 +76,18 @@ def test_a_declaration_that_does_not_fit_together_is_refused(
         event(name, **options)(payload_named("Thing", base, fields))
 
 
-def test_a_payload_names_its_topics_and_the_users_for_whom_it_is_self() -> None:
+def test_a_payload_names_its_topics_and_its_self_users() -> None:
     spec = spec_of(MessageNew)
 
     assert spec.topics_of(MESSAGE) == (Topic("conversation", "c1"),)
     assert spec.users_of(MESSAGE) == ("alice",)
 
 
-def test_a_contract_knows_the_kinds_of_topic_that_something_is_addressed_to() -> None:
+def test_a_contract_lists_the_kinds_of_topic_that_events_are_addressed_to() -> None:
     assert {"conversation", "user"} == MESSENGER.topic_kinds
 
 
-def test_two_payloads_of_one_name_are_refused() -> None:
+def test_two_payloads_with_the_same_name_are_refused() -> None:
     other = event("client.messenger.typing")(payload_named("Other", ClientEvent, []))
 
     with pytest.raises(ConfigurationError, match="is declared by both Typing and Other"):

@@ -1,4 +1,4 @@
-"""Every event survives the wire: what was encoded is decoded to the same payload."""
+"""Every event round-trips: it is decoded to the payload that was encoded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_every_event_round_trips(payload: type[Payload], data: st.DataObject) ->
 @pytest.mark.parametrize("payload", UP)
 @settings(deadline=None)
 @given(data=st.data(), id=st.none() | st.text())
-def test_every_client_event_is_read_back_by_the_server(
+def test_every_client_event_is_decoded_by_the_server(
     payload: type[Payload], data: st.DataObject, id: str | None
 ) -> None:
     envelope = Envelope.of(data.draw(payloads(payload)), id=id)

@@ -11,7 +11,7 @@ from hubbub.contract.topics import KIND_PATTERN, is_valid_id
 
 
 @given(kind=st.from_regex(KIND_PATTERN, fullmatch=True), id=st.text(min_size=1, max_size=128).filter(is_valid_id))
-def test_the_string_form_is_read_back(kind: str, id: str) -> None:
+def test_the_string_form_round_trips(kind: str, id: str) -> None:
     assert Topic.parse(str(Topic(kind, id))) == Topic(kind, id)
 
 

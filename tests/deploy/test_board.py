@@ -21,7 +21,7 @@ from tests.websocket import RawSocket, frame
 
 BOARD = Path(__file__).parents[2] / "docs" / "grafana.json"
 
-# Families that are not on the board: they come from the Python client, and say nothing about the bus.
+# Families that are not on the board: the Python client adds them, and they are not about the bus.
 NOT_ON_THE_BOARD = {
     "process_virtual_memory_bytes",
     "process_start_time_seconds",
@@ -35,7 +35,7 @@ ADDED_LABELS = {"job", "instance", "le"}
 
 
 class Exported(NamedTuple):
-    """What a node exports: its families, and the labels that samples have, by name."""
+    """What a node exports: its metric families, and the labels of samples by name."""
 
     families: list[Metric]
     labels: dict[str, set[str]]

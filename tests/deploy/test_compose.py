@@ -103,7 +103,7 @@ async def test_caddy_serves_two_nodes_and_continues_when_one_stops(tmp_path: Pat
             )
             try:
                 await _serving(process)
-                await _story(Address("127.0.0.1", http), first)
+                await _check_signals(Address("127.0.0.1", http), first)
             finally:
                 process.terminate()
                 await process.wait()
@@ -116,7 +116,7 @@ async def _serving(caddy: asyncio.subprocess.Process) -> None:
         assert line, "Caddy exited before it listened"
 
 
-async def _story(site: Address, first: Running) -> None:
+async def _check_signals(site: Address, first: Running) -> None:
     async with httpx.AsyncClient(base_url=site.http, timeout=20) as rest:
         assert (await rest.get("/metrics")).status_code == 404
         login = await rest.post("/api/session", json={"username": "alice", "password": "alice"})

@@ -36,7 +36,7 @@ async def server(tmp_path: Path) -> AsyncIterator[Running]:
         yield server
 
 
-async def test_the_soft_limit_is_raised_to_the_hard_one_and_the_log_says_so(server: Running) -> None:
+async def test_the_soft_limit_is_raised_to_the_hard_one_and_logged(server: Running) -> None:
     assert resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE) == (HARD, HARD)
     assert server.log.count(f"the limit on file descriptors was {SOFT}, and is now {HARD}") == 1
 

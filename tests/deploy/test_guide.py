@@ -1,4 +1,4 @@
-"""docs/deploying.md: what it says about Kubernetes and the command line is true of a node."""
+"""docs/deploying.md: its statements about Kubernetes and the command line are true."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pod() -> Any:
     return deployment["spec"]["template"]["spec"]
 
 
-def test_kubernetes_waits_longer_than_its_own_sleep_and_the_drain(pod: Any) -> None:
+def test_kubernetes_waits_longer_than_its_prestop_sleep_and_the_drain(pod: Any) -> None:
     (container,) = pod["containers"]
     program, seconds = container["lifecycle"]["preStop"]["exec"]["command"]
 

@@ -1,4 +1,4 @@
-"""The Dockerfile: its commands are run as they are written, without Docker, which not every machine has."""
+"""The Dockerfile: its commands run as written, but without Docker, which not every machine has."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.websocket import RawSocket
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 STOP_SECONDS = TERMINATE_SECONDS + 2 * MIN_SHUTDOWN_SECONDS
-"""What a node takes to end at most, after SIGTERM."""
+"""The most seconds that a node needs to stop after SIGTERM."""
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -89,7 +89,7 @@ def test_the_server_is_reached_from_outside_the_container() -> None:
     assert only("EXPOSE") == "8000"
 
 
-async def test_without_a_secret_nothing_is_served(tmp_path: Path) -> None:
+async def test_without_a_secret_the_node_does_not_start(tmp_path: Path) -> None:
     variables = {key: value for key, value in environment(0).items() if key != "HUBBUB_SECRET"}
     process = await asyncio.create_subprocess_exec(
         *runs(), cwd=tmp_path, env={**os.environ, **variables}, stdout=PIPE, stderr=STDOUT
@@ -110,7 +110,7 @@ def test_it_runs_as_a_numbered_user_who_is_not_root() -> None:
 def test_sigterm_reaches_the_server_itself() -> None:
     assert only("STOPSIGNAL") == "SIGTERM"
     for word in ("ENTRYPOINT", "CMD"):
-        assert isinstance(json.loads(only(word)), list)  # a shell in between would not pass the signal on
+        assert isinstance(json.loads(only(word)), list)  # a shell in between would not forward the signal
 
 
 def test_no_secret_is_in_it() -> None:
@@ -121,7 +121,7 @@ def test_no_secret_is_in_it() -> None:
     assert dict(re.findall(r"(\w+)=(\S+)", only("ENV")))["HUBBUB_ENVIRONMENT"] == "production"
 
 
-def test_what_the_build_copies_is_there_and_everything_else_stays_out() -> None:
+def test_the_files_that_the_build_copies_exist_and_all_others_are_ignored() -> None:
     copied = {
         source.split("/")[0]
         for word, rest in instructions()

@@ -1,4 +1,4 @@
-"""The configurations of docs/proxies.md, each over TLS in front of a node: they pass REST and sockets, and no more.
+"""The configurations of docs/proxies.md, each over TLS before a node: they pass REST and sockets, and nothing else.
 
 Caddy is a development dependency. nginx and HAProxy are not on PyPI: their tests run if they are installed.
 """
@@ -36,8 +36,8 @@ PAGE = "docs/proxies.md"
 SITE = "app.example"
 
 
-class Place(NamedTuple):
-    """Ports and files of a proxy in a test, in place of those on the page."""
+class ProxyFiles(NamedTuple):
+    """Ports and files of a proxy in a test, which replace those on the page."""
 
     folder: Path
     port: int
@@ -56,7 +56,7 @@ class Place(NamedTuple):
         return file
 
 
-def nginx(text: str, place: Place) -> list[str]:
+def nginx(text: str, place: ProxyFiles) -> list[str]:
     file = place.put(
         text,
         ("listen 443 ssl", f"listen 127.0.0.1:{place.port} ssl"),
@@ -67,7 +67,7 @@ def nginx(text: str, place: Place) -> list[str]:
     return ["nginx", "-c", str(file), "-p", str(place.folder), "-g", f"daemon off; pid {place.folder}/nginx.pid;"]
 
 
-def haproxy(text: str, place: Place) -> list[str]:
+def haproxy(text: str, place: ProxyFiles) -> list[str]:
     file = place.put(
         text,
         ("maxconn 32768", "maxconn 1000"),  # not every machine allows that many descriptors
@@ -79,7 +79,7 @@ def haproxy(text: str, place: Place) -> list[str]:
     return ["haproxy", "-db", "-f", str(file)]
 
 
-def caddy(text: str, place: Place) -> list[str]:
+def caddy(text: str, place: ProxyFiles) -> list[str]:
     file = place.put(
         "{\n\tadmin off\n\tauto_https disable_redirects\n}\n" + text,
         (f"{SITE} {{", f"https://{SITE}:{place.port} {{\n\ttls {place.certificate} {place.key}"),
@@ -104,7 +104,7 @@ def certificate(folder: Path) -> tuple[Path, Path, Path]:
 
 @contextlib.asynccontextmanager
 async def running(arguments: list[str], port: int) -> AsyncIterator[None]:
-    """Run a proxy until the end of the block, which starts when it listens."""
+    """Run a proxy until the end of the block. The block starts when the proxy listens."""
     process = await asyncio.create_subprocess_exec(*arguments, stdout=PIPE, stderr=STDOUT, env=dict(os.environ))
     try:
         async with asyncio.timeout(20):
@@ -114,7 +114,7 @@ async def running(arguments: list[str], port: int) -> AsyncIterator[None]:
                     _, writer = await asyncio.open_connection("127.0.0.1", port)
                     writer.close()
                     break
-                await asyncio.sleep(0.02)  # nginx and HAProxy log nothing when they are up
+                await asyncio.sleep(0.02)  # nginx and HAProxy do not log when they are ready
         yield
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -131,7 +131,7 @@ async def running(arguments: list[str], port: int) -> AsyncIterator[None]:
     + [("caddyfile", caddy)],
 )
 async def test_a_proxy_passes_requests_and_sockets_and_hides_metrics(
-    language: str, arrange: Callable[[str, Place], list[str]], tmp_path: Path
+    language: str, arrange: Callable[[str, ProxyFiles], list[str]], tmp_path: Path
 ) -> None:
     (text,) = (block.text for block in blocks(PAGE) if block.language == language)
     (port,) = free_ports(1)
@@ -139,7 +139,7 @@ async def test_a_proxy_passes_requests_and_sockets_and_hides_metrics(
     context = ssl.create_default_context(cafile=str(trusted[0]))
     run = (HUBBUB, "run", "hubbub_messenger.app:app", "--port", "0", "--drain", "0.2")
     async with command(tmp_path, *run, HUBBUB_ENVIRONMENT="development") as node:
-        place = Place(tmp_path, port, node.address.port, *trusted)
+        place = ProxyFiles(tmp_path, port, node.address.port, *trusted)
         async with running(arrange(text, place), port):
             host = {"Host": f"{SITE}:{port}"}
             as_site = {"sni_hostname": SITE}

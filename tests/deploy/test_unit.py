@@ -35,7 +35,7 @@ async def test_the_command_serves_and_exits_with_0(service: configparser.Section
 
 
 def test_the_first_signal_goes_only_to_the_parent_of_the_workers(service: configparser.SectionProxy) -> None:
-    """If systemd signalled all of them, the parent's signal would be a worker's second one, which stops it at once."""
+    """With a signal from systemd, the parent's signal would be a worker's second one and stop it at once."""
     assert service["KillMode"] == "mixed"
     assert "KillSignal" not in service
 

@@ -19,13 +19,13 @@ from tests.docs.pages import ROOT
 _PREFIXES = {"!", "do", "else", "exec", "if", "sudo", "then", "until", "while"}
 
 _SEPARATORS = {"|", "||", "&&", "&", ";", "(", ")"}
-_PLACEHOLDER = re.compile(r"\[.*\](\.\.\.)?$|\{.*\}$|COMMAND$")  # in a synopsis
+_PLACEHOLDER = re.compile(r"\[.*\](\.\.\.)?$|\{.*\}$|COMMAND$")  # as in a synopsis
 _ASSIGNMENT = re.compile(r"\w+=")
 _NESTED = re.compile(r"\$\(([^()]*)\)")
 
 
 class UnknownCommand(Exception):
-    """A command line cannot work as it is."""
+    """A command line cannot work as written."""
 
 
 def check(script: str) -> None:
@@ -37,8 +37,8 @@ def check(script: str) -> None:
         _check(arguments)
 
 
-def of_console(text: str) -> str:
-    """Return what was typed in a console: the lines that start with a dollar sign."""
+def console_commands(text: str) -> str:
+    """Return the commands typed in a console: the lines that start with a dollar sign."""
     return "\n".join(line.removeprefix("$ ") for line in text.splitlines() if line.startswith("$ "))
 
 

@@ -22,9 +22,9 @@ class Block(NamedTuple):
     Attributes:
         page: The path of its page in the repository.
         line: Where it starts, counted from 1.
-        language: As the fence names it.
+        language: The language that the fence names.
         title: The option `title` of the fence, or an empty string.
-        text: What is inside.
+        text: The text inside the fence.
     """
 
     page: str

@@ -1,4 +1,4 @@
-"""The check of docstrings finds what is missing, and passes for Hubbub."""
+"""The check of docstrings reports what is missing, and passes for Hubbub."""
 
 from __future__ import annotations
 

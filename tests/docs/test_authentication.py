@@ -1,4 +1,4 @@
-"""`docs/authentication.md`: every recipe runs as it is written, and accepts whom it says."""
+"""`docs/authentication.md`: every recipe runs as written, and accepts exactly the users it describes."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def test_a_jwt_in_a_cookie_is_accepted_and_a_logout_ends_only_that_session
             await laptop.catch_up()
 
 
-async def test_the_python_client_prints_what_it_hears(
+async def test_the_python_client_prints_what_it_receives(
     recipe: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module, client, heard = recipe("cookie_app"), recipe("listen"), asyncio.Queue[str]()
@@ -155,7 +155,7 @@ def table_app(recipe: Callable[[str], ModuleType]) -> ModuleType:
     return recipe("table_app")
 
 
-async def test_a_session_of_the_table_is_accepted_and_members_hear(table_app: ModuleType) -> None:
+async def test_a_session_of_the_table_is_accepted_and_members_receive_events(table_app: ModuleType) -> None:
     NoteAdded: Any = sys.modules["board"].NoteAdded  # noqa: N806 - a class
     async with served(table_app) as (server, rest):
         alice, bob = await sign_in(server, rest, "alice"), await sign_in(server, rest, "bob")
@@ -199,7 +199,7 @@ async def test_a_session_that_has_expired_or_is_unknown_is_refused(table_app: Mo
                 assert await client.expect_closed(4401) == "unauthorized"
 
 
-async def test_a_logout_ends_the_session_and_leaving_ends_the_topic(table_app: ModuleType) -> None:
+async def test_a_logout_ends_the_session_and_leaving_ends_the_subscription(table_app: ModuleType) -> None:
     async with served(table_app) as (server, rest):
         headers = await sign_in(server, rest, "alice")
         async with server.connect(headers=headers) as alice:
@@ -216,13 +216,13 @@ async def test_a_logout_ends_the_session_and_leaving_ends_the_topic(table_app: M
             await again.expect_closed(4401)
 
 
-async def test_the_kinds_of_hubbub_are_authorised_by_relation(recipe: Callable[[str], ModuleType]) -> None:
+async def test_hubbubs_topic_kinds_are_authorised_by_relation(recipe: Callable[[str], ModuleType]) -> None:
     asked = [Topic("user", "bob"), Topic("user", "carol"), Topic("conversation", "c1"), Topic("conversation", "c2")]
 
     assert await recipe("kinds").authorize(SimpleNamespace(user_id="alice"), asked) == [asked[0], asked[2]]
 
 
-async def test_the_pages_that_are_named_are_the_whole_policy(recipe: Callable[[str], ModuleType]) -> None:
+async def test_only_pages_of_the_listed_origins_are_allowed(recipe: Callable[[str], ModuleType]) -> None:
     gateway: Gateway = recipe("origins").gateway
 
     async with serve(gateway.attach(FastAPI())) as server:

@@ -1,4 +1,4 @@
-"""Every code block of README.md and docs/ runs, or as much of it as possible is checked."""
+"""Every code block of README.md and docs/ is run, or checked as far as possible."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RUN_BY = {
     "docs/testing.md": ({"python"}, "tests/testing/test_testing.py"),
 }
 
-# What the Python blocks of other pages need to run as they are.
+# The names that Python blocks of other pages need in order to run as written.
 STUBS = {
     "docs/limits.md": """
         from types import SimpleNamespace
@@ -65,12 +65,12 @@ STUBS = {
     """,
 }
 
-# Blocks that are not run, and why. What can be checked without running them is checked.
+# Blocks that are not run, and why. They are checked as far as possible without running them.
 NOT_RUN = {
     ("docs/many-nodes.md", "python"): "needs a Redis: tests/test_publisher.py and tests/cluster do it with one",
 }
 
-# Blocks in languages that nothing here reads, and why.
+# Blocks in languages that no test here reads, and why.
 NOT_READ = {
     ("docs/wire.md", "http"): "shows what tests/docs/wire_client.py sends",
 }
@@ -113,7 +113,7 @@ def test_every_test_that_is_listed_for_a_page_names_the_page() -> None:
     assert wrong == []
 
 
-def test_nothing_is_listed_that_does_not_exist() -> None:
+def test_every_listed_page_and_language_exists() -> None:
     shown = {(block.page, block.language) for block in ALL}
 
     assert [each for each in (*NOT_RUN, *NOT_READ) if each not in shown] == []
@@ -192,7 +192,7 @@ def test_commands_and_their_options_exist(block: Block) -> None:
 
 @in_language("console")
 def test_commands_typed_in_a_console_exist(block: Block) -> None:
-    commands.check(commands.of_console(block.text))
+    commands.check(commands.console_commands(block.text))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_commands_typed_in_a_console_exist(block: Block) -> None:
         ("for each in 1 2; do", "syntax error"),
     ],
 )
-def test_a_command_that_does_not_exist_is_found(script: str, what: str) -> None:
+def test_a_command_that_does_not_exist_is_reported(script: str, what: str) -> None:
     with pytest.raises(commands.UnknownCommand, match=what):
         commands.check(script)
 
@@ -222,7 +222,7 @@ def test_a_command_that_does_not_exist_is_found(script: str, what: str) -> None:
         ("Gateway(authenticate=a, redis='x')", "Gateway(redis=)"),
     ],
 )
-def test_a_name_that_does_not_exist_is_found(source: str, found: str) -> None:
+def test_a_name_that_does_not_exist_is_reported(source: str, found: str) -> None:
     assert list(unknown_names(ast.parse(source))) == [found]
 
 

@@ -1,4 +1,4 @@
-"""The page of the command line reads like its `--help`."""
+"""The page about the command line matches its `--help`."""
 
 from __future__ import annotations
 

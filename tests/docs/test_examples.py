@@ -1,4 +1,4 @@
-"""Every app in docs/examples does what the guides say: run by its own command, tested over real sockets."""
+"""Every app in docs/examples works as the guides say: run by its own command, tested over real sockets."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Person:
         assert response.is_success, response.text
         if response.cookies:
             self.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in response.cookies.items())
-            self.headers["Origin"] = self.server.http  # as browsers send it: a cookie only counts with it
+            self.headers["Origin"] = self.server.http  # as browsers send it: a cookie is only accepted with it
         else:
             self.headers["Authorization"] = f"Bearer {response.json()['token']}"
 
@@ -79,7 +79,7 @@ async def people(example: str, server: Address) -> dict[str, Person]:
     return found
 
 
-async def test_only_members_hear_of_a_note(server: Address, people: dict[str, Person]) -> None:
+async def test_only_members_receive_a_note(server: Address, people: dict[str, Person]) -> None:
     async with (
         server.connect(headers=people["bob"].headers) as bob,
         server.connect(headers=people["carol"].headers) as carol,

@@ -38,7 +38,7 @@ TABLES = [(WIRE, "may you reconnect?"), (CODES, "when")]
 
 
 @pytest.mark.parametrize(("guide", "third"), TABLES)
-def test_every_close_code_is_there_with_its_reason_and_whether_to_come_back(guide: str, third: str) -> None:
+def test_every_close_code_is_documented_with_its_reason_and_whether_to_reconnect(guide: str, third: str) -> None:
     rows = {int(row[0]): row for row in table(guide, "code", "reason", third) if row[0].isdigit()}
     said = {
         code: WORDS[max((words for words in WORDS if row[-1].startswith(words)), key=len)] for code, row in rows.items()
@@ -48,13 +48,13 @@ def test_every_close_code_is_there_with_its_reason_and_whether_to_come_back(guid
     assert [code for code, row in rows.items() if CLOSE_CODES[code].reason not in row[1]] == []
 
 
-def test_there_is_something_to_do_about_every_close_code() -> None:
+def test_every_close_code_has_a_remedy() -> None:
     named = {int(code) for row in table(CODES, "code", "in operation") for code in row[0].split(", ")}
 
     assert named >= CLOSE_CODES.keys()
 
 
-def test_every_limit_is_there_with_its_default() -> None:
+def test_every_limit_is_documented_with_its_default() -> None:
     said = {row[0].strip("`"): amount(row[1]) for row in table(WIRE, "`Limits`")}
 
     assert said == {field.name: field.default for field in fields(Limits)}

@@ -1,4 +1,4 @@
-"""CONTRIBUTING and the architecture page show the folders of the library: every new one, and none that is gone."""
+"""CONTRIBUTING and the architecture page list exactly the folders of the library."""
 
 import re
 
@@ -18,22 +18,22 @@ def folders() -> set[str]:
     return {path.parent.name for path in HOUSE.glob("*/__init__.py")}
 
 
-def test_every_room_of_the_library_is_on_the_map() -> None:
+def test_every_folder_of_the_library_is_on_the_map() -> None:
     assert sorted((modules() | {f"{name}/" for name in folders()}) - set(MAP)) == []
 
 
-def test_the_map_shows_no_module_that_is_gone() -> None:
+def test_the_map_shows_no_module_that_does_not_exist() -> None:
     assert [name for name in MAP if name.endswith(".py") and not (HOUSE / name).exists()] == []
 
 
-def test_every_file_that_the_architecture_page_names_is_there() -> None:
+def test_every_file_that_the_architecture_page_names_exists() -> None:
     named = re.findall(r"`([\w/]+\.(?:py|lua)|[\w/]+/)`", ARCHITECTURE)
 
     assert len(named) > 30
     assert [name for name in named if not any((base / name).exists() for base in (HOUSE, ROOT))] == []
 
 
-def test_the_picture_shows_every_room() -> None:
+def test_the_picture_shows_every_folder() -> None:
     shown = set(re.findall(r"[\w/]+(?:\.py)?", " ".join(re.findall(r'class="name"[^>]*>([^<]+)<', PICTURE))))
 
     assert sorted(folders() - shown) == []

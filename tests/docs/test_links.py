@@ -1,4 +1,4 @@
-"""The check of the built site finds broken links, and only those."""
+"""The check of the built site reports broken links, and only those."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Links out of docs/ work on the site as they do in the repository."""
+"""Links to files outside docs/ work on the site as in the repository."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_links_of_pages_outside_docs_lead_into_it() -> None:
     assert on_the_site("[limits](../docs/limits.md)", "benchmarks/README.md") == "[limits](../limits.md)"
 
 
-def test_code_is_left_alone() -> None:
+def test_links_in_code_are_not_changed() -> None:
     block = "```md\n[example](nowhere.md)\n```\n\n    [indented](nowhere.md)\n"
 
     assert on_the_site(block) == block
@@ -53,7 +53,7 @@ def test_a_link_to_a_file_that_does_not_exist_is_named(target: str) -> None:
     assert problems == [f"docs/limits.md: {target} does not exist"]
 
 
-def test_an_example_is_shown_whole() -> None:
+def test_an_example_is_shown_in_full() -> None:
     example = ROOT / "docs" / "examples" / "fastapi_app.py"
 
     assert example.read_text() in example_page(example)

@@ -34,7 +34,7 @@ C1, SECRETS, BOB = (
 )
 
 
-class Fragile(Domain):
+class DomainWithoutSnapshot(Domain):
     """A domain that has no snapshot of conversation c9, so its subscribers must fetch."""
 
     def snapshot(self, ctx: Context, topics: Sequence[Topic]) -> Iterable[ServerEvent]:
@@ -59,7 +59,7 @@ def gateway(clock: ManualClock) -> Gateway:
     return Gateway(
         authenticate=JWTAuthenticator(SECRET, algorithms=["HS256"], clock=clock),
         authorize=authorize,
-        domains=[MessengerDomain(), Fragile()],
+        domains=[MessengerDomain(), DomainWithoutSnapshot()],
         clock=clock,
         limits=Limits(sockets_per_user=2),
     )
@@ -96,7 +96,7 @@ async def closed(socket: Socket) -> tuple[int, str]:
         return error.code, error.reason
 
 
-async def test_the_whole_story(connect: Any, gateway: Gateway) -> None:
+async def test_a_client_subscribes_sends_and_receives(connect: Any, gateway: Gateway) -> None:
     alice, bob = await connect("alice"), await connect("bob")
     assert (await alice.receive())["data"]["userId"] == "alice"
     await bob.expect("server.system.ready")
@@ -176,7 +176,7 @@ async def test_a_client_that_does_not_answer_pings_is_closed_with_4408(connect: 
     alice.send("client.any.thing", {})
     await alice.expect("server.system.error")
 
-    assert (await closed(frozen))[0] == 4408  # it reads its pings only now
+    assert (await closed(frozen))[0] == 4408  # only now does it read the pings
 
 
 @pytest.mark.parametrize(
@@ -237,14 +237,14 @@ async def test_a_wrong_request_is_answered_over_http(server: Address, request_li
     writer.close()
 
 
-async def test_a_user_may_have_only_so_many_sockets(connect: Any) -> None:
+async def test_the_sockets_of_a_user_are_limited(connect: Any) -> None:
     for _ in range(2):
         await (await connect("alice")).expect("server.system.ready")
 
     assert await closed(await connect("alice")) == (4429, "too many sockets of this user")
 
 
-async def test_withdrawn_access_ends_the_client(connect: Any, gateway: Gateway) -> None:
+async def test_withdrawn_access_stops_the_client(connect: Any, gateway: Gateway) -> None:
     heard: list[str] = []
     ready = asyncio.Event()
 
@@ -267,7 +267,7 @@ async def test_after_a_restart_the_client_is_connected_and_subscribed_again() ->
     closes: list[Closed] = []
     port = 0
 
-    class Impatient(Backoff):
+    class ShortBackoff(Backoff):
         """A backoff with short delays, so that the test is short."""
 
         def delay(self, closed: Closed) -> float | None:
@@ -289,7 +289,7 @@ async def test_after_a_restart_the_client_is_connected_and_subscribed_again() ->
 
     async with serve(make_app()) as first:
         port = first.port
-        listening = asyncio.create_task(listen(lambda: Socket.open("127.0.0.1", port), [C1], hear, Impatient()))
+        listening = asyncio.create_task(listen(lambda: Socket.open("127.0.0.1", port), [C1], hear, ShortBackoff()))
         await subscribed.get()
     async with serve(make_app()) as second:
         port = second.port

@@ -22,7 +22,7 @@ GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class Refused(Exception):
-    """The upgrade was answered over HTTP. The argument is the status."""
+    """The server answered the upgrade over HTTP. The argument is the status."""
 
 
 class Closed(Exception):
@@ -114,13 +114,13 @@ class Socket:
 
 
 class Backoff:
-    """How long to wait before the next attempt to connect."""
+    """The delay before the next attempt to connect."""
 
     def __init__(self) -> None:
         self._attempts = 0
 
     def delay(self, closed: Closed) -> float | None:
-        """Return the seconds to wait, or None if the code forbids to reconnect or needs a new token first."""
+        """Return the seconds to wait, or None if the code forbids reconnecting or requires a new token first."""
         if closed.code in NEVER | NEW_TOKEN:
             return None
         demanded = re.search(r"retry_after_ms=(\d+)", closed.reason) if closed.code == 1012 else None
@@ -133,7 +133,7 @@ class Backoff:
 async def listen(
     connect: Callable[[], Awaitable[Socket]], topics: list[Json], hear: Callable[[Json], None], backoff: Backoff
 ) -> Closed:
-    """Stay connected and subscribed until a close code forbids to reconnect, and return that close."""
+    """Stay connected and subscribed until a close code forbids reconnecting, and return that close."""
     while True:
         try:
             socket = await connect()

@@ -24,12 +24,12 @@ def gateway(clock: ManualClock) -> Gateway:
 
 
 async def updates(client: Client) -> list[Json]:
-    """Gives the presence updates heard so far, without those about the client itself."""
+    """Return the presence updates received so far, without those about the client itself."""
     return [event["data"] for event in await client.heard() if event["type"] == "server.presence.update"]
 
 
 async def until_left(gateway: Gateway, count: int) -> None:
-    """Waits until so many sockets are registered."""
+    """Wait until this many sockets are registered."""
     while gateway.load.sockets != count:
         await asyncio.sleep(0)
 
@@ -38,7 +38,7 @@ async def test_online_is_announced_on_the_first_socket_only(gateway: Gateway, cl
     async with running(gateway) as server, Client.open(server, "bob", "user:alice") as bob:
         assert await bob.expect("server.presence.batch") == {"users": [{"userId": "alice", "status": "offline"}]}
         clock.advance(1)
-        await bob.expect("server.presence.update")  # bob himself
+        await bob.expect("server.presence.update")  # about bob himself
 
         async with Client.open(server, "alice"), Client.open(server, "alice"):
             assert await updates(bob) == []  # before the tick
@@ -82,7 +82,7 @@ async def test_a_quick_reload_is_silent(gateway: Gateway, clock: ManualClock) ->
             assert await updates(bob) == []
 
 
-async def test_only_activity_brings_somebody_back_from_away(gateway: Gateway, clock: ManualClock) -> None:
+async def test_only_activity_ends_away(gateway: Gateway, clock: ManualClock) -> None:
     async with (
         running(gateway) as server,
         Client.open(server, "bob", "user:alice") as bob,
@@ -90,7 +90,7 @@ async def test_only_activity_brings_somebody_back_from_away(gateway: Gateway, cl
     ):
         for _ in range(299):
             clock.advance(1)
-            await alice.heard()  # pings, pongs and unknown events are no activity
+            await alice.heard()  # pings, pongs and unknown events are not activity
         await bob.heard()
         clock.advance(1)
         assert await updates(bob) == [
@@ -135,7 +135,7 @@ async def test_a_snapshot_reports_what_was_announced_and_only_new_topics(gateway
             assert await gateway.presence(["dave"]) == [PresenceState("dave", "offline", None)]
 
 
-async def test_nobody_hears_about_a_user_they_do_not_watch_but_the_user(gateway: Gateway, clock: ManualClock) -> None:
+async def test_only_watchers_and_the_user_receive_an_update(gateway: Gateway, clock: ManualClock) -> None:
     async with running(gateway) as server, Client.open(server, "alice") as alice, Client.open(server, "bob") as bob:
         clock.advance(1)
 
@@ -160,7 +160,7 @@ async def test_when_users_were_last_seen_is_stored_when_they_leave_and_at_the_en
     assert stored[1:] == [{"bob": datetime(2026, 1, 1, 0, 0, 5, tzinfo=UTC)}]
 
 
-async def test_a_failing_last_seen_hook_is_counted_and_harms_nobody(clock: ManualClock) -> None:
+async def test_a_failing_last_seen_hook_is_counted_and_affects_nothing_else(clock: ManualClock) -> None:
     async def fail(seen: Mapping[str, datetime]) -> None:
         raise RuntimeError("no database")
 
@@ -171,7 +171,7 @@ async def test_a_failing_last_seen_hook_is_counted_and_harms_nobody(clock: Manua
     assert gateway.stats.errors["on_last_seen"] == 1
 
 
-async def test_a_last_seen_hook_that_hangs_at_the_end_is_given_up_and_said(
+async def test_a_last_seen_hook_that_hangs_at_shutdown_times_out_with_a_log_line(
     clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def hang(seen: Mapping[str, datetime]) -> None:
@@ -185,7 +185,7 @@ async def test_a_last_seen_hook_that_hangs_at_the_end_is_given_up_and_said(
     assert "on_last_seen took over 0.05 s" in caplog.text
 
 
-async def test_a_clock_that_is_set_moves_nobody(clock: ManualClock) -> None:
+async def test_setting_the_clock_changes_no_status(clock: ManualClock) -> None:
     gateway = make_gateway(clock=clock)
     async with running(gateway) as server, Client.open(server, "bob", "user:alice") as bob:
         async with Client.open(server, "alice"):

@@ -1,4 +1,4 @@
-"""Subscribing: what fails in the app's own code, and what a broker is told meanwhile."""
+"""Subscribing: failures in the app's own code, and the interest that a broker gets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.fakes import FakeLoop, FakeSocket
 from tests.support import Client, make_gateway, running, types
 
 
-async def test_where_authorize_raises_the_old_set_stays_and_the_client_is_told() -> None:
+async def test_if_authorize_raises_the_subscriptions_stay_and_the_client_gets_an_error() -> None:
     fails = False
 
     async def authorize(ctx: Context, topics: Sequence[Topic]) -> Iterable[Topic]:
@@ -42,7 +42,7 @@ async def test_where_authorize_raises_the_old_set_stays_and_the_client_is_told()
         assert [event["data"]["conversationId"] for event in await bob.heard()] == ["old"]
 
 
-async def test_a_rule_that_waits_for_nothing_may_be_a_plain_function() -> None:
+async def test_authorize_may_be_a_plain_function() -> None:
     gateway = make_gateway(authorize=lambda ctx, topics: [topic for topic in topics if topic.id == "mine"])
     async with running(gateway) as server, Client.open(server, "bob") as bob:
         answer = await bob.subscribe("conversation:mine", "conversation:others")
@@ -50,7 +50,7 @@ async def test_a_rule_that_waits_for_nothing_may_be_a_plain_function() -> None:
         assert [topic["id"] for topic in answer["topics"]] == ["mine"]
 
 
-async def test_without_a_rule_of_the_app_every_topic_is_refused() -> None:
+async def test_without_authorize_every_topic_is_refused() -> None:
     from hubbub.domains.system import refuse_all
 
     async with running(make_gateway(authorize=refuse_all)) as server, Client.open(server, "bob") as bob:
@@ -60,7 +60,7 @@ async def test_without_a_rule_of_the_app_every_topic_is_refused() -> None:
         assert len(answer["refused"]) == 2
 
 
-async def test_the_app_is_asked_once_per_subscribe_and_cannot_add_topics() -> None:
+async def test_authorize_is_called_once_per_subscribe_and_cannot_add_topics() -> None:
     asked: list[list[str]] = []
 
     async def authorize(ctx: Context, topics: Sequence[Topic]) -> Iterable[Topic]:
@@ -74,7 +74,7 @@ async def test_the_app_is_asked_once_per_subscribe_and_cannot_add_topics() -> No
         assert asked == [["conversation:c1", "conversation:c2"]]
 
 
-async def test_a_snapshot_that_raises_is_followed_by_a_resync_and_the_next_domain_is_asked() -> None:
+async def test_after_a_snapshot_that_raises_a_resync_is_sent_and_the_next_domain_is_called() -> None:
     asked: list[str] = []
 
     class Broken(Domain):
@@ -96,7 +96,7 @@ async def test_a_snapshot_that_raises_is_followed_by_a_resync_and_the_next_domai
 
 
 class SlowBroker(MemoryBroker):
-    """Waits before it acknowledges interest, and keeps the interest it was told of."""
+    """A broker that records its interest, and waits before it acknowledges it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class SlowBroker(MemoryBroker):
             del self.interest[interest]
 
 
-class Node:
+class BusNode:
     """A bus with a slow broker, and sockets without a network."""
 
     def __init__(self) -> None:
@@ -137,7 +137,7 @@ TOPIC = Topic("conversation", "c")
 
 
 async def test_interest_is_kept_for_a_subscribe_that_waits_while_the_last_subscriber_leaves() -> None:
-    node = Node()
+    node = BusNode()
     node.broker.acknowledge.set()
     alice, bob = node.socket("alice"), node.socket("bob")
     await node.bus.subscribe(alice.context, [TOPIC])
@@ -155,8 +155,8 @@ async def test_interest_is_kept_for_a_subscribe_that_waits_while_the_last_subscr
 
 
 @pytest.mark.parametrize("how", ["the socket closes", "the subscribe is cancelled"])
-async def test_interest_is_withdrawn_when_a_subscribe_comes_to_nothing(how: str) -> None:
-    node = Node()
+async def test_interest_is_withdrawn_when_a_subscribe_is_abandoned(how: str) -> None:
+    node = BusNode()
     bob = node.socket("bob")
     subscribing = asyncio.create_task(node.bus.subscribe(bob.context, [TOPIC]))
     await asyncio.sleep(0)
@@ -172,8 +172,8 @@ async def test_interest_is_withdrawn_when_a_subscribe_comes_to_nothing(how: str)
     assert set(node.broker.interest) == set()
 
 
-async def test_a_broker_is_asked_for_new_topics_only() -> None:
-    node = Node()
+async def test_only_new_topics_are_subscribed_at_the_broker() -> None:
+    node = BusNode()
     node.broker.acknowledge.set()
     bob = node.socket("bob")
     await node.bus.subscribe(bob.context, [TOPIC])

@@ -35,7 +35,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def seeded_postgres(postgres: Postgres) -> str:
-    """The name of a database with a copy of the demo data: hashing its passwords once is enough."""
+    """The name of a database with the demo data, made once: hashing the passwords takes long."""
     prepare(postgres.create("hubbub"))
     copies = [f"CREATE TABLE seed.{name} AS TABLE {name};" for name in Base.metadata.tables]
     postgres.execute("CREATE SCHEMA seed;" + "".join(copies), "hubbub")
@@ -44,7 +44,7 @@ def seeded_postgres(postgres: Postgres) -> str:
 
 @pytest.fixture(scope="session")
 def seeded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file to copy, for the same reason."""
+    """A database file to copy, made once for the same reason."""
     path = tmp_path_factory.mktemp("seeded") / "hubbub.db"
     prepare(f"sqlite:///{path}")
     return path
@@ -80,7 +80,7 @@ def postgres_url(postgres: Postgres, seeded_postgres: str) -> str:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """Run each test on both. Modules that have nothing to do with databases override it."""
+    """Run each test on both databases. Modules that do not depend on the database override it."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 
@@ -113,7 +113,7 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def as_user(app: FastAPI) -> ClientFactory:
-    """Return clients that send the token of a user, as ``hubbub token`` prints it."""
+    """Return clients that send the token of a user, as `hubbub token` prints it."""
 
     def make(user_id: str) -> httpx.AsyncClient:
         return httpx.AsyncClient(

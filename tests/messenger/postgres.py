@@ -45,7 +45,7 @@ class Postgres:
 def run_postgres() -> Iterator[Postgres]:
     """Run a server in a temporary folder.
 
-    PostgreSQL refuses to run as root, so root runs it as nobody. The wheel's ``get_server`` would add a user to the
+    PostgreSQL refuses to run as root, so root runs it as nobody. The wheel's `get_server` would add a user to the
     machine for that, and make every folder above the data readable to everyone.
     """
     # The path of a UNIX socket has at most 107 characters: pytest's folders are too deep.

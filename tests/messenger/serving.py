@@ -51,7 +51,7 @@ async def served(app: App) -> AsyncIterator[str]:
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve([listener]))
     try:
-        # The listener queues connections until the server accepts them: no need to wait for its start.
+        # The listener queues connections until the server accepts them, so there is no need to wait for its start.
         yield "{}:{}".format(*listener.getsockname())
     finally:
         server.should_exit = True

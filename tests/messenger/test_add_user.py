@@ -26,7 +26,7 @@ async def add(folder: Path, password: str, *arguments: str) -> tuple[int | None,
     return process.returncode, output.decode()
 
 
-async def test_who_was_added_can_log_in_in_production(tmp_path: Path) -> None:
+async def test_an_added_user_can_log_in_in_production(tmp_path: Path) -> None:
     assert await add(tmp_path, "a long password\n", "erin", "Erin Gray") == (0, "")
 
     run = (HUBBUB, "run", "hubbub_messenger.app:app", "--port", "0")
@@ -46,7 +46,7 @@ async def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
     assert await add(tmp_path, "two\n", "erin") == (1, "the username erin is taken\n")
 
 
-async def test_without_a_password_nobody_is_added(tmp_path: Path) -> None:
+async def test_without_a_password_no_user_is_added(tmp_path: Path) -> None:
     code, output = await add(tmp_path, "\n", "erin")
 
     assert code == 1

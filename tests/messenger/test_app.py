@@ -33,7 +33,7 @@ def test_a_production_app_without_a_secret_is_not_made(tmp_path: Path, monkeypat
         create_app()
 
 
-def test_what_is_not_there_is_missed_as_usual() -> None:
+def test_a_missing_attribute_raises_attribute_error() -> None:
     from hubbub_messenger import app
 
     with pytest.raises(AttributeError, match="has no attribute 'application'"):

@@ -27,7 +27,7 @@ async def newest(client: httpx.AsyncClient) -> dict[str, Any]:
     return (await conversations_of(client))[0]
 
 
-async def test_starting_one_answers_with_it(alice: httpx.AsyncClient) -> None:
+async def test_starting_a_conversation_returns_it(alice: httpx.AsyncClient) -> None:
     answer = await alice.post("/api/conversations", json={"memberIds": ["bob", "carol"], "title": "Lunch"})
 
     conversation = answer.json()
@@ -44,7 +44,7 @@ async def test_a_conversation_needs_no_title(alice: httpx.AsyncClient) -> None:
     assert "title" not in answer.json()
 
 
-async def test_naming_somebody_twice_or_oneself_changes_nothing(alice: httpx.AsyncClient) -> None:
+async def test_naming_a_member_twice_or_oneself_makes_no_difference(alice: httpx.AsyncClient) -> None:
     answer = await alice.post("/api/conversations", json={"memberIds": ["bob", "alice", "bob"]})
 
     assert [member["user"]["id"] for member in answer.json()["members"]] == ["alice", "bob"]
@@ -60,13 +60,13 @@ async def test_impossible_members_are_refused(alice: httpx.AsyncClient) -> None:
     assert await conversations_of(alice) == before
 
 
-async def test_the_members_are_told_of_a_new_conversation(alice: httpx.AsyncClient, signals: Signals) -> None:
+async def test_members_are_notified_of_a_new_conversation(alice: httpx.AsyncClient, signals: Signals) -> None:
     await alice.post("/api/conversations", json={"memberIds": ["bob", "carol"]})
 
     assert signals == [("server.messenger.conversations_changed", {}, ["alice", "bob", "carol"])]
 
 
-async def test_every_member_lists_it_and_nobody_else(as_user: ClientFactory, conversation: str) -> None:
+async def test_only_members_see_a_conversation_in_their_list(as_user: ClientFactory, conversation: str) -> None:
     has_it = {name: conversation in str(await conversations_of(as_user(name))) for name in ("alice", "bob", "carol")}
 
     assert has_it == {"alice": True, "bob": True, "carol": False}
@@ -81,7 +81,7 @@ async def test_the_list_shows_the_last_message(
     assert (await newest(alice))["lastMessage"] == last
 
 
-async def test_the_most_recently_active_comes_first(alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
+async def test_the_most_recently_active_conversation_is_first(alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
     older, newer = [
         (await alice.post("/api/conversations", json={"memberIds": ["bob"]})).json()["id"] for _ in range(2)
     ]
@@ -169,7 +169,7 @@ def counted(app: FastAPI) -> Iterator[list[str]]:
     event.remove(engine, "before_cursor_execute", count)
 
 
-async def test_a_longer_list_takes_no_more_statements(app: FastAPI, alice: httpx.AsyncClient) -> None:
+async def test_a_longer_list_needs_no_more_statements(app: FastAPI, alice: httpx.AsyncClient) -> None:
     with counted(app) as for_one:
         await conversations_of(alice)
     for _ in range(5):
@@ -181,7 +181,7 @@ async def test_a_longer_list_takes_no_more_statements(app: FastAPI, alice: httpx
     assert len(for_six) == len(for_one) == 3  # the session, the conversations, their members
 
 
-async def test_leaving_takes_it_off_the_list(
+async def test_leaving_removes_a_conversation_from_the_list(
     alice: httpx.AsyncClient, bob: httpx.AsyncClient, conversation: str
 ) -> None:
     answer = await bob.delete(f"/api/conversations/{conversation}/members/me")
@@ -191,13 +191,13 @@ async def test_leaving_takes_it_off_the_list(
     assert [member["user"]["id"] for member in (await newest(alice))["members"]] == ["alice"]
 
 
-async def test_who_has_left_reads_no_more(bob: httpx.AsyncClient, conversation: str) -> None:
+async def test_a_former_member_cannot_read(bob: httpx.AsyncClient, conversation: str) -> None:
     await bob.delete(f"/api/conversations/{conversation}/members/me")
 
     assert (await bob.get(f"/api/conversations/{conversation}/messages")).status_code == 403
 
 
-async def test_those_who_stay_and_who_left_are_told(
+async def test_remaining_members_and_the_one_who_left_are_notified(
     bob: httpx.AsyncClient, conversation: str, signals: Signals
 ) -> None:
     signals.clear()
@@ -207,7 +207,7 @@ async def test_those_who_stay_and_who_left_are_told(
     assert signals == [("server.messenger.conversations_changed", {}, ["alice", "bob"])]
 
 
-async def test_nobody_leaves_twice(bob: httpx.AsyncClient, conversation: str, signals: Signals) -> None:
+async def test_a_member_cannot_leave_twice(bob: httpx.AsyncClient, conversation: str, signals: Signals) -> None:
     await bob.delete(f"/api/conversations/{conversation}/members/me")
     signals.clear()
 

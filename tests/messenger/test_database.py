@@ -33,7 +33,7 @@ async def test_a_writing_transaction_commits_at_the_end_of_its_block(database: D
     assert await name_of_alice(database) == "Alicia"
 
 
-async def test_an_exception_undoes_a_transaction(database: Database) -> None:
+async def test_an_exception_rolls_a_transaction_back(database: Database) -> None:
     with suppress(LookupError):
         async with database.writing() as transaction:
             await transaction.execute(update(User).filter_by(id="alice").values(display_name="Alicia"))
@@ -50,7 +50,7 @@ async def test_references_are_checked(database: Database) -> None:
             await transaction.execute(orphan, {"c": "0" * 32})
 
 
-async def test_writers_that_read_first_do_not_lose_each_others_work(database: Database) -> None:
+async def test_transactions_that_read_and_then_write_do_not_lose_updates(database: Database) -> None:
     async def add_a_letter() -> None:
         async with database.exclusive() as transaction:
             user = (await transaction.scalars(select(User).filter_by(id="alice"))).one()
@@ -69,7 +69,7 @@ async def test_readers_do_not_wait_for_a_writer(database: Database) -> None:
             assert await name_of_alice(database) == "Alice"
 
 
-async def test_a_moment_comes_back_in_utc(database: Database) -> None:
+async def test_a_time_is_read_back_in_utc(database: Database) -> None:
     noon_in_berlin = datetime(2030, 1, 31, 12, tzinfo=timezone(timedelta(hours=1)))
     async with database.writing() as transaction:
         await transaction.execute(update(User).filter_by(id="alice").values(last_seen_at=noon_in_berlin))
@@ -81,13 +81,13 @@ async def test_a_moment_comes_back_in_utc(database: Database) -> None:
     assert stored.tzinfo is UTC
 
 
-async def test_a_moment_without_a_zone_is_refused(database: Database) -> None:
+async def test_a_time_without_a_zone_is_refused(database: Database) -> None:
     with pytest.raises(StatementError, match="expected a time with a time zone"):
         async with database.writing() as transaction:
             await transaction.execute(update(User).values(last_seen_at=datetime(2030, 1, 31)))
 
 
-async def test_sqlite_runs_as_a_server_needs_it(sqlite_url: str) -> None:
+async def test_sqlite_has_the_settings_that_a_server_needs(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     async with database.reading() as transaction:
         modes = [await transaction.scalar(text(f"PRAGMA {name}")) for name in ("journal_mode", "busy_timeout")]

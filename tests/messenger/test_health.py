@@ -70,7 +70,7 @@ async def serving(database_url: str, **changes: Any) -> AsyncIterator[httpx.Asyn
         yield client
 
 
-async def test_in_development_whoever_asks_reads_the_metrics(client: httpx.AsyncClient) -> None:
+async def test_in_development_anyone_can_read_the_metrics(client: httpx.AsyncClient) -> None:
     answer = await client.get("/metrics")
     families = {family.name: family for family in text_string_to_metric_families(answer.text)}
 
@@ -100,7 +100,7 @@ async def test_in_production_there_are_no_metrics_until_a_token_is_set(
 
 
 @pytest.mark.parametrize("environment", ["production", "development"])
-async def test_with_the_token_a_scraper_reads_them(database_url: str, environment: str) -> None:
+async def test_a_scraper_with_the_token_reads_the_metrics(database_url: str, environment: str) -> None:
     async with serving(database_url, **PRODUCTION | {"environment": environment}, metrics_token=TOKEN) as client:
         answer = await client.get("/metrics", headers={"Authorization": f"bearer {TOKEN}"})
 
@@ -109,7 +109,7 @@ async def test_with_the_token_a_scraper_reads_them(database_url: str, environmen
 
 @pytest.mark.parametrize("environment", ["production", "development"])
 @pytest.mark.parametrize("credentials", [None, "Bearer", "Bearer ", f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, "ü"])
-async def test_with_another_token_or_none_nobody_reads_them(
+async def test_a_wrong_or_missing_token_is_refused(
     database_url: str, environment: str, credentials: str | None
 ) -> None:
     headers = [] if credentials is None else [(b"Authorization", credentials.encode("latin-1"))]
@@ -121,7 +121,7 @@ async def test_with_another_token_or_none_nobody_reads_them(
     assert "hubbub_" not in answer.text
 
 
-async def test_a_session_of_a_user_opens_no_metrics(database_url: str) -> None:
+async def test_a_users_session_cannot_read_the_metrics(database_url: str) -> None:
     async with serving(database_url, **PRODUCTION, metrics_token=TOKEN) as client:
         token = mint_token("alice", key="k" * 32)
         answer = await client.get("/metrics", headers={"Authorization": f"Bearer {token}"})

@@ -1,4 +1,4 @@
-"""The messenger on two nodes that share a database and Redis: it makes no difference which one a user is on."""
+"""The messenger on two nodes with a common database and Redis: it does not matter to which node a user connects."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def conversation_of(alice: httpx.AsyncClient) -> str:
     return id
 
 
-async def test_what_is_written_on_one_node_is_heard_on_the_other(nodes: Nodes) -> None:
+async def test_a_message_sent_on_one_node_is_received_on_the_other(nodes: Nodes) -> None:
     alice = nodes.rest(nodes.first, "alice")
     conversation = await conversation_of(alice)
     topic = {"kind": "conversation", "id": conversation}
@@ -86,7 +86,7 @@ async def test_what_is_written_on_one_node_is_heard_on_the_other(nodes: Nodes) -
     assert (await until(bob, "server.messenger.message_new"))["messageId"] == message["id"]
 
 
-async def test_who_is_online_anywhere_is_online_everywhere(nodes: Nodes) -> None:
+async def test_a_user_online_on_one_node_is_online_on_all(nodes: Nodes) -> None:
     bob = await nodes.socket(nodes.second, "bob", {"kind": "user", "id": "alice"})
     alice = await nodes.socket(nodes.first, "alice")
 
@@ -112,7 +112,7 @@ async def test_logging_out_on_one_node_closes_the_socket_on_the_other(nodes: Nod
     assert carol.close_code == 4403
 
 
-async def test_leaving_on_one_node_ends_the_signals_on_the_other(nodes: Nodes) -> None:
+async def test_leaving_on_one_node_stops_the_signals_on_the_other(nodes: Nodes) -> None:
     alice, bob = nodes.rest(nodes.first, "alice"), nodes.rest(nodes.first, "bob")
     conversation = await conversation_of(alice)
     socket = await nodes.socket(nodes.second, "bob", {"kind": "conversation", "id": conversation})

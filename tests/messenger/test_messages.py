@@ -28,7 +28,7 @@ async def read(client: httpx.AsyncClient, conversation: str, message_id: str) ->
 # --- sending --------------------------------------------------------------------------------------------------------
 
 
-async def test_sending_answers_with_the_message(alice: httpx.AsyncClient, conversation: str) -> None:
+async def test_sending_returns_the_message(alice: httpx.AsyncClient, conversation: str) -> None:
     message = await say(alice, conversation, "Hello, Bob!")
 
     assert set(message) == {"id", "conversationId", "senderId", "body", "createdAt"}
@@ -38,7 +38,7 @@ async def test_sending_answers_with_the_message(alice: httpx.AsyncClient, conver
     assert datetime.fromisoformat(message["createdAt"]).tzinfo is not None
 
 
-async def test_a_body_comes_back_as_it_was_sent(alice: httpx.AsyncClient, conversation: str) -> None:
+async def test_a_body_is_returned_as_it_was_sent(alice: httpx.AsyncClient, conversation: str) -> None:
     for body in ("x", "x" * 4000, " \n\t", "héllo 🎉\u2028", r'"\u0000"', "<b>&amp;</b>"):
         await say(alice, conversation, body)
         assert (await page(alice, conversation))["messages"][0]["body"] == body
@@ -57,7 +57,7 @@ BAD_BODIES = {
 }
 
 
-async def test_a_body_that_cannot_be_kept_is_refused(alice: httpx.AsyncClient, conversation: str) -> None:
+async def test_a_body_that_cannot_be_stored_is_refused(alice: httpx.AsyncClient, conversation: str) -> None:
     headers = {"Content-Type": "application/json"}
     statuses = {}
     for name, content in BAD_BODIES.items():
@@ -68,7 +68,7 @@ async def test_a_body_that_cannot_be_kept_is_refused(alice: httpx.AsyncClient, c
     assert (await page(alice, conversation))["messages"] == []
 
 
-async def test_a_message_is_signalled_as_it_was_stored(
+async def test_the_signal_of_a_message_matches_the_stored_message(
     alice: httpx.AsyncClient, conversation: str, signals: Signals
 ) -> None:
     signals.clear()
@@ -84,7 +84,7 @@ async def test_a_message_is_signalled_as_it_was_stored(
     assert signals == [("server.messenger.message_new", payload, None)]
 
 
-async def test_what_was_not_stored_is_not_signalled(
+async def test_a_message_that_was_not_stored_is_not_signalled(
     carol: httpx.AsyncClient, conversation: str, signals: Signals
 ) -> None:
     signals.clear()
@@ -94,7 +94,7 @@ async def test_what_was_not_stored_is_not_signalled(
     assert signals == []
 
 
-async def test_a_signal_finds_the_message_already_committed(
+async def test_a_message_is_committed_before_it_is_signalled(
     app: FastAPI, alice: httpx.AsyncClient, bob: httpx.AsyncClient, conversation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refetched: list[asyncio.Task[dict[str, Any]]] = []
@@ -134,20 +134,20 @@ async def test_a_clock_that_runs_behind_still_adds_at_the_end(
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
-async def test_messages_come_newest_first(alice: httpx.AsyncClient, conversation: str) -> None:
+async def test_messages_are_listed_newest_first(alice: httpx.AsyncClient, conversation: str) -> None:
     sent = [await say(alice, conversation, str(number)) for number in range(3)]
 
     assert (await page(alice, conversation))["messages"] == sent[::-1]
 
 
-async def test_the_last_page_names_no_next_one(alice: httpx.AsyncClient, conversation: str) -> None:
+async def test_the_last_page_has_no_next_page(alice: httpx.AsyncClient, conversation: str) -> None:
     for _ in range(2):
         await say(alice, conversation)
 
     assert "nextBefore" not in await page(alice, conversation, limit=2)
 
 
-async def test_pages_meet_without_a_gap(alice: httpx.AsyncClient, conversation: str) -> None:
+async def test_pages_have_no_gap_or_overlap(alice: httpx.AsyncClient, conversation: str) -> None:
     sent = [(await say(alice, conversation))["id"] for _ in range(7)]
     found: list[str] = []
     query: dict[str, Any] = {"limit": 3}
@@ -164,7 +164,7 @@ async def test_pages_meet_without_a_gap(alice: httpx.AsyncClient, conversation: 
     assert sizes == [3, 3, 1]
 
 
-async def test_a_message_that_arrives_meanwhile_moves_no_page(alice: httpx.AsyncClient, conversation: str) -> None:
+async def test_a_new_message_does_not_shift_the_pages(alice: httpx.AsyncClient, conversation: str) -> None:
     sent = [(await say(alice, conversation))["id"] for _ in range(4)]
     first = await page(alice, conversation, limit=2)
     await say(alice, conversation)
@@ -174,7 +174,7 @@ async def test_a_message_that_arrives_meanwhile_moves_no_page(alice: httpx.Async
     assert [message["id"] for message in second["messages"]] == [sent[1], sent[0]]
 
 
-async def test_impossible_pages_are_refused(alice: httpx.AsyncClient, conversation: str) -> None:
+async def test_invalid_pages_are_refused(alice: httpx.AsyncClient, conversation: str) -> None:
     for query in ("limit=0", "limit=101", "limit=x", "before=x", "before=", "before=%00"):
         answer = await alice.get(f"/api/conversations/{conversation}/messages?{query}")
         assert (query, answer.status_code) == (query, 422)
@@ -211,7 +211,7 @@ async def test_reading_only_moves_forward(
     assert signals == []
 
 
-async def test_only_messages_of_the_conversation_are_read_in_it(
+async def test_a_message_of_another_conversation_cannot_be_marked_as_read(
     alice: httpx.AsyncClient, bob: httpx.AsyncClient, conversation: str, signals: Signals
 ) -> None:
     other = (await alice.post("/api/conversations", json={"memberIds": ["bob"]})).json()["id"]
@@ -236,7 +236,9 @@ CALLS = [
 
 
 @pytest.mark.parametrize(("method", "path", "json"), CALLS)
-async def test_only_members_may(carol: httpx.AsyncClient, conversation: str, method: str, path: str, json: Any) -> None:
+async def test_only_members_have_access(
+    carol: httpx.AsyncClient, conversation: str, method: str, path: str, json: Any
+) -> None:
     expected = {conversation: 403, **STRANGERS}
 
     answers = {id: await carol.request(method, f"/api/conversations/{id}/{path}", json=json) for id in expected}

@@ -39,7 +39,7 @@ async def test_an_empty_database_gets_every_table(empty_url: str) -> None:
     await database.close()
 
 
-async def test_the_revisions_lead_to_exactly_the_models(empty_url: str) -> None:
+async def test_the_revisions_match_the_models(empty_url: str) -> None:
     database = Database(empty_url)
     await migrate(database)
 
@@ -74,7 +74,7 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str, monk
     await database.close()
 
 
-async def test_every_revision_can_be_taken_back(empty_url: str) -> None:
+async def test_every_revision_can_be_downgraded(empty_url: str) -> None:
     database = Database(empty_url)
     await migrate(database)
     async with database.writing() as transaction:

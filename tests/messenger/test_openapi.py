@@ -52,14 +52,14 @@ def test_every_call_is_documented_and_no_other(documented_app: FastAPI) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
-def test_whatever_is_asked_the_answer_is_a_documented_one(documented_app: Any, method: str, path: str) -> None:
+def test_every_response_is_documented(documented_app: Any, method: str, path: str) -> None:
     schema = schemathesis.openapi.from_asgi("/api/openapi.json", documented_app)
     conversation = find_conversation(documented_app)
 
     @given(case=cases(schema[path][method], conversation if "conversations/{id}" in path else None))
     @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     def ask(case: Case) -> None:
-        case.cookies.clear()  # with a random token beside the valid one, every answer would be 401
+        case.cookies.clear()  # with a random token in addition to the valid one, every response would be 401
         # Data that fits the schema may name a user who does not exist, and get 422.
         case.call_and_validate(headers=alice(), excluded_checks=[ignored_auth, positive_data_acceptance])
 
@@ -76,7 +76,7 @@ def cases(operation: schemathesis.APIOperation[Any, Any, Any, Any], known_id: st
     strategies = [operation.as_strategy(GenerationMode.POSITIVE)]
     if known_id is not None:
         strategies.append(strategies[0].map(with_known_id))
-    if operation.body or operation.query or operation.path_parameters:  # otherwise nothing can be invalid
+    if operation.body or operation.query or operation.path_parameters:  # otherwise no value is invalid
         strategies.append(operation.as_strategy(GenerationMode.NEGATIVE))
     return st.one_of(strategies)
 

@@ -17,7 +17,7 @@ LUNCH = datetime(2030, 1, 31, 12, tzinfo=UTC)
 
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
-    """The kind of database makes no difference here. ``test_realtime.py`` covers presence on both."""
+    """The kind of database makes no difference here. `test_realtime.py` covers presence on both."""
     return sqlite_url
 
 
@@ -40,11 +40,11 @@ def announce(app: FastAPI, monkeypatch: pytest.MonkeyPatch, status: Any, last_se
     monkeypatch.setattr(app.state.gateway, "presence", presence)
 
 
-async def test_who_was_never_here_is_offline(alice: httpx.AsyncClient) -> None:
+async def test_a_user_who_never_connected_is_offline(alice: httpx.AsyncClient) -> None:
     assert await presence_of(alice, "bob") == [{"userId": "bob", "status": "offline"}]
 
 
-async def test_answers_come_in_the_order_of_the_questions(alice: httpx.AsyncClient) -> None:
+async def test_statuses_are_in_the_order_of_the_query(alice: httpx.AsyncClient) -> None:
     states = await presence_of(alice, "dave", "bob", "zed", "alice", "bob")
 
     assert [state["userId"] for state in states] == ["dave", "bob", "alice"]
@@ -68,7 +68,7 @@ async def test_when_a_user_was_seen_survives_a_restart(app: FastAPI, alice: http
         ("offline", None, "2030-01-31T12:00:00.000Z"),
     ],
 )
-async def test_the_later_of_what_is_announced_and_stored_is_shown(
+async def test_the_later_of_the_announced_and_the_stored_time_is_shown(
     app: FastAPI,
     alice: httpx.AsyncClient,
     monkeypatch: pytest.MonkeyPatch,
@@ -86,7 +86,7 @@ async def test_the_later_of_what_is_announced_and_stored_is_shown(
 
 
 @pytest.mark.parametrize("query", ["", "userId=", "userId=%00", "&".join(f"userId=u{n}" for n in range(101))])
-async def test_impossible_questions_are_refused(alice: httpx.AsyncClient, query: str) -> None:
+async def test_invalid_queries_are_refused(alice: httpx.AsyncClient, query: str) -> None:
     assert (await alice.get(f"/api/presence?{query}")).status_code == 422
 
 
@@ -105,7 +105,7 @@ CLIENT = [
 
 
 @pytest.mark.parametrize(("calls", "is_activity"), [(PERSON, True), (CLIENT, False)])
-async def test_only_what_a_person_does_is_activity(
+async def test_only_actions_of_a_person_are_activity(
     app: FastAPI,
     bob: httpx.AsyncClient,
     conversation: str,

@@ -46,11 +46,11 @@ async def test_every_error_is_a_problem(
     assert problem_of(answer)["title"] == title
 
 
-async def test_a_wrong_method_learns_the_right_ones(alice: httpx.AsyncClient) -> None:
+async def test_a_405_lists_the_allowed_methods(alice: httpx.AsyncClient) -> None:
     assert (await alice.put("/api/me")).headers["allow"] == "GET"
 
 
-async def test_who_is_not_logged_in_learns_how(client: httpx.AsyncClient) -> None:
+async def test_a_401_says_how_to_authenticate(client: httpx.AsyncClient) -> None:
     answer = await client.get("/api/me")
 
     assert problem_of(answer)["status"] == 401
@@ -89,7 +89,7 @@ async def test_each_wrong_field_is_named(client: httpx.AsyncClient) -> None:
     ]
 
 
-async def test_what_was_sent_is_not_echoed(client: httpx.AsyncClient) -> None:
+async def test_the_input_is_not_echoed(client: httpx.AsyncClient) -> None:
     answer = await client.post("/api/session", json={"username": "alice", "password": ["hunter2"]})
 
     assert answer.status_code == 422
@@ -100,13 +100,13 @@ async def test_what_was_sent_is_not_echoed(client: httpx.AsyncClient) -> None:
     "content",
     [
         pytest.param(b"{", id="cut off"),
-        pytest.param(b"\xff", id="no UTF-8"),
+        pytest.param(b"\xff", id="not UTF-8"),
         pytest.param(b"[" * 30_000, id="deep"),
         pytest.param(b'{"a":' * 30_000 + b"1" + b"}" * 30_000, id="deep and closed"),
         pytest.param(b'{"username": ' + b"9" * 5000 + b"}", id="a huge number"),
     ],
 )
-async def test_what_is_no_json_is_a_bad_request(client: httpx.AsyncClient, content: bytes) -> None:
+async def test_a_body_that_is_not_json_is_a_bad_request(client: httpx.AsyncClient, content: bytes) -> None:
     answer = await client.post("/api/session", content=content, headers=JSON)
 
     assert answer.status_code == 400
@@ -168,7 +168,7 @@ async def test_a_body_without_a_length_is_read_up_to_the_limit(client: httpx.Asy
     assert sent <= LIMIT + 2 * 8192
 
 
-async def test_a_body_where_none_is_expected_does_no_harm(client: httpx.AsyncClient) -> None:
+async def test_an_unexpected_body_is_ignored(client: httpx.AsyncClient) -> None:
     headers = {"Authorization": f"Bearer {mint_token('alice')}"}
 
     assert (await client.request("GET", "/api/me", json={"ignored": True}, headers=headers)).status_code == 200

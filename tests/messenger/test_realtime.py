@@ -97,7 +97,7 @@ def bob(log_in: PersonFactory) -> Person:
     return log_in("bob")
 
 
-async def test_a_message_sent_over_rest_is_heard_by_those_who_subscribed(alice: Person, bob: Person) -> None:
+async def test_a_message_sent_over_rest_reaches_subscribers(alice: Person, bob: Person) -> None:
     conversation = await alice.start_conversation("bob")
     socket = await bob.subscribe(f"conversation:{conversation}")
 
@@ -111,7 +111,7 @@ async def test_a_message_sent_over_rest_is_heard_by_those_who_subscribed(alice: 
     }
 
 
-async def test_reading_is_heard_by_who_wrote(alice: Person, bob: Person) -> None:
+async def test_reading_is_signalled_to_the_sender(alice: Person, bob: Person) -> None:
     conversation = await alice.start_conversation("bob")
     message = await say(alice.rest, conversation)
     socket = await alice.subscribe(f"conversation:{conversation}")
@@ -122,7 +122,7 @@ async def test_reading_is_heard_by_who_wrote(alice: Person, bob: Person) -> None
     assert (received["readerId"], received["messageId"]) == ("bob", message["id"])
 
 
-async def test_a_new_member_hears_of_the_conversation_without_a_subscription(alice: Person, bob: Person) -> None:
+async def test_a_new_member_is_notified_of_the_conversation_without_a_subscription(alice: Person, bob: Person) -> None:
     socket = await bob.open_socket()
     await until(socket, "server.system.ready")
 
@@ -131,7 +131,7 @@ async def test_a_new_member_hears_of_the_conversation_without_a_subscription(ali
     assert await until(socket, "server.messenger.conversations_changed") == {}
 
 
-async def test_who_leaves_a_conversation_hears_nothing_more_of_it(alice: Person, bob: Person) -> None:
+async def test_a_former_member_receives_no_more_events(alice: Person, bob: Person) -> None:
     conversation = await alice.start_conversation("bob")
     socket = await bob.subscribe(f"conversation:{conversation}")
 
@@ -161,13 +161,13 @@ async def test_logging_out_closes_the_sockets_of_that_session_only(alice: Person
     assert await until(other, "server.system.subscribed") == {"topics": [], "refused": []}
 
 
-async def test_a_withdrawn_session_opens_no_socket(alice: Person) -> None:
+async def test_a_revoked_session_cannot_open_a_socket(alice: Person) -> None:
     await alice.rest.delete("/api/session")
 
     assert await close_code_of(await alice.open_socket()) == 4401
 
 
-async def test_a_token_of_nobody_opens_no_socket(log_in: PersonFactory) -> None:
+async def test_a_token_of_an_unknown_user_cannot_open_a_socket(log_in: PersonFactory) -> None:
     assert await close_code_of(await log_in("zed").open_socket()) == 4401
 
 
@@ -235,7 +235,7 @@ async def test_topics_are_for_members_and_users(database: Database) -> None:
         assert list(await authorize(database, ctx, [*mine, *others])) == allowed
 
 
-async def test_any_number_of_topics_takes_two_statements(database: Database) -> None:
+async def test_any_number_of_topics_needs_two_statements(database: Database) -> None:
     statements: list[str] = []
     event.listen(
         database.engine.sync_engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2])
@@ -264,7 +264,7 @@ async def test_when_users_were_seen_is_stored(database: Database) -> None:
     }
 
 
-async def test_the_later_of_two_nodes_stands(database: Database) -> None:
+async def test_the_later_of_two_times_is_kept(database: Database) -> None:
     await store_last_seen(database, {"bob": LUNCH})
     await store_last_seen(database, {"bob": LUNCH - timedelta(hours=1)})
 

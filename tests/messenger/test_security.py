@@ -38,11 +38,11 @@ async def start(client: httpx.AsyncClient, *origins: str) -> int:
 @pytest.mark.parametrize(
     "origin", ["http://hubbub.test", "https://hubbub.test", "HTTP://HUBBUB.TEST", "http://hubbub.test:80"]
 )
-async def test_a_page_of_the_same_host_may_change_things(browser: httpx.AsyncClient, origin: str) -> None:
+async def test_a_page_of_the_same_host_may_write(browser: httpx.AsyncClient, origin: str) -> None:
     assert await start(browser, origin) == 201
 
 
-async def test_what_is_no_browser_sends_no_origin(browser: httpx.AsyncClient) -> None:
+async def test_a_client_that_is_not_a_browser_needs_no_origin(browser: httpx.AsyncClient) -> None:
     assert await start(browser) == 201
 
 
@@ -63,7 +63,7 @@ async def test_a_foreign_page_may_not_use_the_cookie(browser: httpx.AsyncClient,
     assert await start(browser, origin) == 403
 
 
-async def test_two_origins_are_one_too_many(browser: httpx.AsyncClient) -> None:
+async def test_two_origins_are_refused(browser: httpx.AsyncClient) -> None:
     assert await start(browser, "http://hubbub.test", "http://hubbub.test") == 403
 
 
@@ -75,11 +75,11 @@ async def test_another_scheme_of_authentication_does_not_hide_the_cookie(browser
     assert answer.status_code == 403
 
 
-async def test_a_foreign_page_may_not_log_somebody_out(browser: httpx.AsyncClient) -> None:
+async def test_a_foreign_page_may_not_log_a_user_out(browser: httpx.AsyncClient) -> None:
     assert (await browser.delete("/api/session", headers={"Origin": FOREIGN})).status_code == 403
 
 
-async def test_a_foreign_page_may_not_log_somebody_in(client: httpx.AsyncClient) -> None:
+async def test_a_foreign_page_may_not_log_a_user_in(client: httpx.AsyncClient) -> None:
     credentials = {"username": "alice", "password": "alice"}
 
     answer = await client.post("/api/session", json=credentials, headers={"Origin": FOREIGN})
@@ -91,7 +91,7 @@ async def test_reading_needs_no_origin(browser: httpx.AsyncClient) -> None:
     assert (await browser.get("/api/me", headers={"Origin": FOREIGN})).status_code == 200
 
 
-async def test_a_token_is_no_cookie_and_may_come_from_anywhere(alice: httpx.AsyncClient) -> None:
+async def test_a_bearer_token_is_accepted_from_any_origin(alice: httpx.AsyncClient) -> None:
     assert await start(alice, FOREIGN) == 201
 
 
@@ -106,13 +106,13 @@ async def strict_browser(sqlite_url: str) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize(("origin", "status"), [("https://chat.example", 201), ("http://api.test", 403)])
-async def test_allowed_origins_are_the_whole_policy(
+async def test_with_allowed_origins_the_own_host_must_be_listed_too(
     strict_browser: httpx.AsyncClient, origin: str, status: int
 ) -> None:
     assert await start(strict_browser, origin) == status
 
 
-async def test_a_hash_fits_its_own_password_only() -> None:
+async def test_a_hash_matches_only_its_own_password() -> None:
     password_hash = await hash_password("correct horse")
 
     assert password_hash.startswith("$argon2id$")

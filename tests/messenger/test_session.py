@@ -27,7 +27,7 @@ ALICE = {"username": "alice", "password": "alice"}
 
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
-    """The kind of database makes no difference here. ``test_realtime.py`` logs out on both."""
+    """The kind of database makes no difference here. `test_realtime.py` logs out on both."""
     return sqlite_url
 
 
@@ -45,7 +45,7 @@ async def log_in(client: httpx.AsyncClient) -> dict[str, Any]:
     return session
 
 
-async def test_logging_in_gives_a_token_for_twelve_hours(client: httpx.AsyncClient) -> None:
+async def test_logging_in_returns_a_token_for_twelve_hours(client: httpx.AsyncClient) -> None:
     answer = await client.post("/api/session", json=ALICE)
 
     session = answer.json()
@@ -97,7 +97,7 @@ async def test_wrong_credentials_are_refused_in_the_same_words(
     assert "set-cookie" not in answer.headers
 
 
-def test_a_guess_at_an_unknown_user_costs_what_a_real_one_costs() -> None:
+def test_an_unknown_username_takes_as_long_as_a_wrong_password() -> None:
     assert not Argon2Hasher().check_needs_rehash(dummy_hash())
 
 
@@ -122,7 +122,7 @@ async def test_a_token_of_the_command_line_is_enough(client: httpx.AsyncClient) 
     assert answer.json()["id"] == "bob"
 
 
-async def test_a_cookie_and_a_header_that_disagree_are_refused(client: httpx.AsyncClient) -> None:
+async def test_a_cookie_and_a_header_with_different_tokens_are_refused(client: httpx.AsyncClient) -> None:
     await log_in(client)
 
     answer = await client.get("/api/me", headers={"Authorization": f"Bearer {mint_token('alice')}"})
@@ -133,12 +133,12 @@ async def test_a_cookie_and_a_header_that_disagree_are_refused(client: httpx.Asy
 @pytest.mark.parametrize(
     "token",
     [
-        pytest.param("nonsense", id="no JWT"),
+        pytest.param("nonsense", id="not a JWT"),
         pytest.param(mint_token("alice", key="x" * 32), id="another secret"),
         pytest.param(mint_token("alice", lifetime=-1), id="expired"),
         pytest.param(mint_token("zed"), id="no such user"),
         pytest.param(mint_token("alice", claims={"jti": None}), id="no session"),
-        pytest.param(mint_token("alice", claims={"jti": "a\x00b"}), id="a session no database can hold"),
+        pytest.param(mint_token("alice", claims={"jti": "a\x00b"}), id="a session that no database can store"),
     ],
 )
 async def test_bad_tokens_are_refused(client: httpx.AsyncClient, token: str) -> None:
@@ -148,13 +148,13 @@ async def test_bad_tokens_are_refused(client: httpx.AsyncClient, token: str) -> 
     assert answer.json()["detail"] == "Log in first."
 
 
-async def test_a_token_in_the_url_is_not_seen(client: httpx.AsyncClient) -> None:
+async def test_a_token_in_the_url_is_ignored(client: httpx.AsyncClient) -> None:
     answer = await client.get("/api/me", params={"token": mint_token("alice")})
 
     assert answer.status_code == 401
 
 
-async def test_a_hostile_cookie_header_is_read_in_no_time(client: httpx.AsyncClient) -> None:
+async def test_a_hostile_cookie_header_is_read_quickly(client: httpx.AsyncClient) -> None:
     started = time.process_time()
 
     answer = await client.get("/api/me", headers={"Cookie": 'hubbub_session="' + "\\" * 8000 + '"'})
@@ -163,13 +163,13 @@ async def test_a_hostile_cookie_header_is_read_in_no_time(client: httpx.AsyncCli
     assert time.process_time() - started < 0.1
 
 
-async def test_a_strange_cookie_beside_ours_does_no_harm(client: httpx.AsyncClient) -> None:
+async def test_an_unrelated_cookie_is_ignored(client: httpx.AsyncClient) -> None:
     cookies = f'theirs="a\\054b"; hubbub_session={mint_token("alice")}; empty='
 
     assert (await client.get("/api/me", headers={"Cookie": cookies})).status_code == 200
 
 
-async def test_renewing_keeps_the_session_and_moves_its_end(
+async def test_renewing_keeps_the_session_and_extends_it(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await log_in(client)
@@ -203,7 +203,7 @@ async def test_logging_out_deletes_the_cookie(client: httpx.AsyncClient) -> None
     assert cookie_of(answer)["max-age"] == "0"
 
 
-async def test_logging_out_withdraws_every_token_of_the_session(client: httpx.AsyncClient) -> None:
+async def test_logging_out_revokes_every_token_of_the_session(client: httpx.AsyncClient) -> None:
     first = await log_in(client)
     second = (await client.post("/api/session/renew")).json()
     await client.delete("/api/session")
@@ -222,13 +222,13 @@ async def test_logging_out_leaves_other_sessions_alone(client: httpx.AsyncClient
     assert (await alice.get("/api/me")).status_code == 200
 
 
-async def test_a_withdrawn_session_cannot_be_renewed(alice: httpx.AsyncClient) -> None:
+async def test_a_revoked_session_cannot_be_renewed(alice: httpx.AsyncClient) -> None:
     await alice.delete("/api/session")
 
     assert (await alice.post("/api/session/renew")).status_code == 401
 
 
-async def test_logging_out_forgets_withdrawn_sessions_whose_tokens_have_expired(
+async def test_logging_out_deletes_revocations_whose_tokens_have_expired(
     app: FastAPI, alice: httpx.AsyncClient
 ) -> None:
     database: Database = app.state.database
@@ -245,7 +245,7 @@ async def test_logging_out_forgets_withdrawn_sessions_whose_tokens_have_expired(
     assert len(kept) == 2
 
 
-async def test_a_withdrawal_outlives_every_token_of_its_session(app: FastAPI, client: httpx.AsyncClient) -> None:
+async def test_a_revocation_outlives_every_token_of_its_session(app: FastAPI, client: httpx.AsyncClient) -> None:
     token = mint_token("alice", lifetime=30 * 24 * 3600)
 
     await client.delete("/api/session", headers={"Authorization": f"Bearer {token}"})

@@ -17,7 +17,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_production_refuses_the_secret_that_everybody_knows() -> None:
+def test_production_refuses_the_public_development_secret() -> None:
     with pytest.raises(ConfigurationError, match=r"set it to the output of .*token_urlsafe"):
         Settings()
 
@@ -28,7 +28,7 @@ def test_development_needs_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().is_development
 
 
-def test_production_takes_a_secret_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_production_accepts_its_own_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUBBUB_SECRET", "s" * 32)
 
     settings = Settings()
@@ -53,7 +53,7 @@ def test_the_secret_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "s" * 32 not in repr(Settings())
 
 
-def test_a_file_beside_the_process_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_dotenv_file_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("HUBBUB_ENVIRONMENT=development\nHUBBUB_SESSION_HOURS=1\nOTHER=ignored\n")
     monkeypatch.setenv("HUBBUB_SESSION_HOURS", "2")
 

@@ -20,7 +20,7 @@ async def test_times_are_utc_to_the_millisecond(alice: httpx.AsyncClient) -> Non
     assert datetime.fromisoformat(created_at).tzinfo is not None
 
 
-async def test_a_profile_is_seen_by_everyone(alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
+async def test_every_user_can_read_a_profile(alice: httpx.AsyncClient, bob: httpx.AsyncClient) -> None:
     assert (await alice.get("/api/users/bob")).json() == (await bob.get("/api/me")).json()
 
 
@@ -44,12 +44,12 @@ async def test_users_are_found_by_part_of_a_name(alice: httpx.AsyncClient) -> No
     assert {query: [user["id"] for user in answer.json()] for query, answer in answers.items()} == expected
 
 
-async def test_a_search_gives_as_many_as_asked_for(alice: httpx.AsyncClient) -> None:
+async def test_a_search_returns_at_most_the_limit(alice: httpx.AsyncClient) -> None:
     answer = await alice.get("/api/users", params={"limit": 2})
 
     assert [user["id"] for user in answer.json()] == ["alice", "bob"]
 
 
-async def test_what_no_user_can_be_called_is_refused(alice: httpx.AsyncClient) -> None:
+async def test_an_invalid_search_is_refused(alice: httpx.AsyncClient) -> None:
     for url in ("/api/users?query=%00", "/api/users/%00", "/api/users?limit=0", "/api/users?query=" + "x" * 65):
         assert (url, (await alice.get(url)).status_code) == (url, 422)

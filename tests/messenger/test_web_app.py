@@ -1,4 +1,4 @@
-"""The web app's files, before a browser sees them; how they are served is tested in ``tests/browser`` too."""
+"""The web app's files, before a browser sees them; how they are served is tested in `tests/browser` too."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def test_the_login_page_offers_the_demo_users_it_is_given(
 
 
 @pytest.mark.parametrize("folder", ["", "missing"])
-async def test_an_app_that_is_not_built_says_how_to_build_it(tmp_path: Path, folder: str) -> None:
+async def test_an_app_that_is_not_built_explains_how_to_build_it(tmp_path: Path, folder: str) -> None:
     answer = await request(tmp_path / folder, "/")
 
     assert answer.status_code == 503
@@ -60,7 +60,7 @@ async def test_an_app_that_is_not_built_says_how_to_build_it(tmp_path: Path, fol
 
 
 @pytest.mark.parametrize("path", ["/../secret", "/%2e%2e/secret", "/assets/../../secret", "/assets/"])
-async def test_nothing_but_files_of_the_folder_is_served(built: Path, path: str) -> None:
+async def test_only_files_of_the_folder_are_served(built: Path, path: str) -> None:
     assert (await request(built, path)).status_code == 404
 
 
@@ -74,7 +74,7 @@ async def test_head_answers_like_get_without_a_body(built: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", SCRIPT])
-async def test_a_fresh_copy_is_confirmed_with_the_same_headers(built: Path, path: str) -> None:
+async def test_a_fresh_copy_gets_a_304_with_the_same_headers(built: Path, path: str) -> None:
     full = await request(built, path)
 
     answer = await request(built, path, headers={"If-None-Match": full.headers["etag"]})
@@ -85,7 +85,7 @@ async def test_a_fresh_copy_is_confirmed_with_the_same_headers(built: Path, path
     assert answer.headers["vary"] == "Accept-Encoding"
 
 
-async def test_another_page_of_the_same_length_and_age_is_not_taken_for_the_same(built: Path) -> None:
+async def test_pages_of_the_same_length_and_age_have_different_etags(built: Path) -> None:
     page = built / "index.html"
     tags = set()
     for text in ("<p>one</p>", "<p>two</p>"):
@@ -96,11 +96,11 @@ async def test_another_page_of_the_same_length_and_age_is_not_taken_for_the_same
     assert len(tags) == 2
 
 
-async def test_an_unknown_address_is_not_kept(built: Path) -> None:
+async def test_an_unknown_address_is_not_cached(built: Path) -> None:
     answer = await request(built, "/assets/index-0000.js", headers={"Accept": "text/html"})
 
     assert (answer.status_code, answer.headers["cache-control"]) == (404, "no-cache")
 
 
-async def test_what_is_shown_at_one_address_is_not_found_at_another(built: Path) -> None:
+async def test_index_html_has_no_address_of_its_own(built: Path) -> None:
     assert (await request(built, "/index.html")).status_code == 404

@@ -1,4 +1,4 @@
-"""What a node exports to Prometheus."""
+"""The metrics that a node exports to Prometheus."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_the_alert_for_server_errors_watches_every_series_that_starts_at_zero_fo
     assert f'hubbub_refusals_total{{reason=~"{"|".join(SERVER_REFUSALS)}"}}' in alerts
 
 
-def test_the_alert_for_redis_watches_the_errors_that_an_operator_can_do_something_about() -> None:
+def test_the_redis_alert_watches_the_errors_that_an_operator_can_fix() -> None:
     alerts = (ROOT / "docs/metrics.md").read_text()
 
     assert f'hubbub_errors_total{{code=~"{"|".join(ALERTED_REDIS_ERRORS)}"}}' in alerts
@@ -136,7 +136,7 @@ def test_a_gateway_that_does_not_run_is_not_ready_and_has_no_load() -> None:
     assert [metrics(spec.name) for spec in GAUGES.values()] == [0, 0, 0, 0]
 
 
-async def test_a_scrape_shows_the_load_and_what_has_happened() -> None:
+async def test_a_scrape_shows_the_load_and_the_counters() -> None:
     gateway = make_gateway()
     metrics = Metrics(gateway)
     async with running(gateway) as address:
@@ -256,7 +256,7 @@ def test_a_histogram_counts_a_value_in_the_first_bucket_whose_bound_it_does_not_
     assert (histogram.counts, histogram.total) == ([2, 2, 1], 12.5)
 
 
-async def test_a_loop_that_was_blocked_shows_lag() -> None:
+async def test_a_blocked_loop_shows_lag() -> None:
     stats = Stats()
     timers = PeriodicTimers(SystemClock(), stats)
     ticked = asyncio.Event()

@@ -1,4 +1,4 @@
-"""What is built once for all packaging tests, and the environments that several share."""
+"""The packages built once for all packaging tests, and the environments that tests share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.packaging.environments import Environment, succeed, uv
 
 @dataclass(frozen=True)
 class Built:
-    """What `make build` writes into dist/."""
+    """The files that `make build` writes into dist/."""
 
     wheel: Path
     sdist: Path

@@ -27,7 +27,7 @@ def uv() -> str:
 
 
 def run(*command: str | Path, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, outside any virtual environment. Its stderr is in stdout too."""
+    """Run a program to its end, outside any virtual environment. Its stdout includes stderr."""
     inherited = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}}
     return subprocess.run(
         command, cwd=cwd, env=inherited | variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

@@ -1,4 +1,4 @@
-"""Wheel and sdist have everything that they need, and nothing else."""
+"""Wheel and sdist contain everything that they need, and nothing else."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_files_other_than_python_are_in_the_wheel_too(wheel: zipfile.ZipFile, ne
     assert needed in files_of(wheel)
 
 
-def test_the_page_finds_its_scripts_and_styles_in_the_wheel(wheel: zipfile.ZipFile) -> None:
+def test_the_scripts_and_styles_of_the_page_are_in_the_wheel(wheel: zipfile.ZipFile) -> None:
     static = "hubbub_messenger/static"
     page = wheel.read(f"{static}/index.html").decode()
     assets = {name.removeprefix(static) for name in files_of(wheel) if name.startswith(f"{static}/assets/")}
@@ -77,7 +77,7 @@ def test_the_page_finds_its_scripts_and_styles_in_the_wheel(wheel: zipfile.ZipFi
     assert all(name in page for name in assets)
 
 
-def test_the_wheel_leaks_nothing(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_contains_nothing_private(wheel: zipfile.ZipFile) -> None:
     kinds = {Path(name).suffix for name in files_of(wheel) if ".dist-info/" not in name}
 
     assert kinds == {".py", ".typed", ".lua", ".mako", ".html", ".js", ".css", ".svg"}
@@ -97,7 +97,7 @@ def test_the_licence_is_in_every_package(wheel: zipfile.ZipFile) -> None:
     assert (ROOT / "web" / "client" / "LICENSE").read_text() == licence  # npm looks for it in the package's folder
 
 
-def test_the_sdist_has_what_the_wheel_is_made_from(built: Built) -> None:
+def test_the_sdist_contains_the_sources_of_the_wheel(built: Built) -> None:
     with tarfile.open(built.sdist) as archive:
         root = archive.getnames()[0].split("/")[0]
         files = {member.name.removeprefix(f"{root}/") for member in archive.getmembers() if member.isfile()}

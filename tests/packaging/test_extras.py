@@ -65,7 +65,7 @@ def test_redis_and_metrics_are_extras_of_their_own(built: Built, tmp_path: Path)
         ("import hubbub_messenger.app", "messenger"),
     ],
 )
-def test_what_needs_an_extra_names_it(bare: Environment, tmp_path: Path, code: str, extra: str) -> None:
+def test_an_error_names_the_missing_extra(bare: Environment, tmp_path: Path, code: str, extra: str) -> None:
     ended = bare.run(MAKE + code, tmp_path)
 
     assert ended.returncode == 1
@@ -81,7 +81,7 @@ def test_what_needs_an_extra_names_it(bare: Environment, tmp_path: Path, code: s
         (("publish", "server.messenger.conversations_changed", "{}", "--user", "alice"), "redis"),
     ],
 )
-def test_a_command_that_needs_an_extra_says_so_in_one_line(
+def test_a_command_that_needs_an_extra_names_it_in_one_line(
     bare: Environment, tmp_path: Path, arguments: tuple[str, ...], extra: str
 ) -> None:
     ended = run(bare.hubbub, *arguments, cwd=tmp_path, HUBBUB_REDIS_URL="redis://127.0.0.1:1")

@@ -51,7 +51,7 @@ def installed(
     return Environment.make(tmp_path_factory.mktemp("sdist"), str(built.sdist))
 
 
-async def test_a_client_hears_the_signal_of_an_app(installed: Environment, tmp_path: Path) -> None:
+async def test_a_client_receives_the_signal_of_an_app(installed: Environment, tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(APP)
 
     async with (
@@ -93,7 +93,7 @@ for module in pkgutil.walk_packages(hubbub.__path__, "hubbub."):
     assert ended.returncode == 0, ended.stdout
 
 
-def test_it_is_small(bare: Environment, messenger: Environment, tell: Callable[[str], None]) -> None:
+def test_the_installation_is_small(bare: Environment, messenger: Environment, tell: Callable[[str], None]) -> None:
     for name, environment, max_megabytes in (("hubbub", bare, 40), ("hubbub[messenger]", messenger, 110)):
         sizes, packages = environment.sizes(), environment.packages()
         largest = ", ".join(f"{folder} {size / 1e6:.1f}" for folder, size in sizes.most_common(4))

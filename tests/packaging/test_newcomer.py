@@ -1,4 +1,4 @@
-"""The README works for a newcomer: every block as it is written, up to a browser's console."""
+"""The README works for a newcomer: every block runs as written, up to the browser's console."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.processes import command
 README = (ROOT / "README.md").read_text()
 BLOCKS = dict(re.findall(r'^```\w+ title="(.+?)"\n(.*?)^```$', README, re.MULTILINE | re.DOTALL))
 
-# The README installs from a clone. The tests install the wheel, which is built from one already.
+# The README installs from a clone. The tests install the wheel, which was built from this one.
 FROM_A_CLONE = "../hubbub"
 PATIENCE = 30_000
 

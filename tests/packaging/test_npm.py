@@ -89,7 +89,7 @@ client.stop()
 
 @pytest.mark.parametrize("resolution", ["nodenext", "bundler"])
 @pytest.mark.parametrize("world", ["browser", "node"])
-def test_it_is_typed(project: Path, resolution: str, world: str) -> None:
+def test_the_package_is_typed(project: Path, resolution: str, world: str) -> None:
     def errors(text: str) -> list[str]:
         options = {
             "strict": True,

@@ -286,7 +286,7 @@ def short_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciler, "VERIFY_SECONDS", 4.0)
     monkeypatch.setattr(replica, "REFRESH_SECONDS", 4.0)
     monkeypatch.setattr(replica, "MISSING_SECONDS", 8.0)
-    monkeypatch.setattr(replica, "MISSING_AFTER_LOSS_SECONDS", 4.0)
+    monkeypatch.setattr(replica, "MISSING_AFTER_RESET_SECONDS", 4.0)
 
 
 def check(url: str | None, examples: int, steps: int) -> None:

@@ -1,4 +1,4 @@
-"""The server of ``hubbub run``: it ticks, and ends at once when ``should_exit`` is set, in any thread."""
+"""The server of `hubbub run`: it ticks, and stops at once when any thread sets `should_exit`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Ticking(Server):
         self.has_ticked.clear()
 
 
-def test_it_ends_when_should_exit_is_set_and_not_at_its_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_stops_when_should_exit_is_set_and_not_at_its_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hubbub.server.server.TICK_SECONDS", 3600.0)
     server = Ticking()
     server.thread.start()
@@ -57,7 +57,7 @@ def test_it_renews_the_date_at_every_tick(monkeypatch: pytest.MonkeyPatch) -> No
     server.wait_for_tick()
 
     server.server_state.default_headers = []
-    for _ in range(3):  # the first may be of a tick that was under way
+    for _ in range(3):  # the first may be from a tick that was in progress
         server.wait_for_tick()
 
     assert b"date" in dict(server.server_state.default_headers)
@@ -65,7 +65,7 @@ def test_it_renews_the_date_at_every_tick(monkeypatch: pytest.MonkeyPatch) -> No
     server.thread.join(TIMEOUT)
 
 
-def test_setting_should_exit_after_its_end_does_nothing() -> None:
+def test_setting_should_exit_after_shutdown_does_nothing() -> None:
     server = Ticking()
     server.thread.start()
     server.wait_for_tick()

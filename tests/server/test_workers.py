@@ -60,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
 
 @contextlib.asynccontextmanager
 async def workers(folder: Path, url: str, *arguments: str) -> AsyncIterator[Running]:
-    """Run two workers; read their log to its end, so that they never wait for it."""
+    """Run two workers, and read their log to its end so that they never block on it."""
     variables = {"HUBBUB_REDIS_URL": url, "PREFIX": secrets.token_hex(4)}
     run = (HUBBUB, "run", "main:app", "--port", "0", "--workers", "2", "--no-access-log", *arguments)
     async with command(folder, *run, **variables) as server:
@@ -70,11 +70,11 @@ async def workers(folder: Path, url: str, *arguments: str) -> AsyncIterator[Runn
             for number in (signal.SIGTERM, signal.SIGTERM):
                 with contextlib.suppress(ProcessLookupError):
                     server.process.send_signal(number)
-            await server.ended()  # the pipe is closed when the last of them is gone
+            await server.ended()  # the pipe is closed when the last process has ended
 
 
 async def pids(address: Address, count: int = 2) -> set[int]:
-    """Return the processes that answer, once there are so many: a connection may end up at any of them."""
+    """Return the ids of the processes that answer, as soon as there are `count`: any of them may get a connection."""
     found: set[int] = set()
     async with asyncio.timeout(30):
         while len(found) < count:
@@ -140,10 +140,10 @@ async def test_workers_do_not_outlive_their_parent(folder: Path, url: str) -> No
     async with workers(folder, url, "--drain", "0.1") as server:
         await pids(server.address)
         server.process.kill()
-        await server.ended()  # the pipe is closed when the last of them is gone
+        await server.ended()  # the pipe is closed when the last process has ended
 
 
-async def test_an_app_that_does_not_start_ends_all(folder: Path, url: str) -> None:
+async def test_an_app_that_does_not_start_ends_all_workers(folder: Path, url: str) -> None:
     (folder / "main.py").write_text(
         APP + "\nfrom starlette.applications import Starlette\n"
         "async def fail(scope, receive, send):\n"

@@ -1,4 +1,4 @@
-"""What `hubbub.testing` promises to an app's tests."""
+"""The behaviour that `hubbub.testing` promises to an app's tests."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def message(id: str = "m1", conversation_id: str = "c1") -> MessageNew:
 server = server_fixture(make_app, factory=True, credentials=bearer(SECRET))
 
 
-async def test_a_user_connects_subscribes_and_hears_of_a_write_over_rest(server: Address) -> None:
+async def test_a_user_connects_subscribes_and_receives_the_signal_of_a_rest_write(server: Address) -> None:
     async with server.connect("bob") as bob, httpx.AsyncClient(base_url=server.http) as rest:
         assert bob.user_id == "bob"
         assert (await bob.subscribe("conversation:c1", Topic("conversation", "secret"))).refused == (
@@ -101,7 +101,7 @@ async def test_an_event_of_one_client_reaches_the_others(server: Address) -> Non
         await alice.expect_silence(Typing)
 
 
-async def test_expecting_silence_fails_with_the_events_that_arrived(server: Address) -> None:
+async def test_expect_silence_fails_with_the_events_that_arrived(server: Address) -> None:
     async with server.connect("bob") as bob:
         await bob.subscribe("conversation:c1")
         notify(message())

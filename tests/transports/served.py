@@ -1,4 +1,4 @@
-"""The app that every server serves in turn: ``tests.transports.served:app``."""
+"""The app that every server runs in turn: `tests.transports.served:app`."""
 
 from __future__ import annotations
 

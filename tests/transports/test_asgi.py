@@ -42,7 +42,7 @@ MESSAGE = MessageNew(conversation_id="c1", message_id="m1", sender_id="alice", c
 
 @pytest.fixture(params=["websockets-sansio", "wsproto"])
 def ws(request: pytest.FixtureRequest) -> str:
-    """Names the WebSocket class of uvicorn's own that serves the socket."""
+    """The name of uvicorn's own WebSocket class that serves the socket."""
     name: str = request.param
     return name
 
@@ -71,10 +71,10 @@ def is_clean(gateway: Gateway) -> bool:
     return (gateway.load.sockets, gateway.load.tasks, gateway.admission.open_count) == (0, 0, 0)
 
 
-# --- what it has in common with every transport ---------------------------------------------------------------------
+# --- behaviour common to all transports -----------------------------------------------------------------------------
 
 
-async def test_an_event_reaches_its_subscribers_and_nobody_else(server: Address) -> None:
+async def test_an_event_reaches_only_its_subscribers(server: Address) -> None:
     async with (
         Client.open(server, "bob", "conversation:c1") as bob,
         Client.open(server, "carol", "conversation:c2") as carol,
@@ -166,7 +166,7 @@ async def test_a_foreign_page_is_refused_over_http(gateway: Gateway, server: Add
     await until(lambda: is_clean(gateway))
 
 
-async def test_a_full_node_says_when_to_come_back(ws: str) -> None:
+async def test_a_full_node_says_when_to_retry(ws: str) -> None:
     gateway = make_gateway(limits=Limits(sockets_per_node=1))
     async with running(gateway, ws=ws) as server, Client.open(server, "alice"):
         with pytest.raises(InvalidStatus) as refused:
@@ -188,7 +188,7 @@ async def test_without_the_extension_every_refusal_is_a_403(gateway: Gateway) ->
     await gateway.stop()
 
 
-async def test_who_leaves_while_the_authenticator_thinks_is_never_registered(ws: str) -> None:
+async def test_a_client_that_leaves_during_authentication_is_never_registered(ws: str) -> None:
     asked, answer, answered = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def think(handshake: Handshake) -> Identity:
@@ -216,7 +216,7 @@ async def test_who_leaves_while_the_authenticator_thinks_is_never_registered(ws:
 # --- time -----------------------------------------------------------------------------------------------------------
 
 
-async def test_the_heartbeat_is_the_servers_and_a_silent_peer_stays(ws: str) -> None:
+async def test_the_heartbeat_is_left_to_the_server_and_a_silent_peer_stays(ws: str) -> None:
     clock = ManualClock()
     async with running(make_gateway(clock=clock), ws=ws) as server, Client.open(server, "alice") as alice:
         clock.advance(1000)
@@ -235,7 +235,7 @@ async def test_a_socket_is_closed_when_its_token_expires(ws: str) -> None:
         assert await alice.closed() == (4401, "unauthorized")
 
 
-async def test_a_peer_that_does_not_answer_a_close_is_let_go(ws: str) -> None:
+async def test_a_peer_that_does_not_answer_a_close_is_dropped(ws: str) -> None:
     clock = ManualClock()
     gateway = make_gateway(clock=clock)
     async with running(gateway, ws=ws) as server, RawSocket.open(server, "alice") as raw:
@@ -251,7 +251,9 @@ async def test_a_peer_that_does_not_answer_a_close_is_let_go(ws: str) -> None:
 # --- slow peers, busy handlers --------------------------------------------------------------------------------------
 
 
-async def test_a_slow_consumer_is_closed_and_nobody_else_notices(ws: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_slow_consumer_is_closed_and_other_sockets_are_unaffected(
+    ws: str, caplog: pytest.LogCaptureFixture
+) -> None:
     clock = ManualClock()
     gateway = make_gateway(clock=clock, limits=Limits(unsent_bytes=16 * 1024))
     long = "x" * 4000
@@ -299,7 +301,7 @@ async def test_events_beyond_the_queue_wait_in_the_network_and_are_handled_in_or
     assert handled == [str(number) for number in range(50)]
 
 
-# --- the server's end -----------------------------------------------------------------------------------------------
+# --- shutdown of the server -----------------------------------------------------------------------------------------
 
 
 async def test_when_the_server_stops_its_sockets_get_1012(gateway: Gateway, ws: str) -> None:
@@ -310,17 +312,19 @@ async def test_when_the_server_stops_its_sockets_get_1012(gateway: Gateway, ws: 
     assert gateway.load.sockets == 0
 
 
-# --- how it comes to be used ----------------------------------------------------------------------------------------
+# --- how it is selected ---------------------------------------------------------------------------------------------
 
 
-async def test_one_line_names_the_faster_way(gateway: Gateway, ws: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_one_log_line_recommends_the_faster_way(
+    gateway: Gateway, ws: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async with running(gateway, ws=ws) as server:
         for user in ("alice", "bob"):
             async with Client.open(server, user):
                 pass
 
     (line,) = [record for record in caplog.records if record.name == "hubbub.gateway"]
-    assert line.levelno == logging.WARNING  # what shows without any configuration
+    assert line.levelno == logging.WARNING  # shown without any logging configuration
     assert "uvicorn main:app --ws hubbub:WebSocketProtocol" in line.getMessage()
     assert "hubbub run main:app" in line.getMessage()
 
@@ -341,13 +345,13 @@ async def opened_and_closed(server: Address, user: str) -> None:
         pass
 
 
-async def test_a_server_that_knows_no_lifespan_starts_the_gateway_with_its_first_request(gateway: Gateway) -> None:
+async def test_without_lifespan_support_the_first_request_starts_the_gateway(gateway: Gateway) -> None:
     app = FastAPI()
     gateway.attach(app)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as rest:
         assert not gateway.ready
         await rest.get("/")
-        assert gateway.ready  # so what this node publishes reaches the others from now on
+        assert gateway.ready  # from now on this node's publications reach other nodes
 
     await gateway.stop()
 
@@ -366,7 +370,7 @@ async def test_after_the_lifespan_has_ended_no_socket_starts_the_gateway_again(g
     assert not gateway.ready
 
 
-async def test_rest_works_where_the_gateway_cannot_start(caplog: pytest.LogCaptureFixture) -> None:
+async def test_rest_works_when_the_gateway_cannot_start(caplog: pytest.LogCaptureFixture) -> None:
     class Unroutable(Domain):
         events = (Typing,)
 
@@ -401,7 +405,7 @@ async def allow_all(ctx: Context, topics: Any) -> Any:
     return topics
 
 
-def test_starlettes_test_client_hears_events() -> None:
+def test_starlettes_test_client_receives_events() -> None:
     subscribe = {"type": "client.system.subscribe", "data": {"topics": [{"kind": "conversation", "id": "c1"}]}, "ts": 1}
     with (
         TestClient(app_for_test_clients()) as client,
@@ -420,13 +424,13 @@ def test_starlettes_test_client_hears_events() -> None:
 
 
 def test_starlettes_test_client_works_without_lifespan_one_socket_after_another() -> None:
-    client = TestClient(app_for_test_clients())  # each connect is an event loop of its own
+    client = TestClient(app_for_test_clients())  # each connect has its own event loop
     for user in ("alice", "bob"):
         with client.websocket_connect("/ws", headers={"Authorization": user}) as socket:
             assert socket.receive_json()["data"]["userId"] == user
 
 
-def test_two_event_loops_at_once_are_refused_and_the_log_says_why(caplog: pytest.LogCaptureFixture) -> None:
+def test_two_event_loops_at_once_are_refused_with_a_logged_reason(caplog: pytest.LogCaptureFixture) -> None:
     client = TestClient(app_for_test_clients())
     with client.websocket_connect("/ws", headers={"Authorization": "alice"}) as alice:
         alice.receive_json()

@@ -1,4 +1,4 @@
-"""The main job on every server that can do it, run by its own command: one story over every transport."""
+"""The main job on every supported server, each run by its own command: the same tests over every transport."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BIN = Path(sys.executable).parent
 
 @dataclass(frozen=True)
 class Server:
-    """A way to serve an app, and where ASGI lets it differ."""
+    """A server for an app, and where it differs within what ASGI allows."""
 
     name: str
     arguments: tuple[str, ...]
@@ -54,14 +54,14 @@ SERVERS = [
         ("hypercorn", APP, "--bind", "127.0.0.1:PORT", "--graceful-timeout", "1"),
         up="Running on http://",
     ),
-    # When it ends it sends no close frame: it closes TCP, or waits until clients leave.
+    # On shutdown it sends no close frame: it closes TCP, or waits until clients disconnect.
     Server(
         "granian",
         ("granian", "--interface", "asgi", APP, "--port", "PORT"),
         up="Started worker-1",
         codes_at_the_end=(),
     ),
-    # It lets an app close with 1000 and 3000 to 4999 only, and without a reason; when it ends it does not wait.
+    # An app can only close with 1000 and 3000 to 4999, and without a reason. On shutdown it does not wait.
     Server(
         "daphne",
         ("daphne", "-b", "127.0.0.1", "-p", "PORT", APP),
@@ -75,7 +75,7 @@ SERVERS = [
 
 @contextlib.asynccontextmanager
 async def started(server: Server) -> AsyncIterator[Running]:
-    """Run a server, and end it as a supervisor does: with a signal to the process that was started."""
+    """Run a server, and stop it as a supervisor does: with a signal to the process that was started."""
     port = str(free_port())
     name, *arguments = (argument.replace("PORT", port) for argument in server.arguments)
     async with command(ROOT, str(BIN / name), *arguments, up=server.up) as running:
@@ -165,7 +165,7 @@ async def test_many_signals_arrive_in_order(address: Address, bob: Client) -> No
     assert [(await bob.expect(MessageNew)).message_id for _ in numbers] == numbers
 
 
-async def test_a_topic_that_the_app_refuses_is_not_heard(address: Address, bob: Client) -> None:
+async def test_events_of_a_refused_topic_are_not_received(address: Address, bob: Client) -> None:
     answer = await bob.subscribe("conversation:secret", "conversation:c1")
     assert answer.refused == (Topic("conversation", "secret"),)
     assert (await bob.expect(Error)).code == "topic_forbidden"
@@ -185,7 +185,7 @@ async def test_typing_is_relayed_under_the_senders_own_name(alice: Client, bob: 
     await alice.expect_silence(Typing)
 
 
-async def test_presence_of_others_is_seen_when_they_come_and_leave(address: Address, bob: Client) -> None:
+async def test_presence_updates_arrive_when_other_users_connect_and_leave(address: Address, bob: Client) -> None:
     await bob.subscribe("user:dave")
     assert (await bob.expect(PresenceBatch)).users[0].status == "offline"
 
@@ -237,7 +237,7 @@ async def test_a_lost_connection_leaves_nothing_behind(address: Address) -> None
 
 
 @pytest.mark.parametrize("server", [server for server in SERVERS if server.codes_at_the_end], ids=str)
-async def test_at_the_end_sockets_get_a_close_code(server: Server) -> None:
+async def test_on_shutdown_sockets_get_a_close_code(server: Server) -> None:
     async with started(server) as running, running.address.connect("alice") as alice:
         running.process.send_signal(signal.SIGTERM)
 
@@ -245,4 +245,4 @@ async def test_at_the_end_sockets_get_a_close_code(server: Server) -> None:
 
         assert alice.socket.close_code in server.codes_at_the_end
         await running.ended()
-        assert "/src/hubbub/" not in running.log  # no traceback leads here; some servers end with one of their own
+        assert "/src/hubbub/" not in running.log  # no traceback of Hubbub; some servers log one of their own at exit

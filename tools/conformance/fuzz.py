@@ -28,20 +28,20 @@ REQUIREMENTS: Final = HERE / "requirements.txt"
 sys.path.insert(0, str(HERE.parent.parent))
 from tests.conformance.echo import serve_echo  # noqa: E402
 
-#: Framing, pings, reserved bits, opcodes, fragmentation, UTF-8, closing, and messages in chunks. Not run: limits and
-#: performance (9), and compression (12, 13), which Hubbub does not negotiate.
 GROUPS: Final = ("1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "10.*")
+"""Framing, pings, reserved bits, opcodes, fragmentation, UTF-8, closing, and messages in chunks. Not run: limits and
+performance (9), and compression (12, 13), which Hubbub does not negotiate."""
 
-#: Outcomes that are no failure. The second one is for cases without a right answer.
 PASSED: Final = frozenset({"OK", "INFORMATIONAL"})
+"""Outcomes that are not failures. INFORMATIONAL is for cases without a correct result."""
 
-#: Cases with another expected outcome, and the reason. The RFC allows what is "NON-STRICT".
 EXPECTED: Final[dict[str, tuple[str, str]]] = {
     f"6.4.{number}": ("NON-STRICT", "UTF-8 is checked on the whole message, so 1007 comes at its end")
     for number in range(1, 5)
 }
+"""Cases with another expected outcome, and the reason. The RFC allows what is "NON-STRICT"."""
 
-#: The client's main program. `site.addsitedir` also loads the .pth files that Twisted's namespace packages need.
+# The client's main program. `site.addsitedir` also loads the .pth files that Twisted's namespace packages need.
 _CLIENT: Final = """
 import site, sys
 site.addsitedir(sys.argv.pop(1))
@@ -71,7 +71,7 @@ def main() -> int:
 
 
 def find_python() -> str | None:
-    """Return a Python 2.7 that runs, or None: a pyenv shim on the PATH may have no version behind it."""
+    """Return a Python 2.7 that works, or None: a pyenv shim on the PATH may have no version behind it."""
     named = os.environ.get("PYTHON27")
     for candidate in [named] if named else ["python2.7", "python2", *map(str, _pyenv_interpreters())]:
         code = "import sys; assert sys.version_info[:2] == (2, 7); import pip; print(sys.executable)"
@@ -104,7 +104,7 @@ def install(python: str) -> None:
 async def fuzz(python: str) -> None:
     """Run the client against an echo server."""
     async with serve_echo() as address:
-        async with connect(f"{address.ws}/ws") as socket:  # if this fails, so would all 247 cases
+        async with connect(f"{address.ws}/ws") as socket:  # if this fails, all 247 cases would fail
             await socket.send("Hello!")
             assert await asyncio.wait_for(socket.recv(), 10) == "Hello!"
         specification = {

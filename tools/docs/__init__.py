@@ -1,1 +1,1 @@
-"""Build the documentation site, and check what the site builder does not: `make docs`."""
+"""Build the documentation site, and check what the site builder does not check: `make docs`."""

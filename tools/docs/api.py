@@ -1,4 +1,4 @@
-"""Check the docstrings: every public name has one and is in the API reference, and none describes what is not there.
+"""Check the docstrings: every public name has one and is in the API reference, and none has an unknown parameter.
 
 Public names are those in `hubbub.__all__` and `hubbub.testing.__all__`, with the methods and attributes of classes that
 do not start with an underscore. An attribute is documented by a docstring of its own, or under `Args:` or `Attributes:`

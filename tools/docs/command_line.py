@@ -47,7 +47,7 @@ def _first_sentence(command: re.Match[str], text: str) -> str:
 
 
 def check_page() -> list[str]:
-    """Return a problem if the committed page is not what the commands say now."""
+    """Return a problem if the committed page does not match the commands."""
     if PAGE.exists() and PAGE.read_text() == command_line_page():
         return []
     return [f"{PAGE.name} is out of date: run `python -m tools.docs --write`"]

@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def take(browser: Browser, server: Server) -> None:
-    """Let Alice and Bob chat, and take screenshots of what they see."""
+    """Have Alice and Bob chat, and take screenshots of their pages."""
     chat(Caller(server.url, "alice"), Caller(server.url, "bob"))
     alice = visit(browser, server, "alice", DESK)
     bob = visit(browser, server, "bob", PHONE)

@@ -1,6 +1,6 @@
 """Django Channels: an async consumer, groups in its Redis layer, messages in Django's own ORM.
 
-Its documentation keeps the in-memory layer for tests: for each message to a socket, that layer looks at every other
+Its documentation reserves the in-memory layer for tests: for each message to a socket, that layer scans every other
 socket, and a broadcast to thousands takes minutes.
 """
 

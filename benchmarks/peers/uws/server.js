@@ -1,4 +1,4 @@
-// uWebSockets.js: its native publish and subscribe, its own pings.
+// uWebSockets.js with its native publish and subscribe and its own pings.
 "use strict";
 
 const uws = require("@trufflesuite/uws-js-unofficial");

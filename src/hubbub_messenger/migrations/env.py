@@ -1,4 +1,4 @@
-"""The script by which Alembic reaches the database: over the caller's connection, in its transaction."""
+"""The script that Alembic runs: it uses the caller's connection and transaction."""
 
 from __future__ import annotations
 

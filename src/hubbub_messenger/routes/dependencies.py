@@ -1,4 +1,4 @@
-"""What endpoints depend on: the caller's session, the database, the gateway, and JSON bodies."""
+"""Dependencies of endpoints: the caller's session, the database, the gateway, and JSON bodies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators ask a node: whether it is alive, whether it is ready for traffic, and its metrics."""
+"""Endpoints for operators: whether a node is alive, whether it is ready for traffic, and its metrics."""
 
 from __future__ import annotations
 

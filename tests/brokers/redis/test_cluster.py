@@ -104,7 +104,7 @@ async def test_one_server_fails_over_behind_its_address() -> None:
             there.lost.clear()
 
             new.replicaof("NO", "ONE")
-            proxy.lead_to(replica.port or 0)
+            proxy.redirect_to(replica.port or 0)
             old.replicaof("127.0.0.1", replica.port)
             await there.until(lambda: None in there.lost)
             await here.until_ready()

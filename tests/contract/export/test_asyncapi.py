@@ -1,4 +1,4 @@
-"""The AsyncAPI document: valid without a diagnostic, and it says what a client must know."""
+"""The AsyncAPI document: valid without a diagnostic, and complete for client authors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_parser_has_no_diagnostic(tmp_path: Path) -> None:
     assert broken != []
 
 
-def test_the_server_receives_what_clients_send_and_sends_what_they_hear(document: dict[str, Any]) -> None:
+def test_the_server_receives_client_events_and_sends_server_events(document: dict[str, Any]) -> None:
     operations = document["operations"].values()
     by_action = {
         action: {each["title"] for each in operations if each["action"] == action} for action in ("receive", "send")
@@ -67,7 +67,7 @@ def test_without_a_cookie_only_the_header_signs_in() -> None:
     assert list(document["components"]["securitySchemes"]) == ["bearer"]
 
 
-def test_every_close_code_is_there_as_data_and_as_text(document: dict[str, Any]) -> None:
+def test_every_close_code_is_in_the_document_as_data_and_as_text(document: dict[str, Any]) -> None:
     channel = document["channels"]["events"]
 
     assert {int(code) for code in channel["x-hubbub-close-codes"]} == set(CLOSE_CODES)
@@ -120,7 +120,7 @@ class Note(Payload, frozen=True):
     ],
     ids=str,
 )
-def test_an_example_keeps_to_the_bounds_and_ends(hint: Any, expected: Any) -> None:
+def test_an_example_respects_the_bounds_and_is_finite(hint: Any, expected: Any) -> None:
     assert _examples_of(hint) == [expected]
 
 
@@ -128,12 +128,12 @@ def test_a_message_for_which_no_example_can_be_made_has_none() -> None:
     assert _examples_of(Annotated[str, Meta(pattern="^[A-Z]{3}$")]) == []
 
 
-def test_an_example_shows_what_the_author_said() -> None:
+def test_an_example_uses_the_authors_examples() -> None:
     document = asyncapi_document(WITH_KINDS, title="", version="", url=URL)
     (example,) = document["components"]["messages"]["client.kinds.everything"]["examples"]
 
     assert example["payload"]["data"]["positive"] == 7
 
 
-def test_the_order_of_registration_does_not_show() -> None:
+def test_the_order_of_registration_makes_no_difference() -> None:
     assert asyncapi(Contract(reversed(BUILT_IN))) == asyncapi(MESSENGER)

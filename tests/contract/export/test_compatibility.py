@@ -87,7 +87,6 @@ class Twig(Payload, frozen=True, tag=True):
 Optional = str | UnsetType
 A = ("a", str)
 
-#: What changed -> the fields before, the fields after, who breaks if clients send the event, and if the server does.
 FIELDS: dict[str, tuple[list[Any], list[Any], set[str], set[str]]] = {
     "nothing": ([A], [A], set(), set()),
     "optional field added": ([A], [A, ("b", Optional, UNSET)], set(), set()),
@@ -159,6 +158,7 @@ FIELDS: dict[str, tuple[list[Any], list[Any], set[str], set[str]]] = {
     "variant removed": ([("a", Leaf | Branch | Twig)], [("a", Leaf | Twig)], {CLIENTS}, {SERVERS}),
     "anything became text": ([("a", Any)], [A], {CLIENTS}, {SERVERS}),
 }
+"""What changed -> fields before, fields after, who breaks if clients send the event, who breaks if the server does."""
 
 
 def broken(found: list[Change]) -> set[str]:
@@ -180,7 +180,7 @@ def test_a_change_of_what_the_server_sends(what: str) -> None:
 
 
 @pytest.mark.parametrize("what", FIELDS)
-def test_a_change_of_what_goes_both_ways_breaks_all_that_either_way_breaks(what: str) -> None:
+def test_a_change_of_an_event_in_both_directions_breaks_what_either_direction_breaks(what: str) -> None:
     before, after, up, down = FIELDS[what]
 
     assert broken(changes(contract("both", *before), contract("both", *after))) == up | down
@@ -212,7 +212,7 @@ def test_the_text_names_the_place_and_both_types() -> None:
     ],
     ids=str,
 )
-def test_the_text_tells_the_two_types_apart(before: Any, after: Any, text: str) -> None:
+def test_the_text_distinguishes_the_two_types(before: Any, after: Any, text: str) -> None:
     (change,) = changes(contract("up", ("a", before)), contract("up", ("a", after)))
 
     assert change.text == text
@@ -274,7 +274,7 @@ def test_an_event_that_is_no_longer_relayed_breaks_old_clients() -> None:
     assert broken(changes(contract("up", A), contract("both", A))) == set()
 
 
-def test_an_internal_event_concerns_nobody() -> None:
+def test_changes_of_an_internal_event_are_ignored() -> None:
     old = schema_document(MESSENGER)
     new = json.loads(json.dumps(old))
     new["$defs"]["server.system.internal_disconnect"]["properties"]["data"] = {"type": "string"}
@@ -286,7 +286,7 @@ def test_an_internal_event_concerns_nobody() -> None:
     ("code", "policy", "breaks"),
     [("4400", "with backoff", {CLIENTS}), ("4999", "never", {CLIENTS}), ("4999", "with backoff", set())],
 )
-def test_a_close_code_means_what_old_clients_believe(code: str, policy: str, breaks: set[str]) -> None:
+def test_a_close_code_must_keep_its_meaning(code: str, policy: str, breaks: set[str]) -> None:
     old = schema_document(MESSENGER)
     new = json.loads(json.dumps(old))
     new["x-hubbub-close-codes"][code] = {"reason": "x", "reconnect": policy}
@@ -310,7 +310,7 @@ def test_breaking_changes_come_first() -> None:
     assert [bool(change.breaks) for change in changes(old, new)] == [True, False]
 
 
-def test_this_contract_breaks_nobody_who_speaks_the_last_released_one() -> None:
+def test_this_contract_is_compatible_with_the_last_released_one() -> None:
     released = json.loads((ROOT / "contracts" / "released.json").read_text())
 
     assert broken(changes(released, json.loads(json_schema(MESSENGER)))) == set()

@@ -47,7 +47,7 @@ def test_it_holds_the_events_of_the_contract_and_no_others() -> None:
     assert events == set(MESSENGER)
 
 
-def test_it_says_direction_and_audience_in_the_names_of_the_wire() -> None:
+def test_direction_and_audience_use_the_names_on_the_wire() -> None:
     defs = schema_document(MESSENGER)["$defs"]
 
     assert defs["client.messenger.typing"]["x-hubbub-direction"] == "both"
@@ -128,7 +128,7 @@ def test_a_field_has_the_schema_that_msgspec_writes_for_its_type(hint: Any) -> N
     payload = event("server.odd.one")(payload_named("Odd", ServerEvent, [("field", hint)]))
     _, components = msgspec.json.schema_components([payload])
     expected = components["Odd"]
-    expected["properties"]["field"].pop("discriminator", None)  # OpenAPI's word, not JSON Schema's
+    expected["properties"]["field"].pop("discriminator", None)  # a keyword of OpenAPI, not of JSON Schema
 
     defs = schema_document(Contract([payload]))["$defs"]
 
@@ -157,7 +157,7 @@ def test_docstrings_are_descriptions_and_an_event_without_one_has_none() -> None
     assert defs["server.kinds.undocumented"]["description"] == ""
 
 
-def test_a_type_called_like_a_union_of_the_document_is_refused() -> None:
+def test_a_type_with_the_name_of_a_union_in_the_document_is_refused() -> None:
     nested = payload_named("client", Payload, [("a", str)])
     payload = event("server.odd.one")(payload_named("Odd", ServerEvent, [("nested", nested)]))
 
@@ -172,5 +172,5 @@ def test_a_type_without_a_schema_is_refused() -> None:
         json_schema(Contract([payload]))
 
 
-def test_the_order_of_registration_does_not_show() -> None:
+def test_the_order_of_registration_makes_no_difference() -> None:
     assert json_schema(Contract(reversed((*BUILT_IN, *KINDS)))) == json_schema(WITH_KINDS)

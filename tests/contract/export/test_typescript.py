@@ -1,4 +1,4 @@
-"""``contracts.ts``: what it says, that it compiles, and that it makes mistakes in a client's code compile errors."""
+"""`contracts.ts`: its content, that it compiles, and that mistakes in a client's code are compile errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_committed_file_is_the_export() -> None:
     assert COMMITTED.read_text() == typescript(MESSENGER, guards=True)
 
 
-def test_a_client_compiles_and_its_mistakes_do_not(tmp_path: Path) -> None:
+def test_a_correct_client_compiles_and_mistakes_do_not(tmp_path: Path) -> None:
     sources = {"contracts.ts": typescript(MESSENGER, guards=True), "usage.ts": USAGE}
 
     assert tsc(tmp_path, sources) == []
@@ -129,7 +129,7 @@ export type Square = {
     )
 
 
-def test_only_the_events_of_the_contract_are_there() -> None:
+def test_only_the_events_of_the_contract_are_exported() -> None:
     text = typescript(Contract((*SYSTEM_EVENTS, *PRESENCE_EVENTS)))
 
     assert "messenger" not in text
@@ -144,7 +144,7 @@ def test_a_contract_that_nothing_is_addressed_to_compiles(tmp_path: Path) -> Non
     assert tsc(tmp_path, {"contracts.ts": text}) == []
 
 
-def test_the_order_of_registration_does_not_show() -> None:
+def test_the_order_of_registration_makes_no_difference() -> None:
     assert typescript(Contract(reversed(BUILT_IN)), guards=True) == typescript(MESSENGER, guards=True)
 
 
@@ -165,7 +165,7 @@ def test_another_process_writes_the_same_bytes() -> None:
     assert run.stdout == typescript(WITH_KINDS, guards=True)
 
 
-def test_guards_come_only_when_asked_for() -> None:
+def test_guards_are_written_only_on_request() -> None:
     assert "function" not in typescript(MESSENGER)
 
 
@@ -186,13 +186,13 @@ def _with_field(hint: Any) -> Contract:
     return Contract([*BUILT_IN, event("server.odd.owner", addressed=True)(owner)])
 
 
-def test_a_generic_type_is_named_after_what_it_holds() -> None:
+def test_a_generic_type_is_named_after_its_arguments() -> None:
     text = typescript(_with_field(Book[Literal["a", "b"]]))
 
     assert 'export type Book_Literal_a_b = {\n  pages: ("a" | "b")[]\n}\n' in text
 
 
-def test_a_value_with_a_bar_in_it_stays_whole(tmp_path: Path) -> None:
+def test_a_value_that_contains_a_bar_is_not_split(tmp_path: Path) -> None:
     text = typescript(_with_field(list[Long]), guards=True)
 
     assert tsc(tmp_path, {"contracts.ts": text}) == []
@@ -200,19 +200,19 @@ def test_a_value_with_a_bar_in_it_stays_whole(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("domain", ["alpha", "zeta"])
 @pytest.mark.parametrize("name", ["Topic", "TopicKind"])
-def test_a_type_called_like_a_topic_is_refused_wherever_it_comes(domain: str, name: str) -> None:
+def test_a_type_named_like_a_topic_is_refused_wherever_it_appears(domain: str, name: str) -> None:
     with pytest.raises(ContractError, match=f"called {name}: hubbub.contract.topics.Topic and {domain}.{name}; rename"):
         typescript(_with_nested(name, domain))
 
 
-def test_a_type_called_like_a_known_literal_is_refused() -> None:
+def test_a_type_named_like_a_known_literal_is_refused() -> None:
     with pytest.raises(
         ContractError, match=r"called Status: hubbub\.contract\.events\.Status and zeta\.Status; rename"
     ):
         typescript(_with_nested("Status", "zeta"))
 
 
-def test_what_msgspec_cannot_read_is_refused() -> None:
+def test_a_type_that_msgspec_does_not_support_is_refused() -> None:
     with pytest.raises(ContractError, match="Owner cannot be part of a contract"):
         typescript(_with_field(str | datetime))
 
@@ -224,7 +224,7 @@ def _with_nested(name: str, module: str) -> Contract:
     return Contract([*BUILT_IN, event(f"server.{module}.owner", addressed=True)(owner)])
 
 
-def test_two_types_of_one_name_are_refused_with_the_remedy() -> None:
+def test_two_types_with_the_same_name_are_refused_with_the_remedy() -> None:
     both = [spec.payload for spec in {**_with_nested("Item", "a"), **_with_nested("Item", "b")}.values()]
 
     with pytest.raises(ContractError, match=r"two types of this contract are called Item: a\.Item and b\.Item; rename"):

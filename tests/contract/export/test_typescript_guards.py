@@ -1,4 +1,4 @@
-"""The guards of ``contracts.ts``, run in Node, and the Python decoder accept and refuse the same documents."""
+"""The guards of `contracts.ts`, run in Node, and the Python decoder accept and refuse the same documents."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_a_document_that_is_not_an_envelope_is_refused(messenger: Guards, text: 
     assert not messenger.accept("isClientEvent", text)
 
 
-def test_a_number_beyond_what_javascript_holds_is_refused(messenger: Guards) -> None:
+def test_a_number_beyond_the_safe_integers_of_javascript_is_refused(messenger: Guards) -> None:
     text = json.dumps({"type": "client.messenger.typing", "data": TYPING, "ts": 999}).replace("999", "1e999")
 
     assert not messenger.accept("isClientEvent", text)

@@ -18,7 +18,7 @@ def handles_message_read(ctx: Context, message: Envelope[MessageRead]) -> None:
 
 
 def handles_a_payload(ctx: Context, message: Typing) -> None:
-    """Forgets the envelope."""
+    """Takes the payload without its envelope."""
 
 
 @event("client.shop.look")
@@ -53,7 +53,7 @@ def publishes(domain: Domain) -> None:
     domain.bus.publish(Look(item_id="i"))  # type: ignore[arg-type]
     # A dictionary instead of an event.
     notify({"type": "server.messenger.message_new", "data": {}})  # type: ignore[arg-type]
-    # What is no payload has no envelope.
+    # Only a payload can be put into an envelope.
     Envelope.of({"conversationId": "c"})  # type: ignore[type-var]
     event("server.shop.sold")(dict)  # type: ignore[type-var]
     event("server.shop.sold", audience="everybody")(Payload)  # type: ignore[call-arg]

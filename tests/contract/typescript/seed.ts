@@ -1,4 +1,4 @@
-// The eight events as they were first written down, word for word: the generated types must be the same.
+// The first eight events as originally specified: the generated types must be the same.
 import type * as generated from "./contracts"
 
 export type WsEnvelope<T extends string, P> = {

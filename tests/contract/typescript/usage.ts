@@ -1,4 +1,4 @@
-// How a client uses the contract. What must not compile is marked; the compiler fails where such a line compiles.
+// How a client uses the contract. Lines that must not compile are marked. The compiler fails if such a line compiles.
 import type {
   ClientEvent,
   ClientEventName,

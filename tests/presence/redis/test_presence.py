@@ -501,7 +501,7 @@ async def test_presence_recovers_when_an_outdated_replica_takes_over() -> None:
             node.connect("bob")
             await system.tick(6)
             assert sorted(await watcher.statuses()) == ["offline", "online", "online"]
-            proxy.lead_to(replica.port)
+            proxy.redirect_to(replica.port)
             proxy.interrupt()
             async with asyncio.timeout(10):
                 while node.stats.errors["presence_store"] == 0:  # the node has noticed the failure

@@ -1,4 +1,4 @@
-"""The HTTP protocol of ``hubbub run``: which requests are refused before the app or the gateway sees them."""
+"""The HTTP protocol of `hubbub run`: which requests are refused before the app or the gateway sees them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Peer:
         await self.writer.drain()
 
     async def send_until_closed(self, data: bytes) -> None:
-        """Send the same bytes again and again, until the server closes the connection."""
+        """Send the same bytes repeatedly until the server closes the connection."""
         with contextlib.suppress(ConnectionError):
             async with asyncio.timeout(20):
                 while True:
@@ -150,7 +150,7 @@ TOO_MUCH = pytest.mark.parametrize(
 @REQUESTS
 @TOO_MUCH
 @pytest.mark.parametrize("split", [False, True], ids=["at once", "in parts"])
-async def test_a_head_beyond_the_limits_is_refused(
+async def test_a_head_over_the_limits_is_refused(
     request_of: Any,
     headers: list[str],
     path: str,
@@ -200,7 +200,7 @@ async def test_a_head_within_the_limits_is_served(request_of: Any, gateway: Gate
     assert not gateway.stats.refusals
 
 
-async def test_the_limits_are_the_gateways(app: App) -> None:
+async def test_the_gateways_limits_apply(app: App) -> None:
     gateway = make_gateway(limits=Limits(header_bytes=20 * KILO, headers=5))
     async with running(gateway, app.asgi) as server:
         async with Peer.of(server) as peer:
@@ -242,7 +242,7 @@ async def test_a_peer_that_does_not_close_after_a_refusal_is_aborted(clock: Manu
 
 @pytest.mark.parametrize("size", [100, 200_000, 2_000_000])
 @pytest.mark.parametrize("chunked", [False, True], ids=["with a length", "chunked"])
-async def test_a_body_is_no_header(size: int, chunked: bool, server: Address) -> None:
+async def test_a_body_does_not_count_as_headers(size: int, chunked: bool, server: Address) -> None:
     head = b"POST /length HTTP/1.1\r\nHost: a\r\n"
     if chunked:
         body = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (size, b"x" * size)
@@ -330,7 +330,7 @@ async def test_half_of_a_later_request_is_closed_as_well(part: bytes, clock: Man
     async with Peer.of(server) as peer:
         await peer.send(rest_request(server))
         assert (await peer.response())[0] == 200
-        clock.advance(60)  # at rest, uvicorn's own keep-alive counts
+        clock.advance(60)  # between requests, uvicorn's own keep-alive timeout applies
         await peer.send(part)
         async with Client.open(server, "bob"):
             clock.advance(10)
@@ -338,7 +338,7 @@ async def test_half_of_a_later_request_is_closed_as_well(part: bytes, clock: Man
         assert status(await peer.rest()) == 408
 
 
-async def test_an_app_that_takes_its_time_is_not_cut_off(app: App, clock: ManualClock, server: Address) -> None:
+async def test_a_slow_app_is_not_cut_off(app: App, clock: ManualClock, server: Address) -> None:
     async with Peer.of(server) as peer:
         await peer.send(rest_request(server, path="/slow"))
         while not app.requests:
@@ -376,11 +376,11 @@ async def test_an_upgrade_over_http_1_0_is_refused(gateway: Gateway, options: di
         request = upgrade(server, "Authorization: alice").replace(b"HTTP/1.1", b"HTTP/1.0")
         await peer.send(request)
 
-        assert status(await peer.rest()) in (400, 505)  # h11 knows nothing of an upgrade there
+        assert status(await peer.rest()) in (400, 505)  # h11 ignores the upgrade there
     assert gateway.stats.connects == 0
 
 
-async def test_an_upgrade_of_the_apps_over_http_1_0_is_refused(server: Address) -> None:
+async def test_an_upgrade_of_the_apps_own_route_over_http_1_0_is_refused(server: Address) -> None:
     async with Peer.of(server) as peer:
         await peer.send(upgrade(server, path="/echo").replace(b"HTTP/1.1", b"HTTP/1.0"))
 
@@ -388,7 +388,7 @@ async def test_an_upgrade_of_the_apps_over_http_1_0_is_refused(server: Address) 
 
 
 @pytest.mark.parametrize("path", ["/ws", "/echo"])
-async def test_bytes_that_come_together_with_an_upgrade_are_not_lost_silently(
+async def test_bytes_that_arrive_together_with_an_upgrade_are_not_lost_silently(
     path: str, gateway: Gateway, server: Address
 ) -> None:
     async with Peer.of(server) as peer:
@@ -417,7 +417,7 @@ async def test_an_upgrade_may_follow_a_request(gateway: Gateway, server: Address
     assert gateway.stats.connects == 1
 
 
-async def test_no_upgrade_is_parsed_a_second_time(app: App, gateway: Gateway) -> None:
+async def test_an_upgrade_is_parsed_only_once(app: App, gateway: Gateway) -> None:
     class NeverMade(WebSocketProtocol):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             raise AssertionError("the parsed headers are enough")
@@ -446,7 +446,7 @@ async def test_another_protocol_is_not_switched_to(server: Address) -> None:
             rest_request(server, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: x")
         )
 
-        answer = await peer.rest()  # the connection is closed after it: the parser does not go on
+        answer = await peer.rest()  # the connection is closed after the response: the parser stops
     assert status(answer) == 200
     assert b"connection: close" in answer
 
@@ -499,7 +499,7 @@ async def test_handshakes_beyond_the_rate_are_refused_before_authentication(cloc
     assert gateway.stats.refusals["rate"] == 3
 
 
-# --- other bytes than HTTP, and errors of ours ----------------------------------------------------------------------
+# --- bytes that are not HTTP, and internal errors -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -526,7 +526,7 @@ async def test_bytes_that_are_not_http_get_400(
     assert len(lines_of(caplog)) == 1
 
 
-async def test_an_error_of_ours_is_not_blamed_on_the_client(
+async def test_an_internal_error_is_not_blamed_on_the_client(
     gateway: Gateway, server: Address, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(HttpToolsProtocol, "on_headers_complete", lambda self: 1 / 0)

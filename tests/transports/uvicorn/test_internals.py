@@ -1,6 +1,6 @@
-"""The undocumented parts of uvicorn and websockets that we rely on are there, and do what we rely on.
+"""The undocumented parts of uvicorn and websockets that we rely on exist and work as expected.
 
-A new version of either may change them without notice. So each assertion says what of ours depends on it.
+A new version of either may change them without notice. So each assertion says which part of Hubbub depends on it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def loaded_config(**options: Any) -> uvicorn.Config:
 
 
 class FakeTransport(asyncio.Transport):
-    """Notes whether it was closed."""
+    """Records whether it was closed."""
 
     is_closed = False
 
@@ -51,7 +51,7 @@ class FakeTransport(asyncio.Transport):
 
 
 def missing(part: object, names: Mapping[str, str]) -> list[str]:
-    """Return the attributes that an object does not have, each with what of ours depends on it."""
+    """Return the attributes that an object lacks, each with the part of Hubbub that depends on it."""
     return [f"{name}: {dependant}" for name, dependant in names.items() if not hasattr(part, name)]
 
 
@@ -112,7 +112,7 @@ async def test_an_http_protocol_has_the_attributes_that_ours_reads_and_sets() ->
     ) == []  # fmt: skip
 
 
-def test_a_request_says_whether_it_is_answered_and_may_be_told_to_close() -> None:
+def test_a_request_knows_whether_it_was_answered_and_can_be_set_to_close() -> None:
     names = RequestResponseCycle.__init__.__code__.co_names
 
     assert "response_complete" in names, "HttpProtocol._is_app_busy reads it"
@@ -199,7 +199,7 @@ def test_the_scope_has_the_version_that_the_client_sent(http_class: type) -> Non
     assert '"http_version"' in inspect.getsource(http_class), "WebSocketProtocol refuses other versions than 1.1 by it"
 
 
-# --- uvicorn's other parts ------------------------------------------------------------------------------------------
+# --- other parts of uvicorn -----------------------------------------------------------------------------------------
 
 
 def test_the_state_of_a_server_is_shared_and_holds_its_connections() -> None:
@@ -246,7 +246,7 @@ def test_proxy_headers_are_applied_to_a_scope_in_one_step() -> None:
     assert scope["scheme"] == "wss", "Handshake.scheme comes from it"
 
 
-def test_the_usual_websocket_class_is_found_and_made_as_ours_is() -> None:
+def test_uvicorns_default_websocket_class_is_constructed_as_ours_is() -> None:
     usual = import_from_string(cast(str, WS_PROTOCOLS["auto"]))
 
     parameters = inspect.signature(usual).parameters

@@ -1,4 +1,4 @@
-"""The same transport over TLS, where the bytes pass through another layer with buffers of its own."""
+"""The same transport over TLS, which adds a layer with its own buffers."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def alice(gateway: Gateway, certificate: Path) -> AsyncIterator[ClientConn
             yield socket
 
 
-async def test_the_story_over_tls(alice: ClientConnection, schemes: list[str]) -> None:
+async def test_signals_work_over_tls(alice: ClientConnection, schemes: list[str]) -> None:
     client = Client(alice)
     await client.expect("server.system.ready")
     await client.subscribe("conversation:c1")

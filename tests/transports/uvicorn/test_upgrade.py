@@ -1,4 +1,4 @@
-"""The response to an ordinary upgrade is the negotiator's; every other upgrade is left to the negotiator."""
+"""The response to an ordinary upgrade equals the negotiator's. The negotiator answers every other upgrade."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def written(headers: list[tuple[str, str]], method: str = "GET", protocol: str =
 
 
 def negotiated(upgrade: Upgrade) -> tuple[int, str | None]:
-    """Return the response of ``websockets`` to the whole request: the status, and the accept header."""
+    """Return the response of `websockets` to the whole request: the status, and the accept header."""
     request = Request(upgrade.path, Headers(upgrade.headers), upgrade.method, upgrade.protocol)
     response = ServerProtocol().accept(request)
     return response.status_code, response.headers.get("Sec-WebSocket-Accept")
@@ -49,7 +49,7 @@ def test_the_example_of_rfc_6455_gets_its_answer() -> None:
     assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in response  # section 1.3
 
 
-def test_a_request_is_read_as_it_was_written() -> None:
+def test_a_written_request_is_parsed_back() -> None:
     upgrade = Upgrade.parse(written([("host", "a:1"), ("cookie", "x=1: 2")]).replace(b"/ws?", b"/%77s?"))
 
     assert (upgrade.method, upgrade.path, upgrade.query) == ("GET", "/ws", "a=b")
@@ -90,7 +90,7 @@ HEADERS = st.sampled_from([(name, value) for name, values in VALUES.items() for 
     changed=st.dictionaries(st.sampled_from(sorted(VALUES)), st.integers(0, 6), max_size=2),
     method=st.sampled_from(["GET", "GET", "GET", "POST"]),
 )
-def test_every_answer_is_the_negotiators(
+def test_every_response_equals_the_negotiators(
     dropped: set[str], added: list[tuple[str, str]], changed: dict[str, int], method: str
 ) -> None:
     base = {name: value for name, value in ORDINARY.items() if name not in dropped}
@@ -100,7 +100,7 @@ def test_every_answer_is_the_negotiators(
     assert answered(upgrade) == negotiated(upgrade)
 
 
-def test_two_origins_are_no_ordinary_upgrade() -> None:
+def test_an_upgrade_with_two_origins_is_left_to_the_negotiator() -> None:
     upgrade = Upgrade.parse(
         written([*ORDINARY.items(), ("origin", "https://a.example"), ("origin", "https://b.example")])
     )
@@ -110,7 +110,7 @@ def test_two_origins_are_no_ordinary_upgrade() -> None:
 
 
 @pytest.mark.parametrize("extension", ["permessage-deflate", "x-webkit-deflate-frame"])
-def test_an_extension_that_is_offered_is_not_taken(extension: str) -> None:
+def test_an_offered_extension_is_not_accepted(extension: str) -> None:
     upgrade = Upgrade.parse(written([*ORDINARY.items(), ("sec-websocket-extensions", extension)]))
 
     assert b"Extensions" not in upgrade.response()[1]

@@ -1,4 +1,4 @@
-"""WebSockets on a real uvicorn: handshakes, the app's own WebSocket routes, slow and silent peers, the end."""
+"""WebSockets on a real uvicorn: handshakes, the app's own WebSocket routes, slow and silent peers, shutdown."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ async def test_an_authenticator_that_hangs_is_cancelled() -> None:
         assert (await client.closed())[0] == 1013
 
 
-async def test_an_async_authenticator_may_take_its_time() -> None:
+async def test_an_async_authenticator_may_be_slow() -> None:
     asked = asyncio.Event()
     go_on = asyncio.Event()
 
@@ -237,7 +237,7 @@ async def test_access_withdrawn_during_authentication_is_refused(session: str | 
                 assert (await Client(socket).closed())[0] == code
 
 
-async def test_a_withdrawal_finds_its_handshake_among_others() -> None:
+async def test_a_withdrawal_refuses_only_its_own_handshake() -> None:
     waiting: dict[str, asyncio.Event] = {}
     asked = asyncio.Semaphore(0)
 
@@ -267,7 +267,7 @@ async def test_a_withdrawal_finds_its_handshake_among_others() -> None:
             assert (await Client(socket).closed())[0] == 4401
 
 
-async def test_a_client_that_speaks_before_the_response_is_cut_off() -> None:
+async def test_a_client_that_sends_before_the_response_is_disconnected() -> None:
     asked = asyncio.Event()
 
     async def slow(handshake: Handshake) -> Identity | None:
@@ -367,10 +367,10 @@ async def test_a_plain_asgi_app_without_lifespan_can_be_wrapped(gateway: Gateway
 
 
 async def test_a_gateway_that_cannot_start_stops_the_server(caplog: pytest.LogCaptureFixture) -> None:
-    class Deaf(Domain):
+    class WithoutHandlers(Domain):
         events = MessengerDomain.events
 
-    gateway = make_gateway(domains=[Deaf()])
+    gateway = make_gateway(domains=[WithoutHandlers()])
     with pytest.raises(RuntimeError, match="did not start"):
         async with running(gateway):
             pass
@@ -428,7 +428,7 @@ async def test_a_peer_that_answers_pings_stays(gateway: Gateway, server: Address
 
 
 class Recorder(Domain):
-    """Collects what domains get when sockets disconnect."""
+    """Records what domains get when sockets disconnect."""
 
     def __init__(self) -> None:
         self.gone: asyncio.Queue[tuple[Context, InternalDisconnect, int]] = asyncio.Queue()
@@ -458,13 +458,13 @@ async def test_a_peer_that_misses_two_pongs_is_closed_with_4408_and_then_aborted
 
 
 @pytest.mark.parametrize("cut", [6, 1, 2, 5])
-async def test_a_pong_keeps_its_socket_however_it_is_cut(gateway: Gateway, server: Address, cut: int) -> None:
+async def test_a_pong_counts_however_it_is_split(gateway: Gateway, server: Address, cut: int) -> None:
     async with RawSocket.open(server, "alice") as raw:
         await raw.next_frame()  # ready
         (socket,) = services_of(gateway).hub
         for _ in range(4):
             clock_of(gateway).advance(24)
-            while (await raw.next_frame())[0] != Opcode.PING:  # presence speaks up as well
+            while (await raw.next_frame())[0] != Opcode.PING:  # presence sends an update as well
                 pass
             assert socket.unanswered_pings == 1
             pong = frame(Opcode.PONG, b"")
@@ -513,7 +513,7 @@ async def test_a_client_that_closes_is_a_client_close_with_its_own_code(code: in
 
         _, event, seen = await recorder.gone.get()
         assert (event.reason, seen) == ("client_close", code)
-    assert dict(gateway.stats.closes) == {code if code < 4000 else 1006: 1}  # our own codes are counted for us alone
+    assert dict(gateway.stats.closes) == {code if code < 4000 else 1006: 1}  # our own codes count only when we close
 
 
 async def test_a_connection_that_breaks_is_a_client_close_with_1006() -> None:
@@ -537,7 +537,7 @@ async def test_withdrawn_access_is_auth_failed_with_4403() -> None:
         assert (event.reason, seen) == ("auth_failed", 4403)
 
 
-async def test_a_slow_consumer_is_cut_off_and_the_others_hear_everything() -> None:
+async def test_a_slow_consumer_is_disconnected_and_others_receive_everything() -> None:
     recorder = Recorder()
     gateway = make_gateway(domains=[recorder, MessengerDomain()], flush_interval=0.0)
     async with (
@@ -560,7 +560,7 @@ async def test_a_slow_consumer_is_cut_off_and_the_others_hear_everything() -> No
         assert code == 4413
         assert gateway.stats.closes[4413] == 1
         clock_of(gateway).advance(5)
-        assert types(await bob.heard()) == ["server.presence.update"]  # bob himself, as time has passed
+        assert types(await bob.heard()) == ["server.presence.update"]  # about bob himself, as time has passed
 
 
 @pytest.mark.parametrize("end", ["a close frame", "FIN"])
@@ -592,7 +592,7 @@ async def test_a_peer_that_stalls_while_it_closes_is_aborted(end: str) -> None:
         assert received < sent
 
 
-async def test_pongs_that_we_do_not_read_are_not_missed() -> None:
+async def test_a_pong_that_was_not_read_yet_does_not_count_as_missed() -> None:
     let_go = asyncio.Event()
 
     class Slow(Domain):
@@ -653,7 +653,7 @@ async def test_hooks_and_handlers_of_one_socket_run_one_after_another() -> None:
     connecting = asyncio.Event()
     gone = asyncio.Event()
 
-    class Careful(Domain):
+    class RecordingDomain(Domain):
         events = MessengerDomain.events
 
         def register_handlers(self, router: Router) -> None:
@@ -673,7 +673,7 @@ async def test_hooks_and_handlers_of_one_socket_run_one_after_another() -> None:
             log.append("disconnect")
             gone.set()
 
-    gateway = make_gateway(domains=[Careful()])
+    gateway = make_gateway(domains=[RecordingDomain()])
     async with running(gateway) as server:
         async with Client.open(server, "alice") as alice:
             await alice.typing("1")
@@ -693,7 +693,7 @@ async def test_hooks_and_handlers_of_one_socket_run_one_after_another() -> None:
     ]
 
 
-async def test_a_socket_gone_while_its_connect_hook_waits_still_disconnects_once() -> None:
+async def test_a_socket_that_closes_during_its_connect_hook_still_disconnects_once() -> None:
     log: list[str] = []
     go_on = asyncio.Event()
     gone = asyncio.Event()
@@ -724,7 +724,7 @@ async def test_a_socket_gone_while_its_connect_hook_waits_still_disconnects_once
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_a_hook_that_raises_is_logged_and_the_socket_lives(
+async def test_a_hook_that_raises_is_logged_and_the_socket_stays_open(
     is_async: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Domain):
@@ -738,12 +738,12 @@ async def test_a_hook_that_raises_is_logged_and_the_socket_lives(
 
     gateway = make_gateway(domains=[Broken()])
     async with running(gateway) as server, Client.open(server, "alice") as alice:
-        assert await alice.heard() == []  # the client asked for nothing, so it is told nothing
+        assert await alice.heard() == []  # the client sent no request, so it gets no error
     assert gateway.stats.errors["internal"] == 1
     assert any(record.exc_info for record in caplog.records)
 
 
-# --- the end --------------------------------------------------------------------------------------------------------
+# --- shutdown -------------------------------------------------------------------------------------------------------
 
 
 async def test_a_gateway_that_stops_closes_its_sockets_with_1012(gateway: Gateway, server: Address) -> None:
@@ -839,7 +839,7 @@ async def test_a_handler_in_flight_finishes_before_the_gateway_stops(caplog: pyt
         assert finished.is_set()
 
 
-async def test_a_request_that_lost_its_upgrade_on_the_way_learns_what_is_missing(server: Address) -> None:
+async def test_a_request_whose_upgrade_a_proxy_removed_gets_an_explanation(server: Address) -> None:
     async with httpx.AsyncClient() as rest:
         got = await rest.get(server.http + "/ws")
         head = await rest.head(server.http + "/ws")
