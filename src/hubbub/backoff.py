@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt: longer each time, and at another moment than everybody else."""
+"""How long to wait before the next attempt: longer each time, with jitter, so that clients do not retry together."""
 
 from __future__ import annotations
 

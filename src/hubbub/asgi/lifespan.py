@@ -102,7 +102,7 @@ class LateStart:
         """Return the admission; start the gateway if it does not run, once for all concurrent calls.
 
         Raises:
-            ConfigurationError: The gateway runs in another event loop, for instance; whatever `start` raises.
+            ConfigurationError: The gateway runs in another event loop, or cannot start.
         """
         running = self._gateway.admission
         if running is not None:

@@ -74,7 +74,7 @@ class Server(uvicorn.Server):
 
     @property
     def failed(self) -> bool:
-        """Whether the server has ended before it had started, and nobody had asked it to end."""
+        """Return whether the startup failed: the server ended before it had started, without being asked to."""
         return not (self.started or self.should_exit)
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:

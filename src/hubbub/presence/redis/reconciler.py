@@ -50,7 +50,7 @@ class Reconciler:
         grace: Seconds without a socket on any node after which a user is announced offline.
         clock: The time.
         stats: Counts faults.
-        on_offline: Called with users whom this node took offline, and when each was seen, in seconds since the epoch.
+        on_offline: Called with users that this node took offline, and when each was seen, in seconds since the epoch.
     """
 
     def __init__(

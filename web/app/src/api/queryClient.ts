@@ -21,7 +21,7 @@ export function createQueryClient(): QueryClient {
   return queries
 }
 
-/** Clear the cache, and store that nobody is logged in. */
+/** Clear the cache, and store that no user is logged in. */
 export function endSession(queries: QueryClient): void {
   queries.setQueryData(["me"], null)
   queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== "me" })

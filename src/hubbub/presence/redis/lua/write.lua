@@ -51,7 +51,7 @@ if after.s == 'offline' then
   redis.call('SREM', users, id)
   return { 'gone' }
 end
-if not after.s then -- everything was lost, and somebody may still believe what was announced before
+if not after.s then -- the store lost its data, and other nodes may still show what was announced before
   redis.call('HSET', key, 's', status)
 end
 if after.o == incarnation then
