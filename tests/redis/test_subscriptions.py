@@ -266,12 +266,13 @@ class Model(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Connect again, process everything, and assert that no resync is missing."""
         self.subscriptions.is_up = True
-        while self.subscriptions.has_requests or self.commands or self.answers:
-            self.send()
+        self.send()
+        while self.commands or self.answers:
             while self.commands:
                 self.serve_command()
             while self.answers:
                 self.receive_answer()
+            self.send()
         assert not self.missing
         assert not self.waits
         assert self.relying <= self.served

@@ -57,14 +57,6 @@ class CommandQueue:
         self.is_open = False
         """Whether there is a connection; without one the queue takes nothing."""
 
-    def __len__(self) -> int:
-        return len(self._waiting) + len(self._written)
-
-    @property
-    def size(self) -> int:
-        """Return the bytes held, overhead included."""
-        return self._size
-
     def put(self, command: PendingCommand) -> bool:
         """Add a command at the end. Return False, and never call `on_result`, without a connection or room."""
         size = command.size

@@ -152,11 +152,6 @@ class ChannelSubscriptions:
         """Return whether `expired` has to be called again."""
         return bool(self._idle)
 
-    @property
-    def has_requests(self) -> bool:
-        """Return whether `requests` would return anything."""
-        return bool(self._to_request)
-
     def requests(self) -> list[bytes]:
         """Return the channels to subscribe to in Redis. From now on their confirmation is awaited."""
         requested = list(self._to_request)
