@@ -36,8 +36,8 @@ def table(results: Results) -> str:
             "",
             "![Most deliveries a second to 1,000 sockets](benchmarks/report/saturation.svg)",
             "",
-            "One process, one core, medians of five runs of `make bench`. All figures, and the goals that are missed, are in",
-            "[the report](benchmarks/report/report.md). How it is measured: [docs/benchmarks.md](docs/benchmarks.md).",
+            "One process, one core, medians of five runs of `make bench`. [The report](benchmarks/report/report.md)",
+            "has all figures and the missed goals. How it is measured: [docs/benchmarks.md](docs/benchmarks.md).",
             "",
         ]
     )
