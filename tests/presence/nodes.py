@@ -19,7 +19,7 @@ from hubbub.contract.topics import Interest, Topic
 from hubbub.metrics.stats import Stats
 from hubbub.presence.base import PresenceStore
 from hubbub.presence.memory import MemoryPresence
-from hubbub.presence.redis.presence import RedisPresence
+from hubbub.presence.redis.presence import ROUND_TASK, RedisPresence
 from hubbub.presence.tracker import Presence
 from hubbub.presence.updates import UPDATE, read_update
 from hubbub.redis.shard import Timing
@@ -70,6 +70,7 @@ class Node:
         self.left: list[Mapping[str, float]] = []
         self.watchers: dict[FakeSocket, Watcher] = {}
         self._markers: dict[str, asyncio.Future[None]] = {}
+        self._rounds: set[asyncio.Task[Any]] = set()
 
     async def start(self, broker: Broker, presence: PresenceStore) -> None:
         self.broker, self.presence = broker, presence
@@ -122,12 +123,16 @@ class Node:
         return presence.status
 
     def tick(self) -> None:
+        before = asyncio.all_tasks()
         self.presence.tick()
         self.presence.start_round()
+        self._rounds |= {task for task in asyncio.all_tasks() - before if task.get_name() == ROUND_TASK}
 
     async def idle(self) -> None:
-        if isinstance(self.presence, RedisPresence):
-            await self.presence.idle()
+        """Wait until no round of this node is in progress."""
+        if self._rounds:
+            await asyncio.wait(self._rounds)
+        self._rounds.clear()
 
     async def until_ready(self) -> None:
         """Wait until the broker delivers publications again."""

@@ -34,6 +34,9 @@ READ_SECONDS: Final = 1.0
 REFRESH_LIMIT: Final = 1024
 """Users read again in one round, so that a round after a gap does not keep the next one from beginning."""
 
+ROUND_TASK: Final = "hubbub presence round"
+"""The name of the task of a round."""
+
 STOP_SECONDS: Final = 2.0
 """How long the last writes may take when a node ends. The other nodes do the rest."""
 
@@ -173,12 +176,7 @@ class RedisPresence:
         """Start a round of work, unless one is under way."""
         self.local.find_away(self._clock.monotonic())
         if self._is_running and (self._round is None or self._round.done()):
-            self._round = asyncio.create_task(self._run_round())
-
-    async def idle(self) -> None:
-        """Wait until no round is under way."""
-        if self._round is not None and not self._round.done():
-            await asyncio.wait({self._round})
+            self._round = asyncio.create_task(self._run_round(), name=ROUND_TASK)
 
     # --- what others hear of it ---------------------------------------------------------------------------------------
 
