@@ -14,7 +14,7 @@ from hubbub.redis.command_queue import OnResult, PublishResult
 from hubbub.redis.connection import FAILURES, Address, Connector
 from hubbub.redis.discovery import Placement, discover
 from hubbub.redis.resp import redis_command
-from hubbub.redis.shard import ShardConnection, ShardObserver, Timing
+from hubbub.redis.shard import ShardConnection, ShardListener, Timing
 from hubbub.redis.subscriptions import Confirmation
 
 REFRESH_PAUSE: Final = 0.2
@@ -32,11 +32,11 @@ class ClusterConnections:
     """
 
     def __init__(
-        self, connector: Connector, channels: Channels, observer: ShardObserver, timing: Timing, max_bytes: int
+        self, connector: Connector, channels: Channels, listener: ShardListener, timing: Timing, max_bytes: int
     ) -> None:
         self._connector = connector
         self._channels = channels
-        self._observer = observer
+        self._listener = listener
         self._timing = timing
         self._max_bytes = max_bytes
         self._by_bucket: list[ShardConnection] = []
@@ -173,7 +173,7 @@ class ClusterConnections:
             shard.request_subscriptions()
 
     def _open(self, address: Address | None) -> ShardConnection:
-        return ShardConnection(address, self._connector, self._observer, self._timing, self._max_bytes)
+        return ShardConnection(address, self._connector, self._listener, self._timing, self._max_bytes)
 
     def _move_channels(self, shard: ShardConnection) -> None:
         moved = [channel for channel in shard.channels() if self._server_of(channel) is not shard]

@@ -44,7 +44,7 @@ class Timing:
     """What opening a connection may take."""
 
 
-class ShardObserver(Protocol):
+class ShardListener(Protocol):
     """What a shard connection reports to its owner."""
 
     def message(self, shard: ShardConnection, channel: bytes, data: bytes) -> None:
@@ -75,20 +75,20 @@ class ShardConnection:
     Args:
         address: Host and port; None for the server of the connector's URL.
         connector: Opens the connections.
-        observer: Is notified of what happens.
+        listener: Is notified of what happens.
         timing: When trouble is noticed.
         max_bytes: The most bytes of commands that may wait.
     """
 
     def __init__(
-        self, address: Address | None, connector: Connector, observer: ShardObserver, timing: Timing, max_bytes: int
+        self, address: Address | None, connector: Connector, listener: ShardListener, timing: Timing, max_bytes: int
     ) -> None:
         self.address = address
         self.subscriptions = ChannelSubscriptions()
         self.connected_at: object = None
         """The server's answer to TIME when it was connected to last."""
         self._connector = connector
-        self._observer = observer
+        self._listener = listener
         self._timing = timing
         self._queue = CommandQueue(max_bytes)
         self._pubsub: PubSubCommands = SHARDED
@@ -170,7 +170,7 @@ class ShardConnection:
             finally:
                 self.subscriptions.down()
                 self._queue.close()
-                self._observer.shard_down(self)
+                self._listener.shard_down(self)
             await asyncio.sleep(backoff.next())
 
     async def _session(self, backoff: Backoff) -> None:
@@ -201,7 +201,7 @@ class ShardConnection:
             while True:
                 await asyncio.sleep(self._timing.probe)
                 await self._probe(self._timing.silence)
-                self._observer.checkpoint(self)
+                self._listener.checkpoint(self)
 
     async def _connect(self, stack: contextlib.AsyncExitStack, name: str) -> RedisConnection:
         connection = await self._connector.connect(self.address, f"hubbub-{name}")
@@ -214,10 +214,10 @@ class ShardConnection:
         lost, self._lost = self._lost, []
         if self._has_lost_all:
             self._has_lost_all = False
-            self._observer.on_loss(None)
+            self._listener.on_loss(None)
         elif lost:
-            self._observer.on_loss(lost)
-        self._observer.shard_up(self)
+            self._listener.on_loss(lost)
+        self._listener.shard_up(self)
 
     # --- what a session does at the same time -------------------------------------------------------------------------
 
@@ -255,11 +255,11 @@ class ShardConnection:
                 if channel == self._probe_channel:
                     _finish(self._echo, None)
                 else:
-                    self._observer.message(self, channel, content)
+                    self._listener.message(self, channel, content)
             elif kind == subscribed:
                 self._confirmed(channel)
             elif kind == unsubscribed and self.subscriptions.ended(channel):
-                self._observer.slots_moved(self)
+                self._listener.slots_moved(self)
                 # A single server has no slots to move; without the probe's channel, its delivery cannot be checked.
                 if self.address is None or channel == self._probe_channel:
                     raise UnusableServer("it ended a subscription by itself")
@@ -304,7 +304,7 @@ class ShardConnection:
             return
         interest = self.subscriptions.interest(channel)
         if self.is_up:
-            self._observer.on_loss(None if interest is None else (interest,))
+            self._listener.on_loss(None if interest is None else (interest,))
         elif interest is None:
             self._has_lost_all = True
         else:
